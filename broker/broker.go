@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"weir/broker/message"
+	"weir/broker/packet"
+	"weir/broker/topic"
+	"weir/broker/transport"
+)
+
+// Broker is an MQTT server. Make one with New and start it with Run. Safe for concurrent use.
+type Broker struct {
+	cfg     Config
+	journal Journal
+	stamp   func() message.Stamp
+	log     *slog.Logger
+	notice  chan struct{} // capacity 1: the journal says that something was settled or there is room
+
+	tree     topic.Tree[*subscription, *subscription]
+	groups   groups
+	retained retainedStore
+	owing    owing
+	wills    *Publisher
+	count    counters
+	quiet    quiet
+	token    atomic.Uint64 // the last reading's
+
+	waitingBytes bounded // of all publishers, for room in the journal
+
+	routesMu sync.Mutex // guards the field below
+	routes   []*subscription
+
+	mu          sync.Mutex // guards the fields below, and parts of sessions as said there
+	sessions    map[string]*session
+	connections map[*connection]struct{} // those before CONNECT too
+	calendar    calendar
+	stopping    bool
+}
+
+// New makes a broker. stamp says what time it is for messages and their expiry. It starts nothing.
+func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logger) *Broker {
+	b := &Broker{
+		cfg: cfg.withDefaults(), journal: journal, stamp: stamp, log: log,
+		notice:      make(chan struct{}, 1),
+		sessions:    map[string]*session{},
+		connections: map[*connection]struct{}{},
+		calendar:    calendar{wake: make(chan struct{}, 1)},
+	}
+	b.wills = b.NewPublisher("", nil)
+	return b
+}
+
+// Run serves the listeners until ctx ends, then stops in order: no new connections, 5.0 clients are told (0x8B), wills
+// are published, and every goroutine has ended when it returns. It closes the listeners. The error tells why a listener
+// broke, which stops the others too. Run may be called once.
+func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error {
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	working, stopWork := context.WithCancel(context.Background()) // until the last connection has ended
+	defer stopWork()
+	var work, serve sync.WaitGroup
+	work.Go(func() { b.releaseOnNotice(working) })
+	work.Go(func() { b.keepDates(working) })
+	errs := make([]error, len(listeners))
+	for i, l := range listeners {
+		serve.Go(func() {
+			if errs[i] = transport.Serve(serving, l, b.log, b.open); errs[i] != nil {
+				stop()
+			}
+		})
+	}
+	<-serving.Done()
+	b.disconnectAll()
+	serve.Wait()
+	stopWork()
+	work.Wait()
+	b.endAll()
+	return errors.Join(errs...)
+}
+
+// disconnectAll ends every connection, and those that come from now on.
+func (b *Broker) disconnectAll() {
+	b.mu.Lock()
+	b.stopping = true
+	all := make([]*connection, 0, len(b.connections))
+	for c := range b.connections {
+		all = append(all, c)
+	}
+	b.mu.Unlock()
+	for _, c := range all {
+		c.kick(packet.ServerShuttingDown)
+	}
+}
+
+// endAll ends the sessions, which live in memory only, and with them publishes the wills that still wait.
+func (b *Broker) endAll() {
+	b.mu.Lock()
+	all := b.sessions
+	b.sessions = map[string]*session{}
+	b.calendar.list = nil
+	b.mu.Unlock()
+	for _, s := range all {
+		w := s.will
+		s.will = nil
+		b.publishWill(s, w)
+	}
+	for _, s := range all {
+		s.end()
+	}
+}
+
+// Notify is how the journal says that records were settled or that there is room again. Cheap, never blocks, may be
+// called from anywhere, also from inside Journal.Append.
+func (b *Broker) Notify() {
+	select {
+	case b.notice <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,152 @@
+package broker
+
+import (
+	"container/heap"
+	"context"
+	"time"
+)
+
+// calendar holds the sessions without a connection by the time when something has to happen to them: the will is due, or
+// the session ends. It sleeps while there are none. Guarded by Broker.mu.
+type calendar struct {
+	list []*session
+	wake chan struct{} // capacity 1: the first date may have become earlier
+}
+
+// date is when the session needs attention next.
+func (s *session) date() time.Time {
+	if !s.willDue.IsZero() && s.willDue.Before(s.expires) {
+		return s.willDue
+	}
+	return s.expires
+}
+
+// Len, Less, Swap, Push and Pop implement heap.Interface.
+func (c *calendar) Len() int           { return len(c.list) }
+func (c *calendar) Less(i, j int) bool { return c.list[i].date().Before(c.list[j].date()) }
+
+func (c *calendar) Swap(i, j int) {
+	c.list[i], c.list[j] = c.list[j], c.list[i]
+	c.list[i].place, c.list[j].place = i, j
+}
+
+func (c *calendar) Push(x any) {
+	s := x.(*session)
+	s.place = len(c.list)
+	c.list = append(c.list, s)
+}
+
+func (c *calendar) Pop() any {
+	last := len(c.list) - 1
+	s := c.list[last]
+	c.list[last] = nil
+	c.list = c.list[:last]
+	s.place = -1
+	return s
+}
+
+func (c *calendar) add(s *session) {
+	heap.Push(c, s)
+	if s.place == 0 {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (c *calendar) remove(s *session) {
+	if s.place >= 0 {
+		heap.Remove(c, s.place)
+	}
+}
+
+// keepDates ends sessions and publishes wills when it is time, until ctx ends.
+func (b *Broker) keepDates(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(b.passDates(time.Now()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-b.calendar.wake:
+		}
+	}
+}
+
+// passDates does what is due and returns how long nothing else is.
+func (b *Broker) passDates(now time.Time) (wait time.Duration) {
+	for {
+		b.mu.Lock()
+		if len(b.calendar.list) == 0 {
+			b.mu.Unlock()
+			return 24 * time.Hour
+		}
+		s := b.calendar.list[0]
+		if d := s.date().Sub(now); d > 0 {
+			b.mu.Unlock()
+			return d
+		}
+		heap.Pop(&b.calendar)
+		ended := !s.expires.After(now)
+		var w *will
+		if ended { // v5 [MQTT-4.1.0-2]
+			delete(b.sessions, string(s.id))
+		} else {
+			w, s.will, s.willDue = s.will, nil, time.Time{}
+			b.calendar.add(s)
+		}
+		b.mu.Unlock()
+		if ended {
+			b.bury(s)
+		} else {
+			b.publishWill(s, w)
+		}
+	}
+}
+
+// letGo takes the session from its connection, which is gone. It ends now, and true is returned, or it waits for another
+// connection: v5 [MQTT-3.1.2-23].
+func (b *Broker) letGo(s *session) (ended bool) {
+	b.mu.Lock()
+	s.owner = nil
+	var w *will
+	switch {
+	case s.lasts == 0:
+		ended = true
+		delete(b.sessions, string(s.id))
+	case s.will != nil && s.will.delay == 0:
+		w, s.will = s.will, nil
+		fallthrough
+	default:
+		now := time.Now()
+		s.expires, s.willDue = now.Add(s.lasts), time.Time{}
+		if s.will != nil {
+			s.willDue = now.Add(s.will.delay)
+		}
+		b.calendar.add(s)
+	}
+	b.mu.Unlock()
+	b.publishWill(s, w)
+	return ended
+}
+
+// bury ends a session that was taken out of the table: its will cannot wait any longer. v5 [MQTT-3.1.2-8]
+func (b *Broker) bury(s *session) {
+	w := s.will
+	s.will = nil
+	s.end()
+	b.publishWill(s, w)
+}
+
+// publishWill publishes a will, if there is one: v5 [MQTT-3.1.2-8] [MQTT-3.1.2-10], 3.1.1 [MQTT-3.1.2-8].
+func (b *Broker) publishWill(s *session, w *will) {
+	if w == nil {
+		return
+	}
+	w.message.Stamp = b.stamp()
+	b.count.wills.Add(1)
+	b.wills.publish(&w.message, source{session: s})
+}

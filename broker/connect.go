@@ -1,0 +1,254 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"time"
+
+	"weir/broker/message"
+	"weir/broker/packet"
+	"weir/broker/topic"
+	"weir/broker/transport"
+)
+
+// connect handles the first packet of a connection. It may block while the login is checked and while the connection that
+// has the session now lets go of it.
+func (c *connection) connect(f packet.Frame) error {
+	if f.Type != packet.TypeConnect { // v5 [MQTT-3.1.0-1], 3.1.1 [MQTT-3.1.0-1]
+		return packet.Errorf(packet.ProtocolError, "%s before CONNECT", f.Type)
+	}
+	var p packet.Connect
+	if err := p.Decode(f, 0); err != nil {
+		return c.badConnect(&p, err)
+	}
+	c.version = p.Version
+	if refusal := c.check(&p); refusal != nil {
+		return c.refuse(refusal)
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), c.started.Add(c.b.cfg.ConnectWait))
+	defer cancel()
+	if refusal := c.login(ctx, &p); refusal != nil {
+		return c.refuse(refusal)
+	}
+	if refusal := c.authorize(&p); refusal != nil {
+		return c.refuse(refusal)
+	}
+	return c.begin(ctx, &p)
+}
+
+// badConnect answers a CONNECT that could not be decoded, if it is known in which form.
+func (c *connection) badConnect(p *packet.Connect, err error) error {
+	var wrong *packet.Error
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	switch {
+	case p.Version == packet.V5:
+		c.version = packet.V5
+	case wrong.Reason == packet.UnsupportedProtocolVersion && p.Version > packet.V5:
+		c.version = packet.V5
+	case wrong.Reason == packet.UnsupportedProtocolVersion && p.Version > 0: // 3.1.1 [MQTT-3.1.2-2]
+	default: // 3.1.1 [MQTT-3.1.4-1]: without CONNACK
+		return err
+	}
+	c.connack(wrong) // v5 [MQTT-3.1.2-1] [MQTT-3.1.2-2] [MQTT-3.1.4-1]
+	return err
+}
+
+// check judges what CONNECT asks for, before anybody is asked for a password.
+func (c *connection) check(p *packet.Connect) *packet.Error {
+	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1]
+		return packet.Errorf(packet.BadAuthenticationMethod, "no authentication methods are supported")
+	}
+	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8]
+		return packet.Errorf(packet.ClientIdentifierNotValid, "an empty client id needs a clean session")
+	}
+	if !p.HasWill {
+		return nil
+	}
+	if err := topic.ValidName(p.Will.Topic); err != nil {
+		return packet.Errorf(packet.TopicNameInvalid, "will: %s", err)
+	}
+	if p.Will.Topic[0] == '$' { // v5 section 4.7.2: not for clients
+		return packet.Errorf(packet.TopicNameInvalid, "will: clients may not publish to topics that begin with $")
+	}
+	if p.Will.Props.Has(packet.PropResponseTopic) {
+		if err := topic.ValidName(p.Will.Props.ResponseTopic); err != nil {
+			return packet.Errorf(packet.TopicNameInvalid, "will: response topic: %s", err)
+		}
+	}
+	return nil
+}
+
+// login decides whether the client may connect. v5 [MQTT-3.1.4-2]
+func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error {
+	cfg := &c.b.cfg
+	if p.HasUsername && cfg.Users != nil {
+		ok, err := cfg.Users.Verify(ctx, string(p.Username), p.Password)
+		switch {
+		case err != nil:
+			return packet.Errorf(packet.ServerUnavailable, "login of %q could not be checked: %s", p.Username, err)
+		case !ok:
+			return packet.Errorf(packet.BadUserNameOrPassword, "login of %q refused", p.Username)
+		}
+		c.user = string(p.Username)
+		return nil
+	}
+	l := c.conn.Listener()
+	allowed := transport.Loopback(l.Addr())
+	if cfg.Anonymous != nil {
+		allowed = cfg.Anonymous(l.Name())
+	}
+	if !allowed {
+		return packet.Errorf(packet.NotAuthorized, "listener %s wants a user name and password", l.Name())
+	}
+	return nil
+}
+
+// refuse answers CONNECT with a failure. v5 [MQTT-3.1.4-6] [MQTT-3.2.2-7], 3.1.1 [MQTT-3.1.4-5] [MQTT-3.2.2-5]
+func (c *connection) refuse(why *packet.Error) error {
+	c.ended = true
+	c.b.count.refused.Add(1)
+	c.b.quiet.warn(c.b.log, "client refused", "peer", c.peer(), "listener", c.conn.Listener().Name(), "err", why)
+	c.connack(why)
+	return errDone
+}
+
+// connack puts a CONNACK with a failure where Take finds it. v5 [MQTT-3.2.2-6] [MQTT-3.2.2-8], 3.1.1 [MQTT-3.2.2-4]
+func (c *connection) connack(why *packet.Error) {
+	a := packet.Connack{Reason: why.Reason}
+	if !a.Reason.Fits(packet.TypeConnack) {
+		a.Reason = packet.UnspecifiedError
+	}
+	if b, err := a.Append(nil, c.version); err == nil { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits
+		c.out.Store(&out{conn: c, closing: true, pending: b})
+	}
+}
+
+// expiry turns a session expiry interval into a time, within what is allowed.
+func (b *Broker) expiry(seconds uint32) time.Duration {
+	return min(time.Duration(seconds)*time.Second, b.cfg.MaxSessionExpiry)
+}
+
+// begin finds or makes the session, takes it over and answers with success.
+func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
+	b := c.b
+	lasts := b.expiry(p.Props.SessionExpiry) // v5 section 3.1.2.11.2
+	if p.Version == packet.V311 {
+		lasts = 0
+		if !p.CleanStart { // 3.1.1 [MQTT-3.1.2-4]
+			lasts = b.cfg.MaxSessionExpiry
+		}
+	}
+	s, present, assigned, err := b.claim(ctx, c, p)
+	if err != nil {
+		return c.refuse(packet.Errorf(packet.ServerUnavailable, "session: %s", err))
+	}
+	s.lasts, s.will = lasts, newWill(p, s)
+	c.zeroExpiry = p.Props.SessionExpiry == 0
+	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
+	c.maxPacket = int(p.Props.MaximumPacketSize)
+	window := b.cfg.Inflight
+	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
+		window = min(window, int(p.Props.ReceiveMaximum))
+	}
+	c.session = s
+	b.count.connected.Add(1)
+	answer, err := c.welcome(p, s, present, assigned).Append(nil, c.version)
+	if err != nil {
+		return err
+	}
+	c.heard = time.Now()
+	b.count.connects.Add(1)
+	b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)
+	s.attach(c, answer, window)
+	c.conn.Flush()
+	return nil
+}
+
+// welcome is the CONNACK with success. v5 [MQTT-3.1.4-5], 3.1.1 [MQTT-3.1.4-4]
+func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bool) *packet.Connack {
+	cfg := &c.b.cfg
+	a := &packet.Connack{SessionPresent: present} // v5 [MQTT-3.2.2-2] [MQTT-3.2.2-3], 3.1.1 [MQTT-3.2.2-1] to [MQTT-3.2.2-3]
+	if p.Props.Has(packet.PropSessionExpiry) && time.Duration(p.Props.SessionExpiry)*time.Second != s.lasts {
+		a.Props.SetSessionExpiry(uint32(s.lasts / time.Second)) // v5 section 3.2.2.3.2
+	}
+	if assigned { // v5 [MQTT-3.1.3-7]
+		a.Props.SetAssignedClientID(s.id)
+	}
+	if cfg.ReceiveMaximum < 65535 {
+		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
+	}
+	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
+	if cfg.TopicAliases > 0 {
+		a.Props.SetTopicAliasMaximum(uint16(cfg.TopicAliases))
+	}
+	return a
+}
+
+// claim makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
+// told and waited for.
+func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, assigned bool, err error) {
+	id := string(p.ClientID) // any id is taken: v5 [MQTT-3.1.3-5], 3.1.1 [MQTT-3.1.3-5]
+	for {
+		b.mu.Lock()
+		if b.stopping {
+			b.mu.Unlock()
+			return nil, false, false, errors.New("the broker is stopping")
+		}
+		for assigned = len(p.ClientID) == 0; assigned; { // v5 [MQTT-3.1.3-6] [MQTT-3.2.2-16], 3.1.1 [MQTT-3.1.3-6]
+			id = "auto-" + strings.ToLower(rand.Text())
+			if b.sessions[id] == nil {
+				break
+			}
+		}
+		old := b.sessions[id]
+		if old != nil && old.owner != nil { // v5 [MQTT-3.1.4-3], 3.1.1 [MQTT-3.1.4-2]
+			owner := old.owner
+			b.mu.Unlock()
+			b.count.takenOver.Add(1)
+			owner.kick(packet.SessionTakenOver)
+			select {
+			case <-owner.done:
+				continue
+			case <-ctx.Done():
+				return nil, false, false, errors.New("the connection before does not end")
+			}
+		}
+		if old != nil && !p.CleanStart && old.user == c.user { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
+			old.owner = c
+			b.calendar.remove(old)
+			b.mu.Unlock()
+			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
+		}
+		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
+		s.owner, s.user = c, c.user
+		b.sessions[id] = s
+		if old != nil {
+			b.calendar.remove(old)
+		}
+		b.mu.Unlock()
+		if old != nil {
+			b.bury(old)
+			if old.user != c.user && !p.CleanStart {
+				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", c.user, "owner", old.user)
+			}
+		}
+		return s, false, assigned, nil
+	}
+}
+
+// newWill is the will that CONNECT leaves, if any. v5 [MQTT-3.1.2-7], 3.1.1 [MQTT-3.1.2-8]
+func newWill(p *packet.Connect, s *session) *will {
+	if !p.HasWill {
+		return nil
+	}
+	m := message.Message{Origin: s.id}
+	m.Topic, m.Payload, m.QoS = p.Will.Topic, p.Will.Payload, p.Will.QoS
+	m.Retain = p.Will.Retain // v5 [MQTT-3.1.2-14] [MQTT-3.1.2-15], 3.1.1 [MQTT-3.1.2-16] [MQTT-3.1.2-17]
+	m.Props = p.Will.Props
+	m.Props.Unset(packet.PropWillDelay)
+	return &will{message: m.Clone(), delay: time.Duration(p.Will.Props.WillDelay) * time.Second}
+}

@@ -1,0 +1,280 @@
+package broker
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"weir/broker/packet"
+	"weir/broker/transport"
+)
+
+// connection is the half that faces a publisher: it decodes what one socket brings, in place. It implements
+// transport.Handler. Its fields belong to the reader, but for those marked.
+type connection struct {
+	b    *Broker
+	conn *transport.Conn
+	out  atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
+	done chan struct{}       // closed when the connection has let go of its session
+
+	started    time.Time // when it was accepted
+	heard      time.Time // when the last whole packet came
+	user       string    // who logged in; empty: nobody
+	rights     Rights    // nil: everything
+	session    *session  // nil before CONNECT is accepted
+	version    packet.Version
+	keepAlive  time.Duration // 0: off
+	maxPacket  int           // of the client; 0: any
+	generation uint32
+	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
+	zeroExpiry bool     // CONNECT asked for session expiry 0
+	ended      bool     // the end is accounted for
+}
+
+// errDone ends a connection whose client said DISCONNECT or was refused: nothing is to be told any more.
+var errDone = errors.New("done")
+
+func (b *Broker) open(conn *transport.Conn) transport.Handler {
+	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.connections[c] = struct{}{}
+	if b.stopping {
+		conn.Shutdown()
+	}
+	return c
+}
+
+// Receive implements transport.Handler: it handles all packets of one read, hands the journal what it is to keep, and
+// lets every subscriber that got something have it.
+func (c *connection) Receive(b []byte) (n int, err error) {
+	r := c.b.newReading()
+	if c.session != nil {
+		c.session.freeAcked()
+	}
+	n, err = c.packets(r, b)
+	if n > 0 {
+		c.heard = time.Now()
+		r.counts.bytesIn += uint64(n)
+	}
+	if c.session != nil {
+		if e := c.submit(r); err == nil {
+			err = e
+		}
+	}
+	if err != nil {
+		c.fail(err, b)
+	}
+	r.finish()
+	return n, err
+}
+
+// packets handles the whole packets in b and says how many bytes they took.
+func (c *connection) packets(r *reading, b []byte) (n int, err error) {
+	for n < len(b) {
+		f, size, err := packet.Next(b[n:], c.b.cfg.MaxPacket) // v5 [MQTT-3.2.2-15]
+		if err != nil || size == 0 {
+			return n, err
+		}
+		if c.session == nil {
+			err = c.connect(f)
+		} else {
+			err = c.packet(r, f)
+		}
+		if n += size; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// packet handles one packet of a client that is connected.
+func (c *connection) packet(r *reading, f packet.Frame) error {
+	switch f.Type {
+	case packet.TypePublish:
+		return c.publish(r, f)
+	case packet.TypePuback, packet.TypePubrec, packet.TypePubcomp:
+		return c.acknowledged(r, f)
+	case packet.TypePubrel:
+		return c.release(r, f)
+	case packet.TypeSubscribe:
+		return c.subscribe(r, f)
+	case packet.TypeUnsubscribe:
+		return c.unsubscribe(r, f)
+	case packet.TypePingreq: // v5 [MQTT-3.12.4-1], 3.1.1 [MQTT-3.12.4-1]
+		if err := new(packet.Pingreq).Decode(f, c.version); err != nil {
+			return err
+		}
+		return c.answer(r, &packet.Pingresp{})
+	case packet.TypeDisconnect:
+		return c.disconnect(f)
+	case packet.TypeAuth: // v5 [MQTT-4.12.0-7]: no method was agreed on, because none is supported
+		return packet.Errorf(packet.ProtocolError, "AUTH without an authentication method in CONNECT")
+	case packet.TypeConnect: // v5 [MQTT-3.1.0-2], 3.1.1 [MQTT-3.1.0-2]
+		return packet.Errorf(packet.ProtocolError, "a second CONNECT")
+	}
+	return packet.Errorf(packet.ProtocolError, "%s from a client", f.Type)
+}
+
+// answerBytes is what answers may take beyond the bound of messages.
+const answerBytes = 64 << 10
+
+// answer appends a packet to this connection's own output.
+func (c *connection) answer(r *reading, p interface {
+	Append([]byte, packet.Version) ([]byte, error)
+}) error {
+	o := &c.session.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn != c || o.closing {
+		return nil
+	}
+	o.room()
+	if len(o.pending) > c.b.cfg.QueueBytes+answerBytes { // it asks without reading the answers
+		return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", len(o.pending))
+	}
+	b, err := p.Append(o.pending, c.version)
+	if err != nil {
+		return err
+	}
+	o.pending = b
+	r.touch(o)
+	return nil
+}
+
+// acknowledged handles PUBACK, PUBREC and PUBCOMP from a subscriber.
+func (c *connection) acknowledged(r *reading, f packet.Frame) error {
+	var a packet.Ack
+	if err := a.Decode(f, c.version); err != nil {
+		return err
+	}
+	o := &c.session.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.received(a.Type, a.ID, a.Reason) {
+		return packet.Errorf(packet.ProtocolError, "%s for packet id %d, which is in another state", a.Type, a.ID)
+	}
+	if o.conn == c {
+		o.fill(c.b) // the window may have room now
+		r.touch(o)
+	}
+	return nil
+}
+
+// release handles PUBREL from a publisher. v5 [MQTT-4.3.3-11], 3.1.1 [MQTT-4.3.3-2]
+func (c *connection) release(r *reading, f packet.Frame) error {
+	var a packet.Ack
+	if err := a.Decode(f, c.version); err != nil {
+		return err
+	}
+	s := c.session
+	if owed, _ := s.owed.unanswered(a.ID, c.generation); owed || r.owes(a.ID) {
+		return packet.Errorf(packet.ProtocolError, "PUBREL for packet id %d, whose PUBREC was not sent yet", a.ID)
+	}
+	answer := packet.Ack{Type: packet.TypePubcomp, ID: a.ID}
+	if !s.in.Release(a.ID) {
+		answer.Reason = packet.PacketIdentifierNotFound
+	}
+	if err := c.answer(r, &answer); err != nil {
+		return err
+	}
+	s.in.Completed(a.ID) // v5 [MQTT-4.3.3-12]
+	return nil
+}
+
+// disconnect handles DISCONNECT.
+func (c *connection) disconnect(f packet.Frame) error {
+	var d packet.Disconnect
+	if err := d.Decode(f, c.version); err != nil {
+		return err
+	}
+	if d.Props.Has(packet.PropSessionExpiry) {
+		if c.zeroExpiry && d.Props.SessionExpiry != 0 { // v5 section 3.14.2.2.2
+			return packet.Errorf(packet.ProtocolError, "DISCONNECT gives a session expiry to a session without one")
+		}
+		c.session.lasts = c.b.expiry(d.Props.SessionExpiry)
+	}
+	if d.Reason == packet.Success { // the will is dropped: v5 [MQTT-3.14.4-3] [MQTT-3.1.2-10], 3.1.1 [MQTT-3.14.4-3] [MQTT-3.1.2-10]
+		c.session.will = nil
+	}
+	c.closeOut()
+	return errDone
+}
+
+// closeOut lets nothing more follow to this connection.
+func (c *connection) closeOut() {
+	o := &c.session.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn == c {
+		o.closing = true
+	}
+}
+
+// Deadline implements transport.Handler.
+func (c *connection) Deadline() time.Time {
+	switch {
+	case c.session == nil:
+		return c.started.Add(c.b.cfg.ConnectWait)
+	case c.keepAlive > 0: // v5 [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
+		return c.heard.Add(c.keepAlive * 3 / 2)
+	}
+	return time.Time{}
+}
+
+// Timeout implements transport.Handler.
+func (c *connection) Timeout() {
+	if c.session == nil {
+		c.b.count.connectTimeouts.Add(1)
+		c.ended = true
+		c.b.quiet.warn(c.b.log, "connection sent no CONNECT in time", "peer", c.peer())
+		return
+	}
+	c.b.count.keepAliveLost.Add(1)
+	c.ended = true
+	c.b.log.Info("client did not send anything in time", "client", string(c.session.id), "keepalive", c.keepAlive)
+	c.lastWords(packet.KeepAliveTimeout, "")
+}
+
+// Take implements transport.Handler.
+func (c *connection) Take(done []byte) []byte {
+	recycle(done)
+	o := c.out.Load()
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	if o.conn != c {
+		o.mu.Unlock()
+		return nil
+	}
+	dropped := 0
+	if len(o.pending) == 0 && !o.closing {
+		o.fill(c.b)
+		if o.queue.len() == 0 {
+			dropped, o.dropping = o.dropping, 0
+		}
+	}
+	b := o.pending
+	o.pending = nil
+	o.mu.Unlock()
+	if dropped > 0 {
+		c.b.quiet.info(c.b.log, "subscriber keeps up again", "peer", c.peer(), "dropped", dropped)
+	}
+	c.b.count.bytesOut.Add(uint64(len(b)))
+	return b
+}
+
+// flush sends what is pending. Nothing is locked while it writes.
+func (o *out) flush() {
+	o.mu.Lock()
+	c := o.conn
+	o.mu.Unlock()
+	if c != nil {
+		c.conn.Flush()
+	}
+}
+
+func (c *connection) peer() string { return c.conn.RemoteAddr().String() }
+
+var _ transport.Handler = (*connection)(nil)

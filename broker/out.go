@@ -1,0 +1,310 @@
+package broker
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"weir/broker/message"
+	"weir/broker/packet"
+	"weir/broker/qos"
+)
+
+const (
+	fillBytes  = 64 << 10 // so much is encoded ahead from the queue
+	keepBuffer = 1 << 20  // larger output buffers are not kept for others
+)
+
+// out is the half of a session that faces its subscriber: what waits, what is unacknowledged, and the bytes on their way
+// to the socket. It belongs to the session, not to the connection. Its mutex is held to append, release or take, never
+// during I/O, a call of the journal, or together with the mutex of another out.
+type out struct {
+	online  atomic.Bool // conn is set; for choosing without the lock
+	several atomic.Bool // the session has had more than one subscription, so a message may match it more than once
+
+	mu         sync.Mutex // guards everything below
+	conn       *connection
+	generation uint32 // of conn; rises with each
+	closing    bool   // conn has its last words in pending: nothing may follow
+	gone       bool   // the session has ended
+	persistent bool   // it outlives its connection
+	version    packet.Version
+	maxPacket  int    // largest packet the client takes; 0: any
+	toucher    uint64 // the last reading that noted it as touched
+
+	pending []byte // for the socket
+	flight  *qos.Outbound
+	slots   []held   // of messages in flight, by reference
+	free    []uint64 // slots without a message
+	queue   fifo     // QoS 1 and 2 messages that wait for the window or the connection
+	replay  []replay // retained messages still to be sent
+	bytes   int      // of messages in flight and in the queue
+
+	acked    []uint16 // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
+	dropping int      // messages dropped since it was last able to keep up
+}
+
+// held is a message kept for one session.
+type held struct {
+	message *message.Message // shared, never changed
+	qos     byte
+	retain  bool
+	ids     []uint32 // subscription identifiers
+	bytes   int
+}
+
+// fifo of messages; the zero value is empty.
+type fifo struct {
+	list []held
+	head int
+}
+
+func (f *fifo) len() int { return len(f.list) - f.head }
+
+func (f *fifo) push(h held) { f.list = append(f.list, h) }
+
+func (f *fifo) pop() held {
+	h := f.list[f.head]
+	f.list[f.head] = held{}
+	f.head++
+	switch {
+	case f.head == len(f.list):
+		f.list, f.head = f.list[:0], 0
+		if cap(f.list) > 64 {
+			f.list = nil
+		}
+	case f.head >= 64 && 2*f.head >= len(f.list):
+		n := copy(f.list, f.list[f.head:])
+		clear(f.list[n:])
+		f.list, f.head = f.list[:n], 0
+	}
+	return h
+}
+
+// Output buffers are shared by all connections: an idle one has none.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// room makes sure that there is a buffer to append to. The caller holds mu.
+func (o *out) room() {
+	if o.pending == nil {
+		o.pending = (*buffers.Get().(*[]byte))[:0]
+	}
+}
+
+func recycle(b []byte) {
+	if cap(b) > 0 && cap(b) <= keepBuffer {
+		b = b[:0]
+		buffers.Put(&b)
+	}
+}
+
+// encoded is a PUBLISH for many subscribers of one kind: the same but for flags and packet id.
+type encoded struct {
+	valid bool
+	bytes []byte
+	idAt  int // where the packet id stands, with QoS 1 and 2
+}
+
+// put appends a shared PUBLISH with its own flags and id. The caller holds mu and has called room.
+func (o *out) put(e *encoded, qos byte, retain bool, id uint16) {
+	at := len(o.pending)
+	o.pending = append(o.pending, e.bytes...)
+	first := byte(packet.TypePublish)<<4 | qos<<1
+	if retain {
+		first |= 1
+	}
+	o.pending[at] = first // DUP 0: v5 [MQTT-3.3.1-2] [MQTT-3.3.1-3] [MQTT-4.3.1-1] [MQTT-4.3.2-2] [MQTT-4.3.3-2], 3.1.1 [MQTT-3.3.1-3]
+	if qos > 0 {
+		binary.BigEndian.PutUint16(o.pending[at+e.idAt:], id)
+	}
+}
+
+// full tells whether so much waits for the socket already that nothing more should.
+func (o *out) full(limit int) bool { return len(o.pending) >= limit }
+
+// hold stores a message in flight and returns its reference. The caller holds mu.
+func (o *out) hold(h held) uint64 {
+	if n := len(o.free); n > 0 {
+		ref := o.free[n-1]
+		o.free = o.free[:n-1]
+		o.slots[ref] = h
+		return ref
+	}
+	o.slots = append(o.slots, h)
+	return uint64(len(o.slots) - 1)
+}
+
+// letGo frees what a finished message held. The caller holds mu.
+func (o *out) letGo(ref uint64) {
+	o.bytes -= o.slots[ref].bytes
+	o.slots[ref] = held{}
+	o.free = append(o.free, ref)
+}
+
+// fill moves what waits into pending, as far as window and socket allow. The caller holds mu.
+func (o *out) fill(b *Broker) {
+	if o.conn == nil || o.closing || o.queue.len() == 0 && len(o.replay) == 0 && o.flight.InFlight() == 0 {
+		return
+	}
+	f := filler{b: b, out: o}
+	o.resend(&f)
+	for o.queue.len() > 0 && len(o.pending) < fillBytes && o.flight.Free() > 0 { // v5 [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+		h := o.queue.pop()
+		if !f.send(h) {
+			o.bytes -= h.bytes
+		}
+	}
+	o.fillReplay(&f)
+	b.count.add(&f.counts)
+}
+
+// filler sends messages one by one, encoding each.
+type filler struct {
+	b      *Broker
+	out    *out
+	now    message.Stamp
+	asked  bool // now is set
+	counts counts
+}
+
+// age is how long a message has waited; known is false if it was stamped in another boot.
+func (f *filler) age(m *message.Message) (seconds uint32, known bool) {
+	if !f.asked {
+		f.now, f.asked = f.b.stamp(), true
+	}
+	if f.now.Boot != m.Stamp.Boot || f.now.Since < m.Stamp.Since {
+		return 0, false
+	}
+	return uint32(min((f.now.Since-m.Stamp.Since)/1e9, 1<<32-1)), true
+}
+
+// expired tells whether a message may not be delivered any more. v5 [MQTT-3.3.2-5]
+func (f *filler) expired(m *message.Message) bool {
+	if !m.Props.Has(packet.PropMessageExpiry) {
+		return false
+	}
+	waited, _ := f.age(m)
+	return waited >= m.Props.MessageExpiry
+}
+
+// send starts the delivery of a message that waited; false: it was dropped and holds nothing. There is room in the window.
+func (f *filler) send(h held) bool {
+	o := f.out
+	if f.expired(h.message) {
+		f.counts.expired++
+		return false
+	}
+	if h.qos == 0 {
+		f.encode(h, 0, false)
+		return true
+	}
+	ref := o.hold(h)
+	id, ok := o.flight.Send(h.qos, ref) // v5 [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1], 3.1.1 [MQTT-2.3.1-4]
+	if !ok {
+		o.free, o.slots[ref] = append(o.free, ref), held{}
+		f.counts.droppedQueue++
+		return false
+	}
+	if !f.encode(h, id, false) { // too large for the client: as if it had been sent and acknowledged, v5 [MQTT-3.1.2-25]
+		o.abandon(id, h.qos)
+		o.free, o.slots[ref] = append(o.free, ref), held{}
+		return false
+	}
+	return true
+}
+
+// encode appends a PUBLISH of its own making to pending, and tells whether the client can take it.
+func (f *filler) encode(h held, id uint16, dup bool) bool {
+	o := f.out
+	p := h.message.Publish
+	p.QoS, p.Retain, p.ID, p.Dup = h.qos, h.retain, id, dup
+	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection, v5 [MQTT-3.3.2-7]
+	p.Props.SubscriptionIDs = h.ids
+	if p.Props.Has(packet.PropMessageExpiry) { // v5 [MQTT-3.3.2-6]
+		waited, _ := f.age(h.message)
+		left := uint32(1) // what was begun is completed, however late: v5 [MQTT-4.3.3-7] [MQTT-4.3.3-13]
+		if p.Props.MessageExpiry > waited {
+			left = p.Props.MessageExpiry - waited
+		}
+		p.Props.SetMessageExpiry(left)
+	}
+	o.room()
+	at := len(o.pending)
+	b, err := p.Append(o.pending, o.version)
+	if err != nil || o.maxPacket > 0 && len(b)-at > o.maxPacket { // v5 [MQTT-3.1.2-24]
+		o.pending = o.pending[:at]
+		f.counts.tooLarge++
+		return false
+	}
+	o.pending = b
+	f.counts.sent[h.qos]++
+	return true
+}
+
+// abandon frees the id of a message that is not to be sent.
+func (o *out) abandon(id uint16, q byte) {
+	answer := packet.TypePuback
+	if q == 2 {
+		answer = packet.TypePubrec
+	}
+	o.flight.Receive(answer, id, packet.UnspecifiedError)
+}
+
+// resend sends again, on a new connection, what the one before left unacknowledged, as far as the window allows.
+// v5 [MQTT-4.4.0-1] [MQTT-4.6.0-1], 3.1.1 [MQTT-4.4.0-1] [MQTT-4.6.0-1]
+func (o *out) resend(f *filler) {
+	type dropped struct {
+		id  uint16
+		ref uint64
+		qos byte
+	}
+	var tooLarge []dropped
+	o.flight.Resend(func(id uint16, ref uint64, q byte, released bool) bool {
+		switch {
+		case released: // v5 [MQTT-4.3.3-6]
+			o.acknowledge(packet.TypePubrel, id, packet.Success)
+		case !f.encode(o.slots[ref], id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
+			tooLarge = append(tooLarge, dropped{id, ref, q})
+		}
+		return true
+	})
+	for _, d := range tooLarge {
+		o.abandon(d.id, d.qos)
+		o.letGo(d.ref)
+	}
+}
+
+// acknowledge appends a PUBACK, PUBREC, PUBREL or PUBCOMP. The caller holds mu.
+func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
+	o.room()
+	if o.version == packet.V5 && reason != packet.Success {
+		a := packet.Ack{Type: t, ID: id, Reason: reason}
+		if b, err := a.Append(o.pending, o.version); err == nil {
+			o.pending = b
+		}
+		return
+	}
+	first := byte(t) << 4
+	if t == packet.TypePubrel {
+		first |= 0b0010 // v5 [MQTT-3.6.1-1], 3.1.1 [MQTT-3.6.1-1]
+	}
+	o.pending = append(o.pending, first, 2, byte(id>>8), byte(id)) // v5 [MQTT-2.2.1-5], 3.1.1 [MQTT-2.3.1-6]
+}
+
+// received handles an acknowledgement from the subscriber. ok is false if it breaks the protocol. The caller holds mu.
+func (o *out) received(t packet.Type, id uint16, reason packet.Reason) (ok bool) {
+	step, ref := o.flight.Receive(t, id, reason)
+	switch step {
+	case qos.SendPubrel: // v5 [MQTT-4.3.3-4], 3.1.1 [MQTT-4.3.3-1]
+		o.acknowledge(packet.TypePubrel, id, packet.Success)
+	case qos.Done, qos.Refused: // v5 [MQTT-4.4.0-2]: refused is acknowledged too
+		o.letGo(ref)
+	case qos.Ignored:
+		if t == packet.TypePubrec && !reason.Failed() {
+			o.acknowledge(packet.TypePubrel, id, packet.PacketIdentifierNotFound)
+		}
+	case qos.Wrong:
+		return false
+	}
+	return true
+}

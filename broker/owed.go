@@ -1,0 +1,387 @@
+package broker
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"weir/broker/message"
+	"weir/broker/packet"
+)
+
+// due is one acknowledgement in the FIFO of a publisher.
+type due struct {
+	number     uint64 // recorded: the record that must be settled first; waiting: the place of its message in the order of waiting
+	generation uint32 // of the connection it is owed to; stale ones are not sent
+	id         uint16
+	answer     packet.Type // TypePuback or TypePubrec; 0: an in-process message
+	reason     packet.Reason
+	state      dueState
+}
+
+// dueState goes one way:
+//
+//	waiting ──▶ recorded ──▶ settled (which is not stored: the journal knows)
+type dueState uint8
+
+const (
+	dueSettled  dueState = iota // nothing to wait for
+	dueRecorded                 // the journal has it under number
+	dueWaiting                  // it has no number yet: its message waits for room in the journal
+)
+
+// sink is where released acknowledgements go: a session's out-half or a Publisher. Never called under a lock of owed,
+// nor twice at a time.
+type sink interface {
+	settled(acks []due)
+	flush() // after one or more calls of settled
+}
+
+// owed is the FIFO of acknowledgements that a publisher is owed, and the messages of it that wait for room in the
+// journal. Acknowledgements leave from the head only, and only when the journal has settled them, so they are never
+// early and never out of order.
+type owed struct {
+	b    *Broker
+	sink sink
+
+	releasing turn // who releases; also the right to take from waiting
+
+	mu      sync.Mutex // guards the fields below; never held while calling the journal or the sink
+	fifo    []due
+	head    int       // fifo[:head] is gone
+	waiting []waiting // in order; while there are any, nothing of this publisher goes past them
+	place   uint64    // of waiting[0]: how many messages have left it so far
+	bytes   int       // of waiting
+	edition int       // rises when the FIFO is changed in another way than adding and releasing
+}
+
+// waiting is a message that the journal had no room for.
+type waiting struct {
+	message message.Message // a copy of its own
+	routes  []RouteHit
+	kind    Kind
+	bytes   int
+}
+
+// toJournal is what submit is given: the messages of one batch for the journal and the acknowledgements of the batch,
+// both in order.
+type toJournal struct {
+	entries []Entry
+	dues    []dueIn
+	places  []uint64 // working space of submit: places of entries that wait
+}
+
+// dueIn is an acknowledgement and the index of the entry that it waits for, or one of the constants.
+type dueIn struct {
+	due
+	entry int
+}
+
+const (
+	noEntry = -1 // nothing to wait for
+	again   = -2 // a QoS 2 PUBLISH came again: what its first PUBREC waits for, if that was not sent
+)
+
+// submit gives the journal a batch and adds its acknowledgements to the FIFO. What the journal has no room for waits
+// within the allowance. taken is how many of the dues were taken; less than all: the allowance is used up, and the
+// publisher has to go.
+func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
+	o.mu.Lock()
+	blocked := len(o.waiting) > 0 // only submit makes it so, and there is one submit at a time
+	o.mu.Unlock()
+	first, n := uint64(0), 0
+	if len(batch.entries) > 0 && !blocked {
+		first, n = o.b.journal.Append(batch.entries)
+		o.b.count.journaled.Add(uint64(n))
+	}
+	o.mu.Lock()
+	kept := o.wait(batch, n, allowance)
+	open := false
+	for i := range batch.dues {
+		d := batch.dues[i].due
+		switch at := batch.dues[i].entry; {
+		case at == again:
+			d, open = o.again(d), true
+		case at == noEntry, at >= n && batch.entries[at].Message == nil: // none, or dropped by wait
+			d.state = dueSettled
+		case at < n:
+			d.state, d.number, open = dueRecorded, first+uint64(at), true
+		case at < kept:
+			d.state, d.number, open = dueWaiting, batch.places[at-n], true
+		default:
+			o.mu.Unlock()
+			o.start(open)
+			return i
+		}
+		o.fifo = append(o.fifo, d)
+	}
+	o.mu.Unlock()
+	o.start(open || kept > n)
+	return len(batch.dues)
+}
+
+// start registers the publisher if the journal has to be waited for, and releases what can be.
+func (o *owed) start(open bool) {
+	if open {
+		o.b.owing.add(o) // before looking, so that a settlement in between finds it
+	}
+	o.release()
+}
+
+// wait keeps copies of entries[from:] until there is room. It returns the index of the first one that the allowance does
+// not cover. QoS 0 never waits unless something does already; what is dropped has its Message set to nil.
+// The caller holds mu.
+func (o *owed) wait(batch *toJournal, from, allowance int) int {
+	entries := batch.entries
+	batch.places = batch.places[:0]
+	for i := from; i < len(entries); i++ {
+		e := &entries[i]
+		optional := e.Message.QoS == 0
+		size := footprint(e.Message) + 8*len(e.Routes)
+		batch.places = append(batch.places, o.place+uint64(len(o.waiting)))
+		if optional && len(o.waiting) == 0 || !o.reserve(size, allowance) {
+			if !optional {
+				return i
+			}
+			o.b.count.droppedTail.Add(1)
+			o.b.quiet.warn(o.b.log, "journal is full: dropping QoS 0 messages for upstreams")
+			e.Message = nil
+			continue
+		}
+		o.waiting = append(o.waiting, waiting{
+			message: e.Message.Clone(), routes: append([]RouteHit(nil), e.Routes...),
+			kind: e.Kind, bytes: size,
+		})
+	}
+	return len(entries)
+}
+
+// reserve takes room for a waiting message from the allowances. The caller holds mu.
+func (o *owed) reserve(size, allowance int) bool {
+	switch {
+	case allowance == unlimited:
+		o.b.waitingBytes.n.Add(int64(size))
+	case o.bytes+size > allowance, !o.b.waitingBytes.add(size, o.b.cfg.AllowanceTotalBytes):
+		return false
+	}
+	o.bytes += size
+	return true
+}
+
+// unlimited is the allowance of a publisher that sees to it by itself.
+const unlimited = -1
+
+// release sends the acknowledgements at the head that are settled, after trying again what had no room. If another
+// goroutine is at it, that one looks again. full: the journal has no room.
+func (o *owed) release() (full bool) {
+	if !o.releasing.begin() {
+		return false
+	}
+	for {
+		full = o.retry()
+		if o.releaseSome() {
+			for o.releaseSome() {
+			}
+			o.sink.flush()
+		}
+		if o.releasing.end() {
+			return full
+		}
+	}
+}
+
+// dueRoom is working space of releaseSome.
+var dueRoom = sync.Pool{New: func() any { return new([2][64]due) }}
+
+// releaseSome releases up to 64 heads; some: it did, and there may be more.
+func (o *owed) releaseSome() (some bool) {
+	room := dueRoom.Get().(*[2][64]due)
+	defer dueRoom.Put(room)
+	heads, acks := room[0][:], room[1][:]
+	o.mu.Lock()
+	n, edition := copy(heads, o.fifo[o.head:]), o.edition
+	o.mu.Unlock()
+	ready := 0
+	for ready < n && (heads[ready].state == dueSettled || heads[ready].state == dueRecorded && o.b.journal.Settled(heads[ready].number)) {
+		ready++
+	}
+	if ready == 0 {
+		return false
+	}
+	o.mu.Lock()
+	if o.edition != edition {
+		o.mu.Unlock()
+		return true
+	}
+	o.head += copy(acks[:ready], o.fifo[o.head:]) // again: generations may have changed
+	switch {
+	case o.head == len(o.fifo):
+		o.fifo, o.head = o.fifo[:0], 0
+	case o.head >= 1024 && 2*o.head >= len(o.fifo):
+		o.fifo, o.head = o.fifo[:copy(o.fifo, o.fifo[o.head:])], 0
+	}
+	o.mu.Unlock()
+	o.sink.settled(acks[:ready])
+	return true
+}
+
+// retry offers waiting messages to the journal. The caller has the turn. full: some still wait.
+func (o *owed) retry() (full bool) {
+	for {
+		o.mu.Lock()
+		n := min(len(o.waiting), 64)
+		if n == 0 {
+			o.mu.Unlock()
+			return false
+		}
+		batch := make([]Entry, n)
+		for i := range batch {
+			w := &o.waiting[i]
+			batch[i] = Entry{Message: &w.message, Routes: w.routes, Kind: w.kind}
+		}
+		o.mu.Unlock()
+		first, taken := o.b.journal.Append(batch)
+		o.b.count.journaled.Add(uint64(taken))
+		o.mu.Lock()
+		o.recorded(first, taken)
+		o.mu.Unlock()
+		if taken < n {
+			return true
+		}
+	}
+}
+
+// recorded notes that the journal took the first n waiting messages. The caller holds mu.
+func (o *owed) recorded(first uint64, n int) {
+	n = min(n, len(o.waiting)) // none are left if the publisher is gone
+	for i := range o.waiting[:n] {
+		o.bytes -= o.waiting[i].bytes
+		o.b.waitingBytes.sub(o.waiting[i].bytes)
+	}
+	clear(o.waiting[:n])
+	o.waiting = o.waiting[n:]
+	if len(o.waiting) == 0 {
+		o.waiting = nil
+	}
+	after := o.place + uint64(n)
+	for i := o.head; i < len(o.fifo); i++ {
+		if d := &o.fifo[i]; d.state == dueWaiting && d.number < after {
+			d.state, d.number = dueRecorded, first+d.number-o.place
+		}
+	}
+	o.place = after
+}
+
+// again gives what a PUBREC that is owed again has to wait for. If the first one is still in the FIFO it is taken out:
+// PUBRECs leave in the order in which the PUBLISHes came on a connection (v5 and 3.1.1 section 4.6). The caller holds mu.
+func (o *owed) again(d due) due {
+	if i := o.find(d.id); i >= 0 {
+		d.state, d.number = o.fifo[i].state, o.fifo[i].number
+		o.fifo = slices.Delete(o.fifo, i, i+1)
+		o.edition++
+	}
+	return d
+}
+
+// find is the place of the PUBREC of a packet id in the FIFO, or -1. The caller holds mu.
+func (o *owed) find(id uint16) int {
+	for i := o.head; i < len(o.fifo); i++ {
+		if d := &o.fifo[i]; d.id == id && d.answer == packet.TypePubrec {
+			return i
+		}
+	}
+	return -1
+}
+
+// unanswered tells whether the PUBREC of id is owed, and to the connection of that generation.
+func (o *owed) unanswered(id uint16, generation uint32) (owed, toThis bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := o.find(id)
+	return i >= 0, i >= 0 && o.fifo[i].generation == generation
+}
+
+// prune forgets what a lost connection was owed, so that connecting again and again does not make the FIFO grow. What is
+// needed later stays: dues of QoS 2, whose PUBLISH may come again, and of messages that wait for room.
+func (o *owed) prune() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	kept := o.fifo[:0]
+	for _, d := range o.fifo[o.head:] {
+		if d.state == dueWaiting || d.state == dueRecorded && d.answer == packet.TypePubrec {
+			kept = append(kept, d)
+		}
+	}
+	o.fifo, o.head = kept, 0
+	o.edition++
+}
+
+// drop forgets everything: the publisher's session has ended.
+func (o *owed) drop() {
+	o.mu.Lock()
+	o.b.waitingBytes.sub(o.bytes)
+	o.fifo, o.head, o.waiting, o.bytes = nil, 0, nil, 0
+	o.edition++
+	o.mu.Unlock()
+	o.b.owing.remove(o)
+}
+
+// idle tells whether the journal has to be waited for no more.
+func (o *owed) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.head == len(o.fifo) && len(o.waiting) == 0
+}
+
+// size is how many acknowledgements are owed.
+func (o *owed) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.fifo) - o.head
+}
+
+// footprint is about how many bytes a message takes when it is kept.
+func footprint(m *message.Message) int {
+	p := &m.Props
+	n := 256 + len(m.Topic) + len(m.Payload) + len(m.Origin) + len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	for _, u := range p.User {
+		n += 48 + len(u.Key) + len(u.Value)
+	}
+	return n
+}
+
+// turn lets one goroutine at a time do something that several ask for; who comes meanwhile makes it be done again.
+type turn struct{ state atomic.Int32 } // 0 idle, 1 busy, 2 busy and asked again
+
+func (t *turn) begin() bool {
+	for {
+		if t.state.CompareAndSwap(0, 1) {
+			return true
+		}
+		if t.state.Load() == 2 || t.state.CompareAndSwap(1, 2) {
+			return false
+		}
+	}
+}
+
+// end gives the turn back; false: do it again.
+func (t *turn) end() bool {
+	if t.state.CompareAndSwap(1, 0) {
+		return true
+	}
+	t.state.Store(1)
+	return false
+}
+
+// bounded is a counter with a limit.
+type bounded struct{ n atomic.Int64 }
+
+func (b *bounded) add(n, limit int) bool {
+	if b.n.Add(int64(n)) > int64(limit) {
+		b.n.Add(int64(-n))
+		return false
+	}
+	return true
+}
+
+func (b *bounded) sub(n int) { b.n.Add(int64(-n)) }

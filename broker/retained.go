@@ -1,0 +1,116 @@
+package broker
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"weir/broker/message"
+	"weir/broker/topic"
+)
+
+// retainedStore holds the last retained message of each topic.
+type retainedStore struct {
+	mu    sync.Mutex // makes finding the old message and storing the new one a single step
+	names topic.Names[*retained]
+	bytes atomic.Int64
+}
+
+// retained is one retained message.
+type retained struct {
+	message message.Message
+	over    atomic.Bool // another one has taken its place, or none
+}
+
+// retain stores, replaces or removes the retained message of a topic. v5 [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+// [MQTT-3.3.1-8], 3.1.1 [MQTT-3.3.1-5] [MQTT-3.3.1-7] [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT-3.3.1-12]
+//
+// It happens before subscribers are looked for, and that is what keeps an old value from following a new one: a
+// subscriber first enters the tree and then collects retained messages, and a collected one is sent only if it is not
+// over at that moment. If it is over, its successor was published when the subscriber was in the tree already.
+func (b *Broker) retain(r *reading, m *message.Message) {
+	s := &b.retained
+	name := string(m.Topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, had := s.names.Get(name)
+	if len(m.Payload) == 0 {
+		if had {
+			s.names.Remove(name)
+		}
+	} else {
+		kept := &retained{message: m.Clone()}
+		s.bytes.Add(int64(footprint(m)))
+		s.names.Set(name, kept)
+	}
+	if had {
+		old.over.Store(true)
+		s.bytes.Add(int64(-footprint(&old.message)))
+	}
+}
+
+// replay is what is left to be sent of the retained messages for one subscription. The list only refers to messages that
+// the store holds anyway, and there is one for a subscription at most.
+type replay struct {
+	sub  *subscription
+	list []*retained
+}
+
+// replayRetained begins to send the retained messages that a subscription matches: 3.1.1 [MQTT-3.3.1-6], and again for
+// one that was replaced: v5 [MQTT-3.8.4-4], 3.1.1 [MQTT-3.8.4-3].
+func (b *Broker) replayRetained(s *session, sub *subscription, again bool) {
+	if again {
+		b.forgetReplay(s, sub)
+	}
+	var list []*retained
+	b.retained.names.Match(sub.filter, func(_ string, kept *retained) bool {
+		list = append(list, kept)
+		return true
+	})
+	if len(list) == 0 {
+		return
+	}
+	o := &s.out
+	o.mu.Lock()
+	o.replay = append(o.replay, replay{sub: sub, list: list})
+	o.mu.Unlock()
+}
+
+// forgetReplay drops what was not sent yet for a subscription.
+func (b *Broker) forgetReplay(s *session, sub *subscription) {
+	o := &s.out
+	o.mu.Lock()
+	o.replay = slices.DeleteFunc(o.replay, func(r replay) bool { return r.sub == sub })
+	o.mu.Unlock()
+}
+
+// fillReplay sends retained messages as far as window and socket allow. The caller holds mu.
+func (o *out) fillReplay(f *filler) {
+	for len(o.replay) > 0 {
+		p := &o.replay[0]
+		opt := p.sub.load()
+		for len(p.list) > 0 {
+			kept := p.list[0]
+			q := min(kept.message.QoS, opt.qos())
+			if len(o.pending) >= fillBytes || q > 0 && o.flight.Free() == 0 {
+				return
+			}
+			p.list = p.list[1:]
+			if kept.over.Load() {
+				continue
+			}
+			h := held{message: &kept.message, qos: q, retain: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
+			if id := opt.id(); id != 0 {
+				h.ids = []uint32{id}
+			}
+			if q > 0 {
+				h.bytes = footprint(h.message)
+			}
+			if f.send(h) {
+				o.bytes += h.bytes
+			}
+		}
+		o.replay = slices.Delete(o.replay, 0, 1)
+	}
+	o.replay = nil
+}

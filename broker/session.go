@@ -1,0 +1,184 @@
+package broker
+
+import (
+	"time"
+
+	"weir/broker/message"
+	"weir/broker/packet"
+	"weir/broker/qos"
+	"weir/broker/topic"
+)
+
+// session is what the broker knows of a client id. v5 section 4.1, [MQTT-3.1.3-2]
+//
+// Its parts belong to different hands. out and owed have their own locks. in, subs, will and lasts belong to the
+// connection that owns the session (its reader), and to whoever holds Broker.mu while there is none.
+type session struct {
+	b    *Broker
+	id   []byte
+	user string // who made it; nobody else gets it
+
+	owner *connection // guarded by Broker.mu
+
+	in    *qos.Inbound
+	subs  map[string]*subscription
+	lasts time.Duration // how long it outlives its connection
+	will  *will
+
+	expires time.Time // guarded by Broker.mu: when it ends while nobody owns it
+	willDue time.Time // guarded by Broker.mu: when its will is published while nobody owns it
+	place   int       // guarded by Broker.mu: in the calendar; -1: not there
+
+	out  out
+	owed owed
+}
+
+// will is the message published when a connection is lost.
+type will struct {
+	message message.Message
+	delay   time.Duration
+}
+
+func (b *Broker) newSession(id []byte) *session {
+	s := &session{b: b, id: id, place: -1, in: qos.NewInbound(b.cfg.ReceiveMaximum), subs: map[string]*subscription{}}
+	s.out.flight = qos.NewOutbound(b.cfg.Inflight)
+	s.owed.b, s.owed.sink = b, s
+	return s
+}
+
+// settled puts acknowledgements out that the journal has released, and sends them.
+func (s *session) settled(acks []due) {
+	o := &s.out
+	o.mu.Lock()
+	c := o.conn
+	if c == nil || o.closing {
+		o.mu.Unlock()
+		return
+	}
+	for _, a := range acks {
+		if a.generation != o.generation { // owed to a connection that is gone
+			continue
+		}
+		o.acknowledge(a.answer, a.id, a.reason)
+		if a.answer == packet.TypePuback || a.reason.Failed() {
+			o.acked = append(o.acked, a.id)
+		}
+	}
+	o.mu.Unlock()
+}
+
+// flush sends what settled has put out.
+func (s *session) flush() { s.out.flush() }
+
+// freeAcked gives the places of what was acknowledged meanwhile back to the in-half. Called by the reader.
+func (s *session) freeAcked() {
+	o := &s.out
+	o.mu.Lock()
+	for _, id := range o.acked {
+		s.in.Acked(id)
+	}
+	o.acked = o.acked[:0]
+	o.mu.Unlock()
+}
+
+// subscribe adds or replaces a subscription and tells whether it is new. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the
+// options change in one step, so no message is lost or repeated meanwhile. Called by the reader.
+func (s *session) subscribe(f topic.Filter, o options) (sub *subscription, isNew bool) {
+	if sub = s.subs[f.String()]; sub != nil {
+		sub.options.Store(uint64(o))
+		return sub, false
+	}
+	sub = &subscription{filter: f, session: s}
+	sub.options.Store(uint64(o))
+	s.subs[f.String()] = sub
+	s.b.count.subscriptions.Add(1)
+	if len(s.subs) > 1 {
+		s.out.several.Store(true) // before the tree has two, so that whoever finds both knows
+	}
+	if _, shared := f.Shared(); shared {
+		s.b.join(sub)
+	} else {
+		s.b.tree.Set(f, sub, sub)
+	}
+	return sub, true
+}
+
+// unsubscribe removes a subscription and tells whether there was one. Filters are compared byte for byte:
+// v5 [MQTT-3.10.4-1], 3.1.1 [MQTT-3.10.4-1]. Called by the reader.
+func (s *session) unsubscribe(filter string) bool {
+	sub := s.subs[filter]
+	if sub == nil {
+		return false
+	}
+	delete(s.subs, filter)
+	s.remove(sub)
+	return true
+}
+
+func (s *session) remove(sub *subscription) {
+	s.b.count.subscriptions.Add(-1)
+	if _, shared := sub.filter.Shared(); shared {
+		s.b.leave(sub)
+	} else {
+		s.b.tree.Remove(sub.filter, sub)
+	}
+}
+
+// attach makes c the connection of the session: answer, then what was begun before, then what waited. Called by c's
+// reader, which owns the session.
+func (s *session) attach(c *connection, answer []byte, window int) {
+	s.in.Reconnect(receiveMaximum(c.version, s.b.cfg.ReceiveMaximum))
+	s.owed.prune()
+	o := &s.out
+	o.mu.Lock()
+	o.conn, o.closing, o.version, o.maxPacket = c, false, c.version, c.maxPacket
+	o.generation++
+	o.toucher = 0 // who touched the connection before has not touched this one
+	c.generation = o.generation
+	o.persistent = s.lasts > 0
+	o.acked = o.acked[:0]
+	o.pending = nil
+	o.room()
+	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
+	o.flight.Reconnect(window)
+	o.fill(s.b)
+	o.online.Store(true)
+	o.mu.Unlock()
+	c.out.Store(o)
+}
+
+// receiveMaximum is how many messages may be unacknowledged: 3.1.1 clients cannot be told, so they may use every id.
+func receiveMaximum(v packet.Version, announced int) int {
+	if v == packet.V311 {
+		return 65535
+	}
+	return announced
+}
+
+// detach takes the connection away. Its last words stay with it. Called by c's reader.
+func (s *session) detach(c *connection) {
+	o := &s.out
+	last := &out{conn: c, closing: true, version: c.version}
+	o.mu.Lock()
+	o.online.Store(false)
+	last.pending = o.pending
+	o.conn, o.closing, o.pending = nil, false, nil
+	o.persistent = s.lasts > 0
+	o.mu.Unlock()
+	c.out.Store(last)
+}
+
+// end drops everything of a session that nobody owns and nobody can find any more. Not called under Broker.mu.
+func (s *session) end() {
+	for _, sub := range s.subs { // v5 [MQTT-4.1.0-2]; retained messages stay: 3.1.1 [MQTT-3.1.2-7]
+		s.remove(sub)
+	}
+	s.subs = nil
+	o := &s.out
+	o.mu.Lock()
+	o.gone = true
+	o.queue, o.replay, o.slots, o.free, o.bytes = fifo{}, nil, nil, nil, 0
+	o.flight.Reset()
+	o.mu.Unlock()
+	s.owed.drop()
+}

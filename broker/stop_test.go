@@ -1,0 +1,56 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+
+	"weir/broker/packet"
+	"weir/broker/transport"
+)
+
+func TestOrderlyStop(t *testing.T) {
+	h := build(t, Config{})
+	five, _ := h.login(packet.V5, "five")
+	three, _ := h.login(packet.V311, "three")
+	idle := h.dial(packet.V5) // never said CONNECT
+	h.until(func() bool { h.b.mu.Lock(); defer h.b.mu.Unlock(); return len(h.b.connections) == 3 })
+	done := make(chan struct{})
+	go func() { h.stop(); close(done) }()
+	five.expectEnd(packet.ServerShuttingDown)
+	three.expectEnd(packet.Success)
+	idle.expectEnd(packet.Success)
+	five.nc.Close()
+	three.nc.Close()
+	idle.nc.Close()
+	<-done
+	if _, err := net.Dial("tcp", h.address); err == nil {
+		t.Error("the port is still open")
+	}
+	if s := h.b.Stats(); s.Connections != 0 || s.Sessions != 0 {
+		t.Errorf("%d connections, %d sessions left", s.Connections, s.Sessions)
+	}
+}
+
+// TestBrokenListener: one listener that breaks stops the others, and Run says why.
+func TestBrokenListener(t *testing.T) {
+	good, err := transport.Listen(transport.Options{Address: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, err := transport.Listen(transport.Options{Name: "bad", Address: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := New(Config{}, newJournal(), stampNow, quietLog())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(context.Background(), good, bad) }()
+	bad.Close()
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Run: %v, want the listener's error", err)
+	}
+	if _, err := good.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the other listener: %v, want it closed", err)
+	}
+}

@@ -1,0 +1,90 @@
+package broker
+
+import (
+	"weir/broker/packet"
+	"weir/broker/topic"
+)
+
+// subscribe handles SUBSCRIBE: each filter by itself, then one SUBACK with a reason for each, in their order.
+// v5 [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1], 3.1.1 [MQTT-3.8.4-1] [MQTT-3.8.4-2]
+// [MQTT-3.8.4-4] [MQTT-3.8.4-5] [MQTT-3.9.3-1]
+func (c *connection) subscribe(r *reading, f packet.Frame) error {
+	var p packet.Subscribe
+	if err := p.Decode(f, c.version); err != nil {
+		return err
+	}
+	id := uint32(0)
+	if len(p.Props.SubscriptionIDs) > 0 {
+		id = p.Props.SubscriptionIDs[0]
+	}
+	answer := packet.Suback{ID: p.ID, Reasons: make([]packet.Reason, len(p.Filters))} // v5 [MQTT-2.2.1-6], 3.1.1 [MQTT-2.3.1-7]
+	var fresh []wanted
+	for i := range p.Filters {
+		w, reason, err := c.subscribeOne(&p.Filters[i], id)
+		if err != nil {
+			return err
+		}
+		answer.Reasons[i] = reason
+		if w.sub != nil {
+			fresh = append(fresh, w)
+		}
+	}
+	if err := c.answer(r, &answer); err != nil {
+		return err
+	}
+	for _, w := range fresh {
+		c.b.replayRetained(c.session, w.sub, w.again)
+	}
+	return nil
+}
+
+// wanted is a subscription that retained messages are to be sent for.
+type wanted struct {
+	sub   *subscription
+	again bool // it existed before
+}
+
+// subscribeOne adds one subscription. w.sub is set if retained messages are to be sent. The reason is the QoS granted or
+// a failure: v5 [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5].
+func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, reason packet.Reason, err error) {
+	var opts []topic.Option
+	if c.b.cfg.InnerWildcard {
+		opts = append(opts, topic.InnerWildcard())
+	}
+	filter, err := topic.ParseFilter(string(p.Filter), opts...)
+	if err != nil { // v5 [MQTT-4.7.1-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2], 3.1.1 [MQTT-4.7.1-2]; on 3.1.1 it becomes 0x80
+		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", err)
+		return wanted{}, packet.TopicFilterInvalid, nil
+	}
+	_, shared := filter.Shared()
+	if shared && p.NoLocal { // v5 [MQTT-3.8.3-4]
+		return wanted{}, 0, packet.Errorf(packet.ProtocolError, "no local on a shared subscription")
+	}
+	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
+		return wanted{}, packet.NotAuthorized, nil
+	}
+	sub, isNew := c.session.subscribe(filter, packOptions(p, id))
+	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+	if send && !shared {                                            // never for shared ones: v5 section 4.8.2
+		w = wanted{sub: sub, again: !isNew}
+	}
+	return w, packet.Reason(p.QoS), nil
+}
+
+// unsubscribe handles UNSUBSCRIBE. What was begun or queued is still delivered: v5 [MQTT-3.10.4-3], 3.1.1 [MQTT-3.10.4-3].
+func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
+	var p packet.Unsubscribe
+	if err := p.Decode(f, c.version); err != nil {
+		return err
+	}
+	answer := packet.Unsuback{ID: p.ID, Reasons: make([]packet.Reason, len(p.Filters))}
+	for i, filter := range p.Filters {
+		sub := c.session.subs[string(filter)]
+		if !c.session.unsubscribe(string(filter)) { // v5 [MQTT-3.10.4-5], 3.1.1 [MQTT-3.10.4-5]
+			answer.Reasons[i] = packet.NoSubscriptionExisted
+			continue
+		}
+		c.b.forgetReplay(c.session, sub) // v5 [MQTT-3.10.4-2], 3.1.1 [MQTT-3.10.4-2]
+	}
+	return c.answer(r, &answer) // v5 [MQTT-3.10.4-4] [MQTT-3.10.4-6] [MQTT-3.11.3-1], 3.1.1 [MQTT-3.10.4-4] [MQTT-3.10.4-6]
+}

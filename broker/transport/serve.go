@@ -1,0 +1,72 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Waits between attempts to accept while the machine refuses them, for instance because no file descriptor is free.
+const (
+	acceptWaitFirst = 5 * time.Millisecond
+	acceptWaitMax   = time.Second
+)
+
+// Serve accepts connections and runs each one with the handler that open makes for it, until ctx ends or the listener is
+// closed or broken. It closes the listener, and returns when every connection has ended; ending them is up to the caller
+// (Conn.Shutdown). An error of accepting that may pass, such as EMFILE, is waited out and logged once per change. The
+// result is nil unless the listener broke by itself.
+func Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) Handler) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	defer l.Close()
+	var running sync.WaitGroup
+	defer running.Wait()
+	wait := time.Duration(0)
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			if wait > 0 {
+				log.Info("accepting connections again", "listener", l.Name())
+			}
+			wait = 0
+			c := newConn(nc, l)
+			c.handler = open(c)
+			running.Go(c.run)
+		case ctx.Err() != nil:
+			return nil
+		case !passing(err):
+			return fmt.Errorf("listener %s: accept: %w", l.Name(), err)
+		default:
+			if wait == 0 {
+				log.Warn("cannot accept connections, trying again", "listener", l.Name(), "err", err)
+			}
+			wait = min(max(2*wait, acceptWaitFirst), acceptWaitMax)
+			pause(ctx, wait)
+		}
+	}
+}
+
+// passing tells whether an error of Accept may be gone the next time.
+func passing(err error) bool {
+	var e net.Error
+	if errors.Is(err, net.ErrClosed) {
+		return false
+	}
+	//lint:ignore SA1019 for accept errors it is still what the standard library's own servers ask
+	return errors.As(err, &e) && e.Temporary() || outOfResources(err)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,133 @@
+package transport
+
+import "time"
+
+// Flush writes what the handler's Take gives. It returns at once: what the socket does not take is written by the
+// connection's writer goroutine.
+func (c *Conn) Flush() {
+	if c.beginWriting() {
+		c.writeOut()
+	}
+}
+
+// writeOut writes what there is, by the one who has the right to.
+func (c *Conn) writeOut() {
+	for {
+		told := c.told.Load()
+		b := c.take()
+		if len(b) == 0 {
+			if c.endWriting(told) {
+				return
+			}
+			continue
+		}
+		n := 0
+		if c.attempt != nil {
+			var err error
+			if n, err = c.attempt.write(b); err != nil {
+				c.failed()
+			}
+		}
+		if n < len(b) && !c.broken.Load() {
+			go c.write(b, n)
+			return
+		}
+		c.done = b
+	}
+}
+
+// write is the writer goroutine. It owns the writing side, and has to write b from byte n on first.
+func (c *Conn) write(b []byte, n int) {
+	for {
+		if _, err := c.nc.Write(b[n:]); err != nil {
+			c.failed()
+		}
+		c.done = b
+		for {
+			told := c.told.Load()
+			b, n = c.take(), 0
+			if len(b) > 0 {
+				break
+			}
+			if c.endWriting(told) {
+				return
+			}
+		}
+	}
+}
+
+// take asks the handler for bytes, unless they could not be written any more.
+func (c *Conn) take() []byte {
+	if c.broken.Load() {
+		return nil
+	}
+	b := c.handler.Take(c.done)
+	c.done = nil
+	return b
+}
+
+// failed notes that a write failed. The reader goes on for a moment, to read what the peer sent before it went away.
+func (c *Conn) failed() {
+	if !c.broken.Swap(true) && !c.ending.Load() {
+		c.nc.SetReadDeadline(time.Now().Add(Linger))
+	}
+}
+
+// beginWriting makes the caller the one who writes, or leaves the mark that there is more for the one who does.
+func (c *Conn) beginWriting() bool {
+	for {
+		switch c.state.Load() {
+		case writeIdle:
+			if c.state.CompareAndSwap(writeIdle, writeBusy) {
+				return true
+			}
+		case writeBusy:
+			if c.state.CompareAndSwap(writeBusy, writeAgain) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// endWriting gives the writing side up; false: there may be more to take. told: Closed had returned before the last look
+// at Take, so there are no last words left.
+func (c *Conn) endWriting(told bool) bool {
+	for {
+		switch c.state.Load() {
+		case writeAgain:
+			if c.state.CompareAndSwap(writeAgain, writeBusy) {
+				return false
+			}
+		case writeBusy:
+			if told {
+				c.lastWritten()
+			}
+			if c.state.CompareAndSwap(writeBusy, writeIdle) {
+				return true
+			}
+		case writeDying:
+			c.state.Store(writeDead)
+			close(c.ended)
+			return true
+		}
+	}
+}
+
+// stopWriting waits until nobody writes and sees to it that nobody will. The socket is closed already.
+func (c *Conn) stopWriting() {
+	for {
+		switch s := c.state.Load(); s {
+		case writeIdle:
+			if c.state.CompareAndSwap(writeIdle, writeDead) {
+				return
+			}
+		default:
+			if c.state.CompareAndSwap(s, writeDying) {
+				<-c.ended
+				return
+			}
+		}
+	}
+}
