@@ -1,0 +1,237 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+)
+
+// errNoRoom: no segment can be had: the cap is reached, or the disk is full,
+// and nothing can be given up.
+var errNoRoom = errors.New("no room for another segment")
+
+// span is a run of whole items in tail memory.
+type span struct {
+	chunk *chunk
+	off   uint32
+	bytes []byte // of the chunk; they never change while they are in the tail
+}
+
+// blockPlan is one block of a part: which spans it holds.
+type blockPlan struct {
+	from, to    int
+	size        int64
+	first, last uint64
+	records     uint32
+}
+
+// committer is what only the goroutine that runs the commit touches. Its
+// slices keep their memory from commit to commit.
+type committer struct {
+	file    File // of the active segment
+	seed    seed
+	block   uint64 // number of the next block
+	seq     uint64 // of the next segment
+	written uint64 // records in the log
+	spare   uint64 // names the next spare
+	buf     []byte
+	state   []byte
+	spans   []span
+	blocks  []blockPlan
+	counted segment // what the part holds for whom
+	boot    uint64  // of records that name none
+	first   uint64  // records of the part
+	last    uint64
+	full    bool // the part is the whole tail up to where it was asked for
+}
+
+// Commit makes durable everything that was appended, put, acknowledged or
+// marked before it was called, in one write (of blocks of at most 128 KiB for
+// a large tail) and one sync; callers that come while a commit runs share the
+// next one. With nothing to do it does no I/O. After an error nothing of it
+// is settled or lost: it is all tried again, in a new segment, by the next
+// Commit.
+func (l *Log) Commit() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return ErrClosed
+	}
+	want := l.started
+	if l.tail.live > 0 && l.number > l.covered || l.stateDirty() {
+		want++
+	}
+	for l.finished < want {
+		if l.running {
+			l.waiters++
+			l.cond.Wait()
+			l.waiters--
+			continue
+		}
+		l.running = true
+		l.started++
+		l.runCommit(l.number - 1)
+		l.running = false
+		l.covered = 0
+		l.cond.Broadcast()
+	}
+	err := l.outcome
+	l.mu.Unlock()
+	l.say()
+	return err
+}
+
+// runCommit makes one commit of the tail up to upto. l.mu is held at both ends and
+// released for I/O. It sets finished and outcome before it tidies up.
+func (l *Log) runCommit(upto uint64) {
+	l.covered = upto + 1
+	var err error
+	for {
+		var roll bool
+		if roll, err = l.plan(upto, false); roll && err == nil {
+			if err = l.makeReady(); err == nil {
+				_, err = l.plan(upto, true)
+			}
+		}
+		if err != nil {
+			break
+		}
+		if err = l.writePart(roll); err != nil || l.c.full {
+			break
+		}
+		l.keepHouse()
+	}
+	l.retry = err != nil
+	if err != nil {
+		err = fmt.Errorf("buffer: commit: %w", err)
+		l.stats.Failed++
+	}
+	l.outcome = err
+	l.finished = l.started
+	l.cond.Broadcast()
+	if err == nil {
+		l.keepHouse()
+	}
+}
+
+// plan decides what the next part holds. It reports that a new segment is
+// needed, or lays the part out: the state, the blocks, and every record of it
+// marked as being written. l.mu is held.
+func (l *Log) plan(upto uint64, roll bool) (needRoll bool, err error) {
+	c := &l.c
+	a := l.active
+	if !roll && a == nil {
+		return true, nil
+	}
+	l.noteAcked(upto)
+	if roll {
+		l.giveWay()
+		next := segmentHeader{seq: c.seq, written: c.written}
+		c.state = l.appendState(c.state[:0], true, &next)
+		whole := l.layOut(upto, l.o.SegmentSize-dataStart-page)
+		return l.take(whole)
+	}
+	l.giveUpDone()
+	room := a.size - page - a.end
+	c.state = l.appendState(c.state[:0], !a.state, &a.segmentHeader)
+	if l.tail.live == 0 && len(l.spares) == 0 && l.layOut(0, room) {
+		return l.take(true)
+	}
+	room -= reserve
+	if l.layOut(upto, room) {
+		return l.take(true)
+	}
+	if len(c.blocks) > 1 && room >= a.size/16 {
+		return l.take(false)
+	}
+	return true, nil
+}
+
+// noteAcked marks the positions of consumers that have acknowledged records
+// which are about to be stored all the same.
+func (l *Log) noteAcked(upto uint64) {
+	t := &l.tail
+	for i := t.head; i < len(t.records) && t.records[i].number <= upto; i++ {
+		r := &t.records[i]
+		if r.state == gone || r.open == r.dests {
+			continue
+		}
+		v := t.view(r)
+		rest := v.dests
+		for range v.ndest {
+			who, _, next, _ := nextDest(rest)
+			rest = next
+			if c := l.consumers[uint32(who>>1)]; c != nil && !c.waits(r.number) {
+				c.dirty = true
+			}
+		}
+	}
+}
+
+// layOut fills c.spans and c.blocks with the records up to upto, as far as
+// they fit room. It reports whether all did.
+func (l *Log) layOut(upto uint64, room int64) (whole bool) {
+	c, t := &l.c, &l.tail
+	c.spans, c.blocks = c.spans[:0], c.blocks[:0]
+	b := blockPlan{size: int64(len(c.state))}
+	limit := min(blockLimit, l.o.SegmentSize/8)
+	var used int64
+	for i := t.head; i < len(t.records) && t.records[i].number <= upto; i++ {
+		r := &t.records[i]
+		if r.state == gone {
+			continue
+		}
+		size := int64(r.size)
+		if b.size > 0 && blockHeadLen+b.size+size > limit {
+			used += pages(blockHeadLen + b.size)
+			c.blocks = append(c.blocks, b)
+			b = blockPlan{from: len(c.spans), to: len(c.spans)}
+		}
+		if used+pages(blockHeadLen+b.size+size) > room {
+			if b.size > 0 {
+				c.blocks = append(c.blocks, b)
+			}
+			return false
+		}
+		if b.records == 0 {
+			b.first = r.number
+		}
+		b.last = r.number
+		b.records++
+		b.size += size
+		if k := len(c.spans); k > b.from && c.spans[k-1].chunk == r.chunk && c.spans[k-1].off+uint32(len(c.spans[k-1].bytes)) == r.off {
+			s := &c.spans[k-1]
+			s.bytes = r.chunk.buf[s.off : r.off+r.size]
+		} else {
+			c.spans = append(c.spans, span{r.chunk, r.off, r.bytes()})
+		}
+		b.to = len(c.spans)
+	}
+	c.blocks = append(c.blocks, b)
+	return used+pages(blockHeadLen+b.size) <= room
+}
+
+// take marks the laid out records as being written and the state as taken.
+func (l *Log) take(whole bool) (bool, error) {
+	c, t := &l.c, &l.tail
+	c.first, c.last, c.full, c.boot = 0, 0, whole, t.boot
+	for i := range c.blocks {
+		if b := &c.blocks[i]; b.records > 0 {
+			if c.first == 0 {
+				c.first = b.first
+			}
+			c.last = b.last
+		}
+	}
+	if !whole && c.first == 0 {
+		return false, fmt.Errorf("%w: the live state of %d bytes leaves none for a record", errNoRoom, len(c.state))
+	}
+	if c.first != 0 {
+		for i := t.after(c.first - 1); i < len(t.records) && t.records[i].number <= c.last; i++ {
+			if t.records[i].state == waiting {
+				t.records[i].state = writing
+			}
+		}
+	}
+	l.stateTaken()
+	return false, nil
+}

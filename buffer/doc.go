@@ -1,0 +1,188 @@
+// Package buffer is the durable log: records that wait for consumers, and a
+// little keyed state, in segment files of one directory. It knows nothing of
+// MQTT.
+//
+//	Append ──▶ tail in memory ──Commit──▶ block in a segment file
+//	               │                          │
+//	               └────────── Next ──────────┴──▶ consumer ──Ack──▶ position
+//
+// A record is settled when the commit that holds it is durable, or when every
+// consumer it is for has acknowledged it while it was still in the tail and
+// none of them must have it committed. A commit takes the whole tail: one
+// write, one fdatasync. When to commit is decided outside.
+//
+// # Files
+//
+//	0000000000000007.log   a segment; the name is its sequence in hex
+//	spare-...              a file of the right size, written full once, to
+//	                       become the next segment: a commit into it changes
+//	                       no metadata of the file system
+//	new-...                a spare that is being made; removed at start
+//	....bad                a damaged segment whose records are all done with,
+//	                       or one without a sound header; the newest is kept
+//	                       while there is room
+//	lock                   held by flock; says the pid of the holder
+//
+// # Segment
+//
+// Everything is little-endian; uvarint is that of encoding/binary.
+//
+//	page 0, page 1    the header, twice
+//	page 2 ...        blocks, each on a page of 4096 bytes
+//	last page         summary, once the segment is sealed
+//
+//	 0   8  magic "weirlog" 0x1a
+//	 8   4  format version, 1
+//	12   4  CRC-32C of bytes 0-11 and 16-127
+//	16   8  sequence: rises through the log, never reused
+//	24   4  incarnation: how often the file was a segment before
+//	28   4  run that made it
+//	32  16  salt: random, secret, new for each incarnation
+//	48   8  bytes of the file
+//	56   8  number of the first block
+//	64   8  records written to the log before this segment
+//	72   8  sequence of the segment before, 0 for none
+//	80   8  where that one's last good block ends
+//	88   8  features a reader must know, none so far
+//	96  32  zero
+//
+// A segment header:
+//
+//	0000  77 65 69 72 6c 6f 67 1a 01 00 00 00 3f bc 3c a8
+//	0010  03 00 00 00 00 00 00 00 01 00 00 00 02 00 00 00
+//	0020  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f
+//	0030  00 00 40 00 00 00 00 00 28 00 00 00 00 00 00 00
+//	0040  e8 03 00 00 00 00 00 00 02 00 00 00 00 00 00 00
+//	0050  00 d0 3f 00 00 00 00 00 00 00 00 00 00 00 00 00
+//	0060  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+//	0070  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+//
+// A reader refuses a higher version, and any feature bit, before it changes
+// anything: the first 16 bytes and the feature word keep their place in every
+// version.
+//
+// # Block
+//
+//	 0   4  magic "wblk"
+//	 4   4  CRC-32C of salt, incarnation, file offset, bytes 8-63
+//	 8   4  CRC-32C of salt, incarnation, file offset, block number, body
+//	12   4  bytes of body
+//	16   8  block number: rises by one through the log
+//	24   8  number of the first record, 0 for none
+//	32   4  number of the last record less that of the first
+//	36   4  records
+//	40   8  records written to the log before this block
+//	48   8  boot of the records that name none
+//	56   4  run
+//	60   2  flags: 1 first block of a commit, 2 last block of it,
+//	        4 keyed state starts here from nothing
+//	62   2  codec, 0: the body is as it is
+//	64      body: items, then zeros to the end of the page
+//
+//	item    length uvarint | tag u8 | ...
+//	record  tag 1 | flags u8 (1: boot is there) | low 32 bits of the number |
+//	        since i64 | boot u64 if flagged | destinations uvarint |
+//	        { consumer<<1|must uvarint | length uvarint | data } | body
+//	put     tag 2 | key length uvarint | key | value
+//	delete  tag 3 | key
+//
+// A record's number is run (24 bits) and counter (40 bits). The first byte of
+// a key is its space: u what the user of the log put, n consumer names,
+// p positions (low-water number, then acknowledged ranges as gap and length),
+// a records set aside, d drop counters, l the highest consumer number, f the
+// segments that were freed.
+//
+// A block at offset 0x3000 of the segment above: key "clock" is put, key "old"
+// is deleted, record 9 of run 2 has the body "head,75":
+//
+//	0000  77 62 6c 6b 0e e5 92 d8 11 17 37 7d 2a 00 00 00
+//	0010  29 00 00 00 00 00 00 00 09 00 00 00 00 02 00 00
+//	0020  00 00 00 00 01 00 00 00 e8 03 00 00 00 00 00 00
+//	0030  88 77 66 55 44 33 22 11 02 00 00 00 03 00 00 00
+//	0040  09 02 06 75 63 6c 6f 63 6b 01 05 03 75 6f 6c 64
+//	0050  19 01 00 09 00 00 00 00 04 6b f4 14 00 00 00 01
+//	0060  03 01 07 68 65 61 64 2c 37 35
+//
+// Since the salt is secret and the offset and incarnation are in the sums,
+// neither a block of the file's earlier life, nor one that was moved, nor a
+// payload that looks like a block can be taken for one.
+//
+// # Commit
+//
+// A commit is one block, of as many pages as it takes, written with one write
+// and made durable with one sync. A large tail is several blocks of at most
+// 128 KiB (and an eighth of a segment), each one write, and still one sync, so
+// that readers need little memory; the flags mark the first and the last, and a commit that is not
+// whole at the end of the log never happened. What does not fit a segment is
+// several commits, keyed changes in the first.
+//
+// A new segment takes a spare: headers and the first commit are written and
+// synced while it is called a spare, then it is renamed and the directory is
+// synced. So a header with its salt is durable before any block behind it can
+// count. That first commit carries all live keyed state (names, positions,
+// keys), which is why freeing the segments before it loses none.
+//
+// After a failed write or sync a segment is never synced again. The next
+// commit goes to a new one, whose header says where the good blocks of the
+// failed one end. Should both copies of a block survive, the first is taken:
+// numbers rise through the log, and recovery takes none twice.
+//
+// # Numbers
+//
+// Each block carries the run. Open commits a block of its new run, one above
+// the highest it saw, before it returns; so every run that ever gave out a
+// number is on the disk, and none comes twice. A torn commit leaves blocks
+// behind that the new run's blocks overwrite from the front; what is left of
+// them has a lower run and a number already used, and is passed over.
+//
+// # Freeing
+//
+// A sealed segment whose records are all acknowledged or dropped is given up
+// in the commit that also holds the positions (or drop counters) that prove
+// it, under the key f. Only when that commit is durable is the file renamed to
+// a spare or removed. If power goes between the two, the next start finds it
+// in f and frees it then. If the removal is undone by a power cut, the same
+// happens. The key also tells a hole that was made from one that befell us:
+// what is missing otherwise is reported as lost, as an exact number of
+// records (each block and header carries the count of those before it) and
+// the numbers around them.
+//
+// The one way to use a file before that is durable is a disk on which neither
+// a spare nor a page in the active segment is left; then the hole is reported
+// as lost at the next start. Four pages of each segment are kept back for what
+// is no record, to avoid it.
+//
+// MaxSize counts every file of the directory. When it is reached (or the disk
+// has no more than MinFree left, or is full), the oldest segment is given up
+// as a new one is begun: its records that were not acknowledged are counted
+// per consumer and reason, durably. The segment being written never goes.
+//
+// # Start
+//
+// Start reads the headers, the summaries, and the last segment. Segments
+// without a sound summary are read in full, and so is one that a consumer's
+// position lies in. The keyed state is that of the last segment whose first
+// commit is whole; if that is damaged, the one before it, with older
+// positions: records repeat, none is lost. If there is none, consumers are
+// made anew, called orphan-NUMBER, with all records that name them.
+//
+//	summary:
+//	 0  magic "wsum" | 4 CRC-32C of salt, incarnation, offset, bytes 8-n |
+//	 8  bytes n u32 | 12 consumers u32 | 16 end of blocks | 24 first record |
+//	32  last | 40 records | 48 bytes | 56 boot | 64 since | 72 1: holds a
+//	whole state | 80 records written before |
+//	88  per consumer, uvarints: number less the one before | first record less
+//	    the segment's | last less first | records | bytes | since less the
+//	    segment's (zigzag) | boot xor the segment's
+//
+// # Limits
+//
+// Keys, values and consumer names together: an eighth of a segment. Records:
+// half a segment or half the tail. Consumers: one per KiB of segment. Ranges
+// in a position: 4096; marks of records set aside: 65,536 and a sixty-fourth
+// of a segment's bytes, shared by the consumers. Runs: 16,777,215.
+//
+// The last block of all, if damaged, cannot be told from a write that was
+// never finished: it is cut. Reading that fails for more than a page at a time
+// is an error and is tried again, never taken for damage.
+package buffer

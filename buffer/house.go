@@ -1,0 +1,138 @@
+package buffer
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+const maxSpares = 2
+
+// keepHouse does, after a commit, what nobody waits for: a summary at the end
+// of a sealed segment, files of given up segments, a spare. Errors leave
+// things for the next time. l.mu is held at both ends.
+func (l *Log) keepHouse() {
+	l.seal()
+	l.freeDoomed()
+	if len(l.spares) > 0 || l.active == nil {
+		return
+	}
+	l.mu.Unlock()
+	l.checkFree()
+	l.mu.Lock()
+	if l.mayGrow() {
+		if err := l.makeSpare(); err != nil {
+			l.stats.Full = outOfSpace(err)
+			l.note("no spare segment can be made", "error", err)
+		}
+	}
+}
+
+// seal writes the summary of the segment before the active one. A segment
+// without one is scanned at the next start. l.mu is held at both ends.
+func (l *Log) seal() {
+	k := len(l.segments) - 2
+	if k < 0 || l.active == nil {
+		return
+	}
+	s := l.segments[k]
+	if s.summed || s.failed || s.doomed || s.damaged {
+		return
+	}
+	s.summed = true
+	off := s.size - page
+	p, ok := s.appendSummary(nil, off)
+	if !ok || s.end > off {
+		return
+	}
+	l.mu.Unlock()
+	f, err := l.fs.Open(s.name, true)
+	if err == nil {
+		if err = writeAt(f, p, off); err == nil {
+			err = f.Sync()
+		}
+		f.Close()
+	}
+	l.mu.Lock()
+	if err != nil {
+		s.failed = true
+		return
+	}
+	l.stats.Syncs++
+	l.stats.Written += page
+}
+
+// freeDoomed turns the files of given up segments into spares or removes
+// them. It is called when the commit that gave them up is durable, and
+// reports whether there is more room than before. l.mu is held at both ends.
+func (l *Log) freeDoomed() (freed bool) {
+	for i := 0; i < len(l.segments); i++ {
+		s := l.segments[i]
+		if !s.doomed {
+			continue
+		}
+		spare := l.recyclable(s) && len(l.spares) < maxSpares && (len(l.spares) == 0 || l.total <= l.o.MaxSize)
+		name := sparePrefix + s.name[:len(s.name)-len(segmentSuffix)]
+		keep := false
+		if s.damaged {
+			name = s.name[:len(s.name)-len(segmentSuffix)] + badSuffix
+			keep = l.dropBad() > 0 || l.mayGrow()
+		}
+		l.mu.Unlock()
+		var err error
+		switch {
+		case spare:
+			err = l.fs.Rename(s.name, name)
+		case keep:
+			err = l.fs.Rename(s.name, name)
+		default:
+			name = ""
+			err = l.fs.Remove(s.name)
+		}
+		l.mu.Lock()
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				l.note("a segment that was given up cannot be freed", "file", s.name, "error", err)
+				continue
+			}
+			name, spare = "", false
+		}
+		if name == "" {
+			l.dropFile(s.name)
+		} else {
+			l.moveFile(s.name, name)
+		}
+		if spare {
+			l.spares = append(l.spares, name)
+		}
+		freed = true
+		l.stats.Freed++
+		if j := slices.Index(l.segments, s); j >= 0 {
+			l.segments = slices.Delete(l.segments, j, j+1)
+			i = j - 1
+		}
+	}
+	return freed
+}
+
+// dropBad removes damaged files that were kept: they give way before any
+// record does. l.mu is held at both ends.
+func (l *Log) dropBad() (removed int) {
+	var bad []string
+	for name := range l.files {
+		if strings.HasSuffix(name, badSuffix) {
+			bad = append(bad, name)
+		}
+	}
+	for _, name := range bad {
+		l.mu.Unlock()
+		err := l.fs.Remove(name)
+		l.mu.Lock()
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			l.dropFile(name)
+			removed++
+		}
+	}
+	return removed
+}

@@ -1,0 +1,183 @@
+package buffer
+
+import "encoding/binary"
+
+// Tags of the items of a block.
+const (
+	tagRecord = 1
+	tagPut    = 2
+	tagDelete = 3
+)
+
+const recordOwnBoot = 1 // flag of a record: its boot stands in it
+
+// uvarintLen is how many bytes n takes.
+func uvarintLen(n uint64) int {
+	k := 1
+	for ; n >= 0x80; n >>= 7 {
+		k++
+	}
+	return k
+}
+
+// recordLen is the size of a record's item without its length prefix.
+func recordLen(r *Record, ownBoot bool) int {
+	n := 1 + 1 + 4 + 8 + uvarintLen(uint64(len(r.Dests)))
+	if ownBoot {
+		n += 8
+	}
+	for i := range r.Dests {
+		d := &r.Dests[i]
+		n += uvarintLen(uint64(d.Consumer)<<1) + uvarintLen(uint64(len(d.Data))) + len(d.Data)
+	}
+	return n + len(r.Head) + len(r.Payload)
+}
+
+// appendRecord adds the item of a record, whose size is n = recordLen.
+func appendRecord(dst []byte, r *Record, number uint64, n int, ownBoot bool) []byte {
+	dst = binary.AppendUvarint(dst, uint64(n))
+	flags := byte(0)
+	if ownBoot {
+		flags |= recordOwnBoot
+	}
+	dst = append(dst, tagRecord, flags)
+	dst = le.AppendUint32(dst, uint32(number))
+	dst = le.AppendUint64(dst, uint64(r.Since))
+	if ownBoot {
+		dst = le.AppendUint64(dst, r.Boot)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(r.Dests)))
+	for i := range r.Dests {
+		d := &r.Dests[i]
+		who := uint64(d.Consumer) << 1
+		if d.Must {
+			who |= 1
+		}
+		dst = binary.AppendUvarint(dst, who)
+		dst = binary.AppendUvarint(dst, uint64(len(d.Data)))
+		dst = append(dst, d.Data...)
+	}
+	dst = append(dst, r.Head...)
+	return append(dst, r.Payload...)
+}
+
+// nextItem splits the first item off p. ok is false at the end and at
+// anything that is not an item.
+func nextItem(p []byte) (item, rest []byte, ok bool) {
+	n, k := binary.Uvarint(p)
+	if k <= 0 || n == 0 || n > uint64(len(p)-k) {
+		return nil, nil, false
+	}
+	return p[k : k+int(n)], p[k+int(n):], true
+}
+
+// recordView is a record in place.
+type recordView struct {
+	number uint64
+	boot   uint64
+	since  int64
+	dests  []byte // encoded destinations
+	ndest  int
+	body   []byte
+}
+
+// parseRecord reads a record's item. base is any number of the same block not
+// above it, boot the boot of records that name none. Every length is checked.
+func parseRecord(item []byte, base, boot uint64) (v recordView, ok bool) {
+	if len(item) < 15 || item[0] != tagRecord || item[1]&^recordOwnBoot != 0 {
+		return v, false
+	}
+	v.number = base + uint64(le.Uint32(item[2:])-uint32(base))
+	v.since = int64(le.Uint64(item[6:]))
+	v.boot = boot
+	p := item[14:]
+	if item[1]&recordOwnBoot != 0 {
+		if len(p) < 9 {
+			return v, false
+		}
+		v.boot = le.Uint64(p)
+		p = p[8:]
+	}
+	n, k := binary.Uvarint(p)
+	if k <= 0 || n > maxDests {
+		return v, false
+	}
+	p = p[k:]
+	v.ndest = int(n)
+	rest := p
+	for range v.ndest {
+		if _, _, rest, ok = nextDest(rest); !ok {
+			return v, false
+		}
+	}
+	v.dests, v.body = p[:len(p)-len(rest)], rest
+	return v, true
+}
+
+// nextDest splits the first destination off p.
+func nextDest(p []byte) (who uint64, data, rest []byte, ok bool) {
+	who, k := binary.Uvarint(p)
+	if k <= 0 || who>>33 != 0 {
+		return 0, nil, nil, false
+	}
+	n, j := binary.Uvarint(p[k:])
+	if j <= 0 || n > uint64(len(p)-k-j) {
+		return 0, nil, nil, false
+	}
+	at := k + j
+	return who, p[at : at+int(n)], p[at+int(n):], true
+}
+
+// dest finds what a record holds for one consumer.
+func (v *recordView) dest(consumer uint32) (data []byte, ok bool) {
+	rest := v.dests
+	for range v.ndest {
+		who, d, r, _ := nextDest(rest)
+		if uint32(who>>1) == consumer {
+			return d, true
+		}
+		rest = r
+	}
+	return nil, false
+}
+
+// appendPut and appendDelete add keyed items. The key carries its space, one
+// byte, in front.
+func appendPut(dst []byte, key string, value []byte) []byte {
+	n := 1 + uvarintLen(uint64(len(key))) + len(key) + len(value)
+	dst = binary.AppendUvarint(dst, uint64(n))
+	dst = append(dst, tagPut)
+	dst = binary.AppendUvarint(dst, uint64(len(key)))
+	dst = append(dst, key...)
+	return append(dst, value...)
+}
+
+func appendDelete(dst []byte, key string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(1+len(key)))
+	dst = append(dst, tagDelete)
+	return append(dst, key...)
+}
+
+// parseKeyed reads a keyed item; value is nil for a deletion.
+func parseKeyed(item []byte) (key, value []byte, put, ok bool) {
+	if len(item) == 0 {
+		return nil, nil, false, false
+	}
+	switch p := item[1:]; item[0] {
+	case tagDelete:
+		return p, nil, false, true
+	case tagPut:
+		n, k := binary.Uvarint(p)
+		if k <= 0 || n > uint64(len(p)-k) {
+			return nil, nil, false, false
+		}
+		return p[k : k+int(n)], p[k+int(n):], true, true
+	}
+	return nil, nil, false, false
+}
+
+// has reports whether a record names a consumer.
+func (v *recordView) has(consumer uint32) bool {
+	_, ok := v.dest(consumer)
+	return ok
+}

@@ -1,0 +1,222 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Spaces of keyed records: the first byte of a stored key.
+const (
+	spaceUser     = 'u' // what Put was given
+	spaceName     = 'n' // consumer number: name
+	spacePosition = 'p' // consumer number: position
+	spaceAside    = 'a' // consumer number: records set aside
+	spaceDrops    = 'd' // consumer number: drop counters
+	spaceLast     = 'l' // highest consumer number given out
+	spaceFreed    = 'f' // segments that were freed
+)
+
+// Put sets a key. It is durable with the next commit, and Get sees it at
+// once. Both are copied. A key holds at most 4 KiB; keys and values together
+// at most an eighth of a segment, since the live ones are written again at
+// the head of each segment: beyond it ErrTooLarge, and nothing is changed.
+func (l *Log) Put(key string, value []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	if len(key) > maxKey {
+		return fmt.Errorf("%w: key of %d bytes, limit %d", ErrTooLarge, len(key), maxKey)
+	}
+	old, had := l.keys[key]
+	more := int64(len(value)) - int64(len(old))
+	if !had {
+		more += int64(len(key)) + keyOverhead
+	}
+	if err := l.charge(more); err != nil {
+		return err
+	}
+	l.keys[key] = append(make([]byte, 0, len(value)), value...)
+	l.changed[key] = struct{}{}
+	return nil
+}
+
+const (
+	keyOverhead  = 8  // tag, lengths, space
+	nameOverhead = 40 // the same, and a consumer's drop counters
+)
+
+// charge counts bytes of keyed state against their limit. l.mu is held.
+func (l *Log) charge(more int64) error {
+	if limit := l.o.SegmentSize / 8; more > 0 && l.keyBytes+more > limit {
+		return fmt.Errorf("%w: keys, values and consumer names would take %d bytes, limit %d", ErrTooLarge, l.keyBytes+more, limit)
+	}
+	l.keyBytes += more
+	return nil
+}
+
+// Delete removes a key, durable with the next commit.
+func (l *Log) Delete(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v, had := l.keys[key]
+	if !had || l.closed {
+		return
+	}
+	delete(l.keys, key)
+	l.keyBytes -= int64(len(key)+len(v)) + keyOverhead
+	l.changed[key] = struct{}{}
+}
+
+// Get reads a key. The value is shared and must not be changed; it stays as
+// it is when the key is set again.
+func (l *Log) Get(key string) (value []byte, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	value, ok = l.keys[key]
+	return value, ok
+}
+
+// Range calls f for the keys that begin with prefix, in order, until f says
+// false. f may call the log; it sees the keys as they were when Range began,
+// less those deleted meanwhile.
+func (l *Log) Range(prefix string, f func(key string, value []byte) bool) {
+	l.mu.Lock()
+	var keys []string
+	for k := range l.keys {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	l.mu.Unlock()
+	sort.Strings(keys)
+	for _, k := range keys {
+		if v, ok := l.Get(k); ok && !f(k, v) {
+			return
+		}
+	}
+}
+
+// appendState adds keyed items: all live ones, or those that changed.
+// l.mu is held.
+func (l *Log) appendState(dst []byte, all bool, next *segmentHeader) []byte {
+	var value []byte
+	if all || l.freedNew {
+		value = l.appendFreed(value[:0], next)
+		dst = appendPut(dst, string(rune(spaceFreed)), value)
+	}
+	if all {
+		dst = appendPut(dst, string(rune(spaceLast)), binary.AppendUvarint(nil, uint64(l.last)))
+	} else {
+		for _, id := range l.buried {
+			for _, space := range []byte{spaceName, spacePosition, spaceAside, spaceDrops} {
+				dst = appendDelete(dst, consumerKey(space, id))
+			}
+		}
+	}
+	for id, c := range l.consumers {
+		if all || c.fresh {
+			if !all {
+				dst = appendPut(dst, string(rune(spaceLast)), binary.AppendUvarint(nil, uint64(l.last)))
+			}
+			dst = appendPut(dst, consumerKey(spaceName, id), []byte(c.name))
+		}
+		if all || c.dirty {
+			value = c.appendPosition(value[:0])
+			dst = appendPut(dst, consumerKey(spacePosition, id), value)
+		}
+		if all || c.marked {
+			value = c.appendAside(value[:0])
+			dst = appendPut(dst, consumerKey(spaceAside, id), value)
+		}
+		if all || c.counted {
+			value = c.appendDrops(value[:0])
+			dst = appendPut(dst, consumerKey(spaceDrops, id), value)
+		}
+	}
+	if all {
+		for k, v := range l.keys {
+			dst = appendPut(dst, string(rune(spaceUser))+k, v)
+		}
+		return dst
+	}
+	for k := range l.changed {
+		if v, ok := l.keys[k]; ok {
+			dst = appendPut(dst, string(rune(spaceUser))+k, v)
+		} else {
+			dst = appendDelete(dst, string(rune(spaceUser))+k)
+		}
+	}
+	return dst
+}
+
+// stateTaken forgets what appendState has put into a commit. If that commit
+// fails, the next one begins a segment and writes everything.
+func (l *Log) stateTaken() {
+	l.freedNew = false
+	l.buried = l.buried[:0]
+	clear(l.changed)
+	for _, c := range l.consumers {
+		c.fresh, c.dirty, c.marked, c.counted = false, false, false, false
+	}
+}
+
+func consumerKey(space byte, id uint32) string {
+	var p [5]byte
+	p[0] = space
+	binary.BigEndian.PutUint32(p[1:], id)
+	return string(p[:])
+}
+
+// appendFreed encodes which segments are gone on purpose: the oldest that is
+// not, how many records were written before it, and those above it.
+func (l *Log) appendFreed(dst []byte, next *segmentHeader) []byte {
+	seq, written := next.seq, next.written
+	for _, s := range l.segments {
+		if !s.doomed {
+			seq, written = s.seq, s.written
+			break
+		}
+	}
+	kept := l.freed[:0]
+	for _, f := range l.freed {
+		if f.seq > seq {
+			kept = append(kept, f)
+		}
+	}
+	l.freed = kept
+	dst = binary.AppendUvarint(dst, seq)
+	dst = binary.AppendUvarint(dst, written)
+	for _, f := range l.freed {
+		dst = binary.AppendUvarint(dst, f.seq-seq)
+		dst = binary.AppendUvarint(dst, f.records)
+		seq = f.seq
+	}
+	return dst
+}
+
+func parseFreed(p []byte) (seq, written uint64, freed []freedSegment) {
+	var v [2]uint64
+	for n := 0; len(p) > 0; n++ {
+		for i := range v {
+			x, k := binary.Uvarint(p)
+			if k <= 0 {
+				return seq, written, freed
+			}
+			v[i], p = x, p[k:]
+		}
+		if n == 0 {
+			seq, written = v[0], v[1]
+			continue
+		}
+		at := seq
+		if len(freed) > 0 {
+			at = freed[len(freed)-1].seq
+		}
+		freed = append(freed, freedSegment{at + v[0], v[1]})
+	}
+	return seq, written, freed
+}

@@ -1,0 +1,297 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// Dest is one destination of a record.
+type Dest struct {
+	Consumer uint32 // Consumer.ID
+	Must     bool   // the record is committed even if it is acknowledged first
+	Data     []byte // opaque to the log, at most 64 KiB
+}
+
+// Record is what Append takes: body = Head || Payload, copied before Append
+// returns. A record that names no destination is settled at once and kept
+// nowhere; one that names the same consumer twice has that destination once.
+type Record struct {
+	Boot    uint64 // which boot Since counts from
+	Since   int64  // nanoseconds
+	Dests   []Dest
+	Head    []byte
+	Payload []byte
+}
+
+// Log is the durable log of one data directory. All methods are safe for
+// concurrent use; of each consumer, Next, Rewind and Ack have one user.
+type Log struct {
+	o   Options
+	fs  FS
+	log *slog.Logger
+
+	unlock   func() error
+	recovery Recovery
+
+	mu        sync.Mutex // guards what follows, and the fields of consumers that say so; never held during I/O
+	cond      *sync.Cond // on mu: a commit ended
+	closed    bool
+	run       uint64
+	number    uint64 // of the next record
+	tail      tail
+	hungry    bool // an Append took less than it was given
+	consumers map[uint32]*Consumer
+	names     map[string]*Consumer
+	last      uint32 // highest consumer number given out
+	buried    []uint32
+	keys      map[string][]byte
+	keyBytes  int64
+	changed   map[string]struct{} // keys that the next commit writes
+	segments  []*segment          // in order; the last one is being written, if active
+	active    *segment
+	freed     []freedSegment
+	freedNew  bool // the list of freed segments changed
+	spares    []string
+	files     map[string]int64 // every file of the directory, by size
+	total     int64            // of them
+	retry     bool             // the last commit failed, or none was made yet
+	running   bool             // a commit runs
+	waiters   int              // callers of Commit that wait for one
+	started   uint64
+	finished  uint64
+	outcome   error  // of the last finished commit
+	covered   uint64 // records below are in the running commit
+	stats     Stats
+	ranges    [][]Range // lent to callers of OnSettled
+	reports   []report
+
+	poolMu sync.Mutex
+	pool   [][]byte // read buffers; guarded by poolMu
+
+	c committer // of the goroutine that runs the commit
+}
+
+type freedSegment struct{ seq, records uint64 }
+
+// report is a log line that waits until the lock is free.
+type report struct {
+	text string
+	args []any
+}
+
+// Append takes records in order, gives them consecutive numbers and returns
+// the first of those. It copies everything and never waits for the disk.
+// n < len(batch) means that the tail is full: the first n records were taken,
+// OnRoom tells when to go on. On an error none was taken.
+func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
+	l.mu.Lock()
+	if err := l.check(batch); err != nil {
+		l.mu.Unlock()
+		return 0, 0, err
+	}
+	first = l.number
+	var done []Range
+	for i := range batch {
+		r := &batch[i]
+		open, must := l.living(r, l.number)
+		if open == 0 && !must {
+			done = l.settle(done, l.number)
+			l.number++
+			n++
+			continue
+		}
+		t, ok := l.tail.add(r, l.number)
+		if !ok {
+			l.hungry = true
+			for j := range r.Dests {
+				if c := l.consumers[r.Dests[j].Consumer]; c != nil {
+					c.named = 0 // the number will be another record's
+				}
+			}
+			break
+		}
+		t.open, t.must = open, must
+		for j := range r.Dests {
+			if c := l.consumers[r.Dests[j].Consumer]; c != nil && c.named == l.number {
+				c.named = 0
+				c.records++
+				c.bytes += int64(t.size)
+				c.signal()
+			}
+		}
+		l.number++
+		n++
+	}
+	l.stats.Appended += uint64(n)
+	l.mu.Unlock()
+	l.tell(done, false)
+	return first, n, nil
+}
+
+// check refuses what could never be stored. l.mu is held.
+func (l *Log) check(batch []Record) error {
+	if l.closed {
+		return ErrClosed
+	}
+	for i := range batch {
+		r := &batch[i]
+		if len(r.Dests) >= maxDests {
+			return fmt.Errorf("%w: record %d of the batch has %d destinations, limit %d", ErrTooLarge, i, len(r.Dests), maxDests-1)
+		}
+		for j := range r.Dests {
+			d := &r.Dests[j]
+			if d.Consumer == 0 || d.Consumer > l.last {
+				return fmt.Errorf("%w: number %d in record %d of the batch", ErrUnknownConsumer, d.Consumer, i)
+			}
+			if len(d.Data) > maxData {
+				return fmt.Errorf("%w: destination data of %d bytes, limit %d", ErrTooLarge, len(d.Data), maxData)
+			}
+		}
+		if n := recordLen(r, true); int64(n)+16 > l.maxRecord() {
+			return fmt.Errorf("%w: record of %d bytes, limit %d", ErrTooLarge, n, l.maxRecord())
+		}
+	}
+	return nil
+}
+
+// maxRecord bounds one record so that it fits a fresh segment and the tail.
+func (l *Log) maxRecord() int64 { return min(l.o.SegmentSize/2, l.o.TailSize/2) }
+
+// living counts the living destinations of a record and marks their consumers
+// as named by it. l.mu is held.
+func (l *Log) living(r *Record, number uint64) (open uint32, must bool) {
+	for i := range r.Dests {
+		d := &r.Dests[i]
+		c := l.consumers[d.Consumer]
+		if c == nil {
+			continue
+		}
+		must = must || d.Must
+		if c.named != number {
+			c.named = number
+			open++
+		}
+	}
+	return open, must
+}
+
+// settle notes a number as settled in a list lent by the log. l.mu is held.
+func (l *Log) settle(done []Range, number uint64) []Range {
+	if done == nil {
+		if k := len(l.ranges); k > 0 {
+			done, l.ranges = l.ranges[k-1][:0], l.ranges[:k-1]
+		} else {
+			done = make([]Range, 0, 64)
+		}
+	}
+	if k := len(done); k > 0 && done[k-1].Last+1 == number {
+		done[k-1].Last = number
+		return done
+	}
+	return append(done, Range{number, number})
+}
+
+// roomNow reports, once, that an Append that was refused can be tried again.
+// l.mu is held.
+func (l *Log) roomNow() bool {
+	if !l.hungry || l.tail.charged+int64(l.tail.piece)+int64(l.tail.live)*tailRecordSize > l.tail.limit && l.tail.live > 0 {
+		return false
+	}
+	l.hungry = false
+	return true
+}
+
+// tell calls back. l.mu is not held.
+func (l *Log) tell(done []Range, room bool) {
+	if len(done) > 0 && l.o.OnSettled != nil {
+		l.o.OnSettled(done)
+	}
+	if room && l.o.OnRoom != nil {
+		l.o.OnRoom()
+	}
+	if cap(done) > 0 {
+		l.mu.Lock()
+		if len(l.ranges) < 8 && cap(done) <= 4096 {
+			l.ranges = append(l.ranges, done)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// say emits log lines that were noted under the lock.
+func (l *Log) say() {
+	l.mu.Lock()
+	rs := l.reports
+	l.reports = nil
+	l.mu.Unlock()
+	for _, r := range rs {
+		l.log.Warn(r.text, r.args...)
+	}
+}
+
+func (l *Log) note(text string, args ...any) {
+	if len(l.reports) < 64 {
+		l.reports = append(l.reports, report{text, args})
+	}
+}
+
+// Unsettled is what the tail holds: records that are neither durable nor
+// acknowledged by all (those in a running commit included), and their bytes.
+func (l *Log) Unsettled() (records int, bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tail.live, l.tail.bytes
+}
+
+// PositionsDirty reports whether anything but records waits for a commit:
+// acknowledgements of stored records, marks, keys.
+func (l *Log) PositionsDirty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stateDirty()
+}
+
+func (l *Log) stateDirty() bool {
+	if l.retry || l.freedNew || len(l.changed) > 0 || len(l.buried) > 0 {
+		return true
+	}
+	for _, c := range l.consumers {
+		if c.fresh || c.dirty || c.marked || c.counted {
+			return true
+		}
+	}
+	return false
+}
+
+// Close commits what is unsettled and closes the log. Appends and readers get
+// ErrClosed from then on. The error is that of the last commit; the directory
+// is released in any case.
+func (l *Log) Close() error {
+	err := l.Commit()
+	l.mu.Lock()
+	for l.running {
+		l.cond.Wait()
+	}
+	if l.closed {
+		l.mu.Unlock()
+		return ErrClosed
+	}
+	l.closed = true
+	for _, c := range l.consumers {
+		c.signal()
+	}
+	l.mu.Unlock()
+	l.Consumers(func(c *Consumer) bool {
+		c.read.Lock()
+		c.leave()
+		c.read.Unlock()
+		return true
+	})
+	if l.c.file != nil {
+		err = errors.Join(err, l.c.file.Close())
+		l.c.file = nil
+	}
+	return errors.Join(err, l.unlock())
+}

@@ -1,0 +1,218 @@
+package buffer
+
+import "fmt"
+
+// writePart writes what was planned and takes the outcome into memory.
+// l.mu is held at both ends.
+func (l *Log) writePart(roll bool) error {
+	l.mu.Unlock()
+	var fresh *segment
+	var err error
+	if roll {
+		fresh, err = l.writeSegment()
+	} else {
+		err = l.writeBlocks(l.c.file, l.c.seed, nil, l.active.end, !l.active.state)
+		if err == nil {
+			err = l.sync(l.c.file)
+		}
+	}
+	l.mu.Lock()
+	if err != nil {
+		l.undo(roll)
+		return err
+	}
+	if roll {
+		if l.active != nil {
+			l.active.sealed = true
+		}
+		l.active = fresh
+		l.segments = append(l.segments, fresh)
+	}
+	l.done()
+	return nil
+}
+
+func (l *Log) sync(f File) error {
+	err := f.Sync()
+	l.mu.Lock()
+	l.stats.Syncs++
+	l.mu.Unlock()
+	return err
+}
+
+// writeBlocks writes the planned blocks from off on, each with one write.
+// head goes in front of the first, at the start of the file. l.mu is not held.
+func (l *Log) writeBlocks(f File, sd seed, head []byte, off int64, reset bool) error {
+	c := &l.c
+	c.counted.emptied()
+	block, written := c.block, c.written
+	var bytes int64
+	for i := range c.blocks {
+		b := &c.blocks[i]
+		h := blockHeader{length: uint32(b.size), number: block, count: b.records, written: written, boot: c.boot, run: uint32(l.run)}
+		if b.records > 0 {
+			h.first, h.span = b.first, uint32(b.last-b.first)
+		}
+		if i == 0 {
+			h.flags |= flagFirst
+			if reset {
+				h.flags |= flagReset
+			}
+		}
+		if i == len(c.blocks)-1 {
+			h.flags |= flagLast
+		}
+		buf := append(c.buf[:0], head...)
+		at := len(buf)
+		buf = append(buf, zeros[:blockHeadLen]...)
+		if i == 0 {
+			buf = append(buf, c.state...)
+		}
+		for k := b.from; k < b.to; k++ {
+			p := c.spans[k].bytes
+			buf = append(buf, p...)
+			c.count(p, h.first, h.boot)
+		}
+		h.encode(buf[at:], sd, off)
+		buf = append(buf, zeros[:h.room()-int64(len(buf)-at)]...)
+		c.buf = buf
+		if cap(c.buf) > 2*blockLimit {
+			c.buf = nil // a large record: do not keep its room
+		}
+		if err := writeAt(f, buf, off-int64(at)); err != nil {
+			return err
+		}
+		bytes += int64(len(buf))
+		off += h.room()
+		block++
+		written += uint64(b.records)
+		head = nil
+	}
+	c.counted.end = off
+	l.mu.Lock()
+	l.stats.Written += bytes
+	l.mu.Unlock()
+	return nil
+}
+
+var zeros [page]byte
+
+func writeAt(f File, p []byte, off int64) error {
+	n, err := f.WriteAt(p, off)
+	if err == nil && n < len(p) {
+		err = fmt.Errorf("wrote %d of %d bytes", n, len(p))
+	}
+	return err
+}
+
+// count takes the items of a span into the part's shares.
+func (c *committer) count(p []byte, base, boot uint64) {
+	for len(p) > 0 {
+		item, rest, ok := nextItem(p)
+		if !ok {
+			return
+		}
+		if v, ok := parseRecord(item, base, boot); ok {
+			c.counted.hold(&v, len(p)-len(rest))
+		}
+		p = rest
+	}
+}
+
+// done takes a part that is durable into the index and settles its records.
+// l.mu is held.
+func (l *Log) done() {
+	c, a, t := &l.c, l.active, &l.tail
+	a.end = c.counted.end
+	a.state = true
+	a.join(&c.counted)
+	if c.counted.records > 0 {
+		a.upper = c.counted.last
+	}
+	c.block += uint64(len(c.blocks))
+	c.written += c.counted.records
+	l.stats.Stored += c.counted.records
+	l.stats.Commits++
+	var settledNow []Range
+	if c.first != 0 {
+		for i := t.after(c.first - 1); i < len(t.records) && t.records[i].number <= c.last; {
+			r := &t.records[i]
+			number := r.number
+			if r.state == writing || r.state == settled {
+				if r.open < r.dests {
+					l.storedDone(r)
+				}
+				if r.state == writing {
+					settledNow = l.settle(settledNow, number)
+				}
+				t.drop(r)
+			}
+			i = t.after(number)
+		}
+	}
+	clear(c.spans)
+	room := l.roomNow()
+	if settledNow != nil || room {
+		l.mu.Unlock()
+		l.tell(settledNow, room)
+		l.mu.Lock()
+	}
+}
+
+// storedDone counts the destinations of a stored record that are done with it
+// already. l.mu is held.
+func (l *Log) storedDone(r *tailRecord) {
+	v := l.tail.view(r)
+	rest := v.dests
+	for range v.ndest {
+		who, _, next, _ := nextDest(rest)
+		rest = next
+		id := uint32(who >> 1)
+		if c := l.consumers[id]; c == nil || !c.waits(r.number) {
+			if h := l.active.share(id); h != nil && (c == nil || c.named != r.number) {
+				l.active.finish(h, 1, int64(r.size))
+			}
+			if c != nil {
+				c.named = r.number
+				c.dirty = c.dirty || r.state == settled
+			}
+		}
+	}
+}
+
+// undo puts a part that could not be made durable back. The file it was
+// written to is never synced again: the next part begins a new segment.
+// l.mu is held.
+func (l *Log) undo(roll bool) {
+	c, t := &l.c, &l.tail
+	if c.first != 0 {
+		for i := t.after(c.first - 1); i < len(t.records) && t.records[i].number <= c.last; {
+			r := &t.records[i]
+			number := r.number
+			switch r.state {
+			case writing:
+				r.state = waiting
+			case settled:
+				t.drop(r)
+			}
+			i = t.after(number)
+		}
+	}
+	if !roll {
+		l.abandon()
+	}
+}
+
+// abandon seals the active segment at its last good block. l.mu is held.
+func (l *Log) abandon() {
+	if l.active == nil {
+		return
+	}
+	l.active.failed, l.active.sealed = true, true
+	l.active = nil
+	f := l.c.file
+	l.c.file = nil
+	l.mu.Unlock()
+	f.Close() // nothing written since the last sync counts
+	l.mu.Lock()
+}

@@ -1,0 +1,369 @@
+package buffer
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// reader is the reading side of a consumer: where it is in the segments, and
+// the memory of what it handed out last.
+type reader struct {
+	seg   *segment
+	file  File
+	scan  scanner
+	block block  // the block being handed out
+	rest  []byte // its items that were not looked at yet
+	pins  []*chunk
+	sizes []uint32 // of the records handed out
+}
+
+// Next gives the consumer's next records: those above what it gave before,
+// that are neither acknowledged nor set aside, in number order, from the disk
+// and the tail as one. It never waits for an append or a commit; it reads the
+// disk when the records are there. n is 0 when there are none now (wait for
+// Ready); n < len(dst) says nothing about what is left. An error leaves the
+// place as it is.
+func (c *Consumer) Next(dst []Entry) (n int, err error) {
+	c.read.Lock()
+	defer c.read.Unlock()
+	l := c.l
+	l.mu.Lock()
+	c.unpin()
+	for n == 0 && len(dst) > 0 && err == nil {
+		if err = c.usable(); err != nil {
+			break
+		}
+		s := c.stored()
+		c.leaveBehind(s)
+		if s == nil {
+			n = c.fromTail(dst)
+			break
+		}
+		w := extent{end: s.end, cursor: c.cursor, last: s.last, count: s.share(c.id).count}
+		l.mu.Unlock()
+		var k int
+		k, err = c.fromSegment(s, &w, dst)
+		l.mu.Lock()
+		if err == nil {
+			n = c.admit(s, &w, dst[:k])
+		}
+	}
+	say := len(l.reports) > 0
+	l.mu.Unlock()
+	if n == 0 {
+		c.leave()
+	}
+	if say {
+		l.say()
+	}
+	return n, err
+}
+
+// extent is what was known of a segment when reading it began, and how far
+// the reading came.
+type extent struct {
+	end    int64
+	cursor uint64
+	last   uint64 // record numbers
+	count  uint64 // of the consumer's records
+	at     uint64 // looked at up to here
+	over   bool   // the end was reached
+}
+
+func (c *Consumer) usable() error {
+	if c.l.closed {
+		return ErrClosed
+	}
+	if c.removed {
+		return ErrRemoved
+	}
+	return nil
+}
+
+// stored is the first segment that holds something above the cursor for this
+// consumer; nil when only the tail can. l.mu is held.
+func (c *Consumer) stored() *segment {
+	l := c.l
+	for i := l.segmentAbove(c.cursor); i < len(l.segments); i++ {
+		s := l.segments[i]
+		if s.doomed {
+			continue
+		}
+		if h := s.share(c.id); h != nil && h.last > c.cursor && h.done < h.count {
+			return s
+		}
+		if s.records > 0 {
+			c.pass(s.last)
+		}
+	}
+	return nil
+}
+
+// fromTail gives records in place. l.mu is held.
+func (c *Consumer) fromTail(dst []Entry) (n int) {
+	t := &c.l.tail
+	for i := t.after(c.cursor); i < len(t.records) && n < len(dst); i++ {
+		r := &t.records[i]
+		if r.state == gone || r.state == settled {
+			continue
+		}
+		v := t.view(r)
+		data, ok := v.dest(c.id)
+		if ok && c.isAside(r.number) < 0 && c.waits(r.number) {
+			e := Entry{Number: r.number, Boot: v.boot, Since: v.since, Data: data, Body: v.body}
+			if r.number > c.horizon {
+				c.give(&e, r.size)
+			}
+			dst[n] = e
+			n++
+			if k := len(c.in.pins); k == 0 || c.in.pins[k-1] != r.chunk {
+				t.pin(r.chunk)
+				c.in.pins = append(c.in.pins, r.chunk)
+			}
+		}
+		c.pass(r.number)
+	}
+	return n
+}
+
+// fromSegment reads blocks of s until one holds something, and gives the
+// consumer's records of it above the cursor, acknowledged ones included.
+// l.mu is not held.
+func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err error) {
+	in := &c.in
+	if in.seg != s {
+		if err := c.enter(s); errors.Is(err, fs.ErrNotExist) {
+			c.damage(s, w.cursor, w.last)
+			w.at, w.over = w.last, true
+			return 0, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	in.scan.limit, in.scan.above = w.end, w.cursor
+	in.sizes = in.sizes[:0]
+	w.at = w.cursor
+	for {
+		k = c.fromBlock(w, dst, k)
+		if k == len(dst) || k > 0 && !in.scan.buffered() {
+			return k, nil
+		}
+		b, ok, err := in.scan.next()
+		if err != nil {
+			return k, err
+		}
+		if in.scan.bad > 0 {
+			upper := w.last
+			if ok && b.count > 0 {
+				upper = b.first
+			}
+			c.damage(s, w.at, upper)
+			in.scan.bad, in.scan.badBy = 0, 0
+		}
+		if !ok {
+			w.over = true
+			return k, nil
+		}
+		in.block, in.rest = b, b.body
+		if b.count == 0 {
+			in.rest = nil
+		}
+	}
+}
+
+// fromBlock takes the consumer's records out of what is left of a block.
+func (c *Consumer) fromBlock(w *extent, dst []Entry, k int) int {
+	in := &c.in
+	for len(in.rest) > 0 && k < len(dst) {
+		item, rest, ok := nextItem(in.rest)
+		if !ok {
+			in.rest = nil
+			break
+		}
+		size := len(in.rest) - len(rest)
+		in.rest = rest
+		v, ok := parseRecord(item, in.block.first, in.block.boot)
+		if !ok || v.number <= w.cursor {
+			continue
+		}
+		w.at = v.number
+		if data, ok := v.dest(c.id); ok {
+			dst[k] = Entry{Number: v.number, Boot: v.boot, Since: v.since, Data: data, Body: v.body}
+			in.sizes = append(in.sizes, uint32(size))
+			k++
+		}
+	}
+	return k
+}
+
+// enter opens a segment and places the scanner at its start.
+func (c *Consumer) enter(s *segment) error {
+	c.leave()
+	f, err := c.l.fs.Open(s.name, false)
+	if err != nil {
+		return err
+	}
+	if c.in.scan.buf == nil {
+		c.in.scan.buf = c.l.borrow()
+	}
+	c.in.seg, c.in.file = s, f
+	c.in.scan.reset(f, s.seed(), dataStart, 0)
+	return nil
+}
+
+// leave closes the segment that is being read and gives the memory back.
+// Entries given before are no longer valid.
+func (c *Consumer) leave() {
+	in := &c.in
+	if in.file != nil {
+		in.file.Close()
+	}
+	in.seg, in.file, in.rest = nil, nil, nil
+	in.scan.f = nil
+	if in.scan.buf != nil {
+		c.l.giveBack(in.scan.buf)
+		in.scan.buf = nil
+	}
+}
+
+// admit takes what was read from s into the window and leaves out what is
+// acknowledged, set aside, or dropped meanwhile. l.mu is held.
+func (c *Consumer) admit(s *segment, w *extent, got []Entry) (n int) {
+	if s.doomed || c.removed {
+		c.in.seg = nil
+		c.pass(s.last)
+		return 0
+	}
+	h := s.share(c.id)
+	for i := range got {
+		e := &got[i]
+		if e.Number <= c.cursor || c.isAside(e.Number) >= 0 {
+			continue
+		}
+		size := c.in.sizes[i]
+		switch {
+		case e.Number <= c.horizon:
+			if c.pending(e.Number) < 0 {
+				continue
+			}
+		case c.isEarly(e.Number):
+			if !c.earlyOf(e.Number).counted {
+				s.finish(h, 1, int64(size))
+				c.records -= min(c.records, 1)
+				c.bytes = max(0, c.bytes-int64(size))
+			}
+			c.pass(e.Number)
+			continue
+		default:
+			c.give(e, size)
+		}
+		c.pass(e.Number)
+		got[n] = *e
+		n++
+	}
+	c.pass(w.at)
+	if w.over && n == 0 {
+		c.settleUp(s, h, w)
+	}
+	return n
+}
+
+// leaveBehind settles up with the segment that was read, when reading goes on
+// somewhere else. l.mu is held.
+func (c *Consumer) leaveBehind(next *segment) {
+	s := c.in.seg
+	if s == nil || s == next || s.doomed {
+		return
+	}
+	c.in.seg = nil
+	if h := s.share(c.id); h != nil && h.last <= c.cursor && h.done < h.count {
+		c.settleUp(s, h, &extent{last: s.last, count: h.count})
+	}
+}
+
+// settleUp is called at the end of a segment: what is neither in the window
+// nor set aside by now was lost to damage, and is not waited for. l.mu is held.
+func (c *Consumer) settleUp(s *segment, h *share, w *extent) {
+	var open uint64
+	for _, p := range c.window[c.head:] {
+		if p.number >= s.first && p.number <= w.last {
+			open++
+		}
+	}
+	for _, a := range c.aside {
+		if a.number >= s.first && a.number <= w.last {
+			open++
+		}
+	}
+	c.pass(w.last)
+	if w.count <= h.done+open {
+		return
+	}
+	lost := w.count - h.done - open
+	s.finish(h, lost, 0)
+	s.damaged = true
+	c.records -= min(c.records, lost)
+	c.drops[DropLost] += lost
+	c.counted = true
+	c.l.stats.Lost += lost
+	c.l.note("stored records are lost to damage", "consumer", c.name, "records", lost, "file", s.name)
+}
+
+// damage notes, once for each place, that blocks of a segment cannot be read.
+func (c *Consumer) damage(s *segment, above, below uint64) {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.doomed || s.passed >= below {
+		return
+	}
+	s.passed = below
+	s.damaged = true
+	l.stats.Damaged++
+	l.note("a part of the log cannot be read; reading goes on behind it", "file", s.name, "above", above, "upto", below)
+}
+
+// Rewind makes Next start again at the first record that is neither
+// acknowledged nor set aside, as after a lost connection.
+func (c *Consumer) Rewind() {
+	c.read.Lock()
+	defer c.read.Unlock()
+	c.leave()
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	c.unpin()
+	c.cursor = c.low()
+	if c.records > 0 {
+		c.signal()
+	}
+}
+
+// unpin ends the life of entries that were given in place. l.mu is held.
+func (c *Consumer) unpin() {
+	for i, k := range c.in.pins {
+		c.l.tail.unpin(k)
+		c.in.pins[i] = nil
+	}
+	c.in.pins = c.in.pins[:0]
+}
+
+// borrow and giveBack share read buffers among the consumers, so that one
+// that has caught up holds none.
+func (l *Log) borrow() []byte {
+	l.poolMu.Lock()
+	defer l.poolMu.Unlock()
+	if k := len(l.pool); k > 0 {
+		b := l.pool[k-1]
+		l.pool = l.pool[:k-1]
+		return b[:0]
+	}
+	return make([]byte, 0, blockLimit)
+}
+
+func (l *Log) giveBack(b []byte) {
+	l.poolMu.Lock()
+	defer l.poolMu.Unlock()
+	if len(l.pool) < 4 && cap(b) <= 2*blockLimit {
+		l.pool = append(l.pool, b)
+	}
+}

@@ -1,0 +1,358 @@
+package buffer
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// giveUpDone marks the sealed segments whose records are all done with, so
+// that the commit being planned says that they are gone. l.mu is held.
+func (l *Log) giveUpDone() {
+	for _, s := range l.segments {
+		if s.open == 0 && s != l.active && !s.doomed && !s.unread {
+			l.doom(s)
+		}
+	}
+}
+
+// doom marks a segment as given up: the commit being planned says so, and
+// when that is durable its file goes. l.mu is held.
+func (l *Log) doom(s *segment) {
+	s.doomed = true
+	i, _ := slices.BinarySearchFunc(l.freed, s.seq, func(f freedSegment, seq uint64) int {
+		if f.seq < seq {
+			return -1
+		}
+		return 1
+	})
+	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records})
+	l.freedNew = true
+}
+
+// giveWay is called before a spare is used: it makes sure that there is one
+// again afterwards, by growth if that is allowed, otherwise by giving up the
+// oldest segments. l.mu is held.
+func (l *Log) giveWay() {
+	l.giveUpDone()
+	for {
+		next := int64(0) // the spare after the one that is used now
+		if len(l.spares) <= 1 {
+			next = l.o.SegmentSize
+		}
+		if l.stays()+next <= l.o.MaxSize && (next == 0 || l.reusable() > 0 || !l.stats.Full) {
+			return
+		}
+
+		if !l.dropOldest() {
+			return
+		}
+	}
+}
+
+// reusable counts given up segments whose files will serve as spares.
+func (l *Log) reusable() (n int) {
+	for _, s := range l.segments {
+		if s.doomed && l.recyclable(s) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *Log) recyclable(s *segment) bool {
+	return !s.failed && !s.damaged && s.size == l.o.SegmentSize
+}
+
+// stays is the bytes of all files but those of given up segments.
+func (l *Log) stays() int64 {
+	stays := l.total
+	for _, s := range l.segments {
+		if s.doomed {
+			stays -= s.size
+		}
+	}
+	return stays
+}
+
+// mayGrow says whether another file fits the cap and the disk. free is asked
+// for outside the lock, in makeReady.
+func (l *Log) mayGrow() bool {
+	return l.total+l.o.SegmentSize <= l.o.MaxSize && !l.stats.Full
+}
+
+// dropOldest gives up the oldest segment that is not being written, counting
+// what it takes away. l.mu is held.
+func (l *Log) dropOldest() bool {
+	for _, s := range l.segments {
+		if s.doomed || s == l.active {
+			continue
+		}
+		reason := DropSize
+		if l.stats.Full && l.total+l.o.SegmentSize <= l.o.MaxSize {
+			reason = DropSpace
+		}
+		l.dropSegment(s, reason)
+		l.doom(s)
+		return true
+	}
+	return false
+}
+
+// dropSegment counts the open records of a segment as dropped. l.mu is held.
+func (l *Log) dropSegment(s *segment, reason DropReason) {
+	for i := range s.shares {
+		h := &s.shares[i]
+		c := l.consumers[h.id]
+		if c == nil || h.done == h.count {
+			continue
+		}
+		n := h.count - h.done
+		aside, asideBytes := c.forget(s.first, s.last)
+		c.records -= min(c.records, n-min(n, aside))
+		c.bytes = max(0, c.bytes-(h.bytes-h.doneBytes-asideBytes))
+		c.drops[reason] += n
+		c.dirty, c.counted = true, true
+		l.stats.Dropped += n
+		s.finish(h, n, h.bytes-h.doneBytes)
+		l.note("records dropped: the oldest segment gives way", "consumer", c.name, "records", n, "reason", reason.String())
+	}
+}
+
+// forget takes the records of a range out of the window and the marks, and
+// moves the consumer past it. l.mu is held.
+func (c *Consumer) forget(first, last uint64) (aside uint64, asideBytes int64) {
+	for c.head < len(c.window) && c.window[c.head].number <= last {
+		c.head++
+	}
+	k := 0
+	for k < len(c.aside) && c.aside[k].number <= last {
+		asideBytes += int64(c.aside[k].size)
+		k++
+	}
+	if k > 0 {
+		c.aside = slices.Delete(c.aside, 0, k)
+		c.marked = true
+	}
+	c.pass(last)
+	return uint64(k), asideBytes
+}
+
+// makeReady finds a spare for the next segment. l.mu is held at both ends.
+func (l *Log) makeReady() error {
+	l.mu.Unlock()
+	err := l.checkFree()
+	l.mu.Lock()
+	if !l.mayGrow() {
+		l.dropBad()
+	}
+	for len(l.spares) == 0 {
+		if l.mayGrow() {
+			if err = l.makeSpare(); err == nil {
+				return nil
+			}
+			if !outOfSpace(err) { // a disk that fails is no reason to give up what it holds
+				return l.noRoom(err)
+			}
+		}
+		l.giveUpDone()
+		if l.reusable() == 0 && !l.dropOldest() {
+			return l.noRoom(err)
+		}
+		// What is given up must be durable before its file is used again. If
+		// there is no segment to write it to, recovery finds the gap.
+		if l.active != nil {
+			l.c.state = l.appendState(l.c.state[:0], !l.active.state, &l.active.segmentHeader)
+			if !l.layOut(0, l.active.size-page-l.active.end) {
+				l.abandonFull()
+			} else {
+				l.c.first, l.c.last, l.c.full = 0, 0, false
+				l.stateTaken()
+				if err := l.writePart(false); err != nil {
+					return err
+				}
+			}
+		}
+		if !l.freeDoomed() && len(l.spares) == 0 {
+			return l.noRoom(err)
+		}
+	}
+	return nil
+}
+
+// outOfSpace tells a disk that is full from one that fails.
+func outOfSpace(err error) bool {
+	return errors.Is(err, errNoRoom) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// abandonFull seals an active segment that has not even room for a drop.
+func (l *Log) abandonFull() {
+	l.abandon()
+	l.retry = true
+}
+
+func (l *Log) noRoom(err error) error {
+	if err == nil {
+		return fmt.Errorf("%w: %d bytes in %s, limit %d", errNoRoom, l.total, l.o.Dir, l.o.MaxSize)
+	}
+	return fmt.Errorf("%w: %w", errNoRoom, err)
+}
+
+// checkFree asks how much the file system has left. l.mu is not held.
+func (l *Log) checkFree() error {
+	free, err := l.fs.Free()
+	full := err == nil && free < l.o.MinFree+l.o.SegmentSize
+	l.mu.Lock()
+	l.stats.Full = full
+	l.mu.Unlock()
+	if full {
+		return fmt.Errorf("%d bytes free, want %d to grow: %w", free, l.o.MinFree+l.o.SegmentSize, syscall.ENOSPC)
+	}
+	return nil
+}
+
+// makeSpare writes a file of zeros, so that commits into it change no
+// metadata. l.mu is held at both ends.
+func (l *Log) makeSpare() error {
+	size := l.o.SegmentSize
+	name := fmt.Sprintf("%08x", l.c.spare)
+	l.c.spare++
+	l.mu.Unlock()
+	err := l.fillSpare(newPrefix+name, size)
+	if err == nil {
+		if err = l.fs.Rename(newPrefix+name, sparePrefix+name); err != nil {
+			l.fs.Remove(newPrefix + name)
+		}
+	}
+	l.mu.Lock()
+	if err != nil {
+		return fmt.Errorf("make a spare segment: %w", err)
+	}
+	l.addFile(sparePrefix+name, size)
+	l.spares = append(l.spares, sparePrefix+name)
+	l.stats.Written += size
+	l.stats.Syncs++
+	return nil
+}
+
+func (l *Log) fillSpare(name string, size int64) error {
+	f, err := l.fs.Create(name)
+	if err != nil {
+		return err
+	}
+	fill := make([]byte, min(size, 256<<10))
+	for off := int64(0); off < size && err == nil; off += int64(len(fill)) {
+		err = writeAt(f, fill[:min(int64(len(fill)), size-off)], off)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		l.fs.Remove(name) // what is left is swept at the next start
+	}
+	return err
+}
+
+// writeSegment makes a spare the next segment: headers and the planned part
+// are written and synced while it is still a spare, then it gets its name. So
+// a segment's salt is durable before its first block can count. l.mu is not held.
+func (l *Log) writeSegment() (*segment, error) {
+	l.mu.Lock()
+	name := l.spares[len(l.spares)-1]
+	l.spares = l.spares[:len(l.spares)-1]
+	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
+		firstBlock: l.c.block, written: l.c.written}}
+	if k := len(l.segments); k > 0 {
+		p := l.segments[k-1]
+		s.prevSeq, s.prevEnd, s.upper = p.seq, p.end, p.upper
+	}
+	l.mu.Unlock()
+	l.c.seq++
+	s.name = segmentName(s.seq)
+	rand.Read(s.salt[:])
+	f, written, err := l.writeSpare(s, name)
+	if err == nil {
+		if err = l.fs.Rename(name, s.name); err == nil {
+			l.mu.Lock()
+			l.moveFile(name, s.name)
+			l.mu.Unlock()
+			name = s.name
+			err = l.fs.SyncDir()
+		}
+	}
+	if err == nil { // open it anew, so that errors name it as it is called now
+		f.Close()
+		f, err = l.fs.Open(s.name, true)
+	}
+	if err != nil {
+		if f != nil {
+			f.Close()
+		}
+		l.reject(name, written || f == nil)
+		return nil, fmt.Errorf("begin segment %s: %w", s.name, err)
+	}
+	old := l.c.file
+	l.c.file, l.c.seed = f, s.seed()
+	if old != nil {
+		old.Close()
+	}
+	return s, nil
+}
+
+// writeSpare fills a spare. written is true when a sync was tried: after a
+// failed one the file is of no use any more.
+func (l *Log) writeSpare(s *segment, name string) (f File, written bool, err error) {
+	if f, err = l.fs.Open(name, true); err != nil {
+		return nil, false, err
+	}
+	var head [page]byte
+	if _, err := f.ReadAt(head[:], 0); err == nil {
+		if h, ok, _ := decodeSegmentHeader(head[:]); ok {
+			s.incarnation = h.incarnation + 1
+		}
+	}
+	p := s.segmentHeader.append(nil)
+	p = s.segmentHeader.append(p)
+	s.end = dataStart
+	if err = l.writeBlocks(f, s.seed(), p, dataStart, true); err != nil {
+		return f, false, err
+	}
+	return f, true, l.sync(f)
+}
+
+// reject puts away a file that could not become a segment: back to the spares
+// if only a write failed, removed if opening, a sync or the rename did. l.mu is not held.
+func (l *Log) reject(name string, failed bool) {
+	if !failed && strings.HasPrefix(name, sparePrefix) {
+		l.mu.Lock()
+		l.spares = append(l.spares, name)
+		l.mu.Unlock()
+		return
+	}
+	if err := l.fs.Remove(name); err == nil || errors.Is(err, fs.ErrNotExist) {
+		l.mu.Lock()
+		l.dropFile(name)
+		l.mu.Unlock()
+	}
+}
+
+func (l *Log) addFile(name string, size int64) {
+	l.dropFile(name)
+	l.files[name] = size
+	l.total += size
+}
+
+func (l *Log) dropFile(name string) {
+	l.total -= l.files[name]
+	delete(l.files, name)
+}
+
+func (l *Log) moveFile(from, to string) {
+	size := l.files[from]
+	l.dropFile(from)
+	l.addFile(to, size)
+}

@@ -1,0 +1,91 @@
+package buffer
+
+import "time"
+
+// Stats is a snapshot of the log. Counters count from Open, unless said
+// otherwise.
+type Stats struct {
+	Run      uint32
+	Segments int
+	Spares   int
+	Bytes    int64 // of all files of the directory
+	MaxSize  int64
+	Full     bool // the file system has no room to grow; the log recycles its own segments
+
+	Unsettled      int   // records in memory
+	UnsettledBytes int64 // of them
+	TailBytes      int64 // memory of the tail in use
+
+	Appended uint64 // records taken
+	Stored   uint64 // records written and synced
+	Spared   uint64 // records settled by acknowledgement
+	Commits  uint64 // parts written; one for each commit but very large ones
+	Syncs    uint64 // fdatasync calls on files of the log
+	Written  int64  // bytes given to the file system, headers, padding and spares included
+	Failed   uint64 // commits that failed
+	Freed    uint64 // segments that were freed
+	Dropped  uint64 // records times consumers, given up
+	Lost     uint64 // records times consumers, lost to damage found while reading
+	Damaged  uint64 // places that could not be read, found while reading
+
+	Consumers []ConsumerStats // by number
+}
+
+// ConsumerStats is what waits for one consumer, and what it lost.
+type ConsumerStats struct {
+	ID      uint32
+	Name    string
+	Backlog Backlog
+	Drops   [dropReasons]uint64 // by DropReason, since the consumer was made
+}
+
+// Stats gives the counters. It walks the consumers, and is meant for a status
+// page, not for every message.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	s := l.stats
+	s.Run, s.Segments, s.Spares = uint32(l.run), len(l.segments), len(l.spares)
+	s.Bytes, s.MaxSize = l.total, l.o.MaxSize
+	s.Unsettled, s.UnsettledBytes, s.TailBytes = l.tail.live, l.tail.bytes, l.tail.charged
+	l.mu.Unlock()
+	l.Consumers(func(c *Consumer) bool {
+		b := c.Backlog()
+		l.mu.Lock()
+		s.Consumers = append(s.Consumers, ConsumerStats{ID: c.id, Name: c.name, Backlog: b, Drops: c.drops})
+		l.mu.Unlock()
+		return true
+	})
+	return s
+}
+
+// Recovery is what Open found.
+type Recovery struct {
+	Run       uint32 // of this opening
+	Segments  int
+	Scanned   int    // segments read in full
+	Records   uint64 // stored records found, acknowledged ones of live segments included
+	Torn      bool   // the last commit was not whole, and was cut; nothing of it was acknowledged unless the disk is damaged
+	TornBytes int64
+	Lost      []Loss // damage
+	Orphans   int    // consumers whose name was lost; they are called orphan-NUMBER
+	Took      time.Duration
+}
+
+// Loss is a gap in the log that no policy made.
+type Loss struct {
+	Records uint64 // exactly this many stored records are missing
+	Above   uint64 // their numbers are above this one
+	Below   uint64 // and below this one
+	File    string // the first segment behind the gap, or the one it is in
+}
+
+// LostRecords is the sum over all gaps.
+func (r *Recovery) LostRecords() (n uint64) {
+	for _, x := range r.Lost {
+		n += x.Records
+	}
+	return n
+}
+
+// Recovery says what Open found. It does not change afterwards.
+func (l *Log) Recovery() Recovery { return l.recovery }

@@ -1,0 +1,193 @@
+package buffer
+
+import "sort"
+
+// chunk is a piece of tail memory. Records are copied in once and never move;
+// the chunk is reused when no record lives in it and nobody reads from it.
+type chunk struct {
+	buf  []byte // len: used
+	live int    // records not yet gone, plus one while it is being filled
+	pins int    // consumers that were given entries in place
+}
+
+// States of a record in the tail.
+const (
+	waiting = iota // not on disk, not in a running commit
+	writing        // in a running commit
+	settled        // in a running commit, and acknowledged by all meanwhile
+	gone           // not here any more
+)
+
+// tailRecord is a record in memory.
+type tailRecord struct {
+	number uint64
+	chunk  *chunk
+	off    uint32 // of the item, length prefix included
+	size   uint32
+	open   uint32 // destinations that have not acknowledged it
+	dests  uint32
+	must   bool
+	state  uint8
+}
+
+func (t *tailRecord) bytes() []byte { return t.chunk.buf[t.off : t.off+t.size] }
+
+const tailRecordSize = 40 // memory of a tailRecord, counted against the limit
+
+// tail holds the records that no sound block holds yet, in number order.
+type tail struct {
+	limit   int64
+	piece   int          // size of a usual chunk
+	records []tailRecord // from head on; gone ones may stand between
+	head    int
+	live    int   // records that are not gone
+	bytes   int64 // of them
+	charged int64 // bytes of chunks that hold live records
+	current *chunk
+	free    []*chunk
+	boot    uint64 // of records that carry none; set by the first record
+	booted  bool
+}
+
+func (t *tail) init(limit int64) {
+	t.limit = limit
+	t.piece = int(min(chunkLimit, max(page, limit/16)))
+}
+
+// place finds n bytes of chunk memory; nil when the limit is reached.
+func (t *tail) place(n int) *chunk {
+	if c := t.current; c != nil && cap(c.buf)-len(c.buf) >= n {
+		if t.charged+int64(t.live+1)*tailRecordSize > t.limit && t.live > 0 {
+			return nil
+		}
+		return c
+	}
+	size := max(t.piece, n)
+	if t.current != nil && t.current.live == 1 && size <= cap(t.current.buf) && t.current.pins == 0 {
+		t.current.buf = t.current.buf[:0]
+		return t.current
+	}
+	if t.live > 0 && t.charged+int64(size)+int64(t.live+1)*tailRecordSize > t.limit {
+		return nil
+	}
+	if c := t.current; c != nil {
+		t.current = nil
+		t.leave(c)
+	}
+	var c *chunk
+	if k := len(t.free); k > 0 && size == t.piece {
+		c, t.free = t.free[k-1], t.free[:k-1]
+	} else {
+		c = &chunk{buf: make([]byte, 0, size)}
+	}
+	c.live = 1
+	t.charged += int64(cap(c.buf))
+	t.current = c
+	return c
+}
+
+// leave takes one live record (or the filling) out of a chunk.
+func (t *tail) leave(c *chunk) {
+	c.live--
+	if c.live == 0 {
+		t.charged -= int64(cap(c.buf))
+		t.recycle(c)
+	}
+}
+
+func (t *tail) pin(c *chunk) { c.pins++ }
+
+func (t *tail) unpin(c *chunk) {
+	c.pins--
+	t.recycle(c)
+}
+
+func (t *tail) recycle(c *chunk) {
+	if c.live > 0 || c.pins > 0 || cap(c.buf) != t.piece || int64(len(t.free)*t.piece) > t.limit/4 {
+		return
+	}
+	c.buf = c.buf[:0]
+	t.free = append(t.free, c)
+}
+
+// add copies a record in. ok is false when there is no room.
+func (t *tail) add(r *Record, number uint64) (rec *tailRecord, ok bool) {
+	if !t.booted {
+		t.boot, t.booted = r.Boot, true
+	}
+	own := r.Boot != t.boot
+	n := recordLen(r, own)
+	size := n + uvarintLen(uint64(n))
+	c := t.place(size)
+	if c == nil {
+		return nil, false
+	}
+	off := len(c.buf)
+	c.buf = appendRecord(c.buf, r, number, n, own)
+	c.live++
+	t.tidy()
+	t.records = append(t.records, tailRecord{number: number, chunk: c, off: uint32(off), size: uint32(size),
+		open: uint32(len(r.Dests)), dests: uint32(len(r.Dests))})
+	t.live++
+	t.bytes += int64(size)
+	return &t.records[len(t.records)-1], true
+}
+
+// tidy closes holes when they are the greater part, so that memory follows
+// what is live.
+func (t *tail) tidy() {
+	if len(t.records) < cap(t.records) || len(t.records) < 64 || t.live > len(t.records)/2 {
+		return
+	}
+	kept := t.records[:0]
+	for _, r := range t.records[t.head:] {
+		if r.state != gone {
+			kept = append(kept, r)
+		}
+	}
+	clear(t.records[len(kept):])
+	t.records, t.head = kept, 0
+}
+
+// drop lets a record go.
+func (t *tail) drop(r *tailRecord) {
+	c := r.chunk
+	t.live--
+	t.bytes -= int64(r.size)
+	r.state, r.chunk = gone, nil
+	t.leave(c)
+	for t.head < len(t.records) && t.records[t.head].state == gone {
+		t.head++
+	}
+	if t.head == len(t.records) {
+		t.records, t.head = t.records[:0], 0
+	}
+}
+
+// after is the index of the first record above number.
+func (t *tail) after(number uint64) int {
+	rs := t.records[t.head:]
+	if len(rs) == 0 || rs[0].number > number {
+		return t.head
+	}
+	if at := number - rs[0].number + 1; at <= uint64(len(rs)) && rs[at-1].number == number {
+		return t.head + int(at) // no holes were closed: the usual case
+	}
+	return t.head + sort.Search(len(rs), func(i int) bool { return rs[i].number > number })
+}
+
+// find gives a record that is still here, or nil.
+func (t *tail) find(number uint64) *tailRecord {
+	i := t.after(number)
+	if i == t.head || t.records[i-1].number != number || t.records[i-1].state == gone {
+		return nil
+	}
+	return &t.records[i-1]
+}
+
+// view reads a record in place.
+func (t *tail) view(r *tailRecord) recordView {
+	item, _, _ := nextItem(r.bytes())
+	v, _ := parseRecord(item, r.number, t.boot)
+	return v
+}

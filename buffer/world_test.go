@@ -1,0 +1,358 @@
+package buffer_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+
+	"weir/buffer"
+	"weir/buffer/crashfs"
+)
+
+// world drives a log on a crashfs disk and remembers what was promised.
+type world struct {
+	disk *crashfs.Disk
+	o    buffer.Options
+	log  *buffer.Log
+	rng  *rand.Rand
+
+	mu      sync.Mutex
+	records map[uint64]*record
+	highest uint64
+	keys    map[string]*versions
+	cons    map[string]*buffer.Consumer
+	got     map[string][]buffer.Entry
+	drops   map[string]uint64 // highest durable count seen
+	serial  int
+	fresh   bool // opened, and nothing done yet
+}
+
+type record struct {
+	body    string
+	dests   map[string]string
+	settled bool
+	acked   map[string]mark
+	aside   map[string]mark
+}
+
+// mark is what was said of a record: ever, since the log was opened, and before
+// a commit that succeeded.
+type mark struct{ said, now, durable bool }
+
+// versions of a key: the committed one and those put since.
+type versions struct{ may []string }
+
+const deleted = "\x00deleted"
+
+var consumerNames = []string{"a", "b"}
+
+func newWorld(disk *crashfs.Disk, o buffer.Options, seed uint64) *world {
+	w := &world{disk: disk, o: o, rng: rand.New(rand.NewPCG(seed, 1)), records: map[uint64]*record{},
+		keys: map[string]*versions{}, drops: map[string]uint64{}}
+	w.o.FS = disk
+	w.o.OnSettled = w.settled
+	return w
+}
+
+func (w *world) settled(rs []buffer.Range) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range rs {
+		for n := r.First; n <= r.Last; n++ {
+			if w.records[n] != nil {
+				w.records[n].settled = true
+			}
+		}
+	}
+}
+
+func (w *world) open() error {
+	l, err := buffer.Open(w.o)
+	if err != nil {
+		return err
+	}
+	w.fresh = true
+	w.log, w.cons, w.got = l, map[string]*buffer.Consumer{}, map[string][]buffer.Entry{}
+	for _, name := range consumerNames {
+		if w.cons[name], err = l.Consumer(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) append(n, size int) error {
+	var batch []buffer.Record
+	var notes []*record
+	for range n {
+		w.serial++
+		r := &record{dests: map[string]string{}, acked: map[string]mark{}, aside: map[string]mark{}}
+		r.body = fmt.Sprintf("%d:%s", w.serial, strings.Repeat(string(rune('a'+w.serial%26)), w.rng.IntN(size)))
+		in := buffer.Record{Boot: uint64(1 + w.serial%2), Since: int64(w.serial), Head: []byte(r.body[:2]), Payload: []byte(r.body[2:])}
+		for i, name := range consumerNames {
+			if w.serial%3 == i {
+				continue
+			}
+			r.dests[name] = fmt.Sprintf("%s%d", name, w.serial)
+			in.Dests = append(in.Dests, buffer.Dest{Consumer: w.cons[name].ID(), Must: w.serial%11 == 0, Data: []byte(r.dests[name])})
+		}
+		batch, notes = append(batch, in), append(notes, r)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first, taken, err := w.log.Append(batch)
+	if err != nil {
+		return err
+	}
+	if taken > 0 && first <= w.highest {
+		panic(fmt.Sprintf("number %#x was given out before: highest %#x", first, w.highest))
+	}
+	for i := range taken {
+		w.records[first+uint64(i)] = notes[i]
+		w.highest = first + uint64(i)
+	}
+	return w.put("high", fmt.Sprint(w.highest)) // durable no later than the records
+}
+
+func (w *world) commit() error {
+	if err := w.log.Commit(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.records {
+		for name, m := range r.acked {
+			r.acked[name] = mark{true, m.now, m.now || m.durable}
+		}
+		for name, m := range r.aside {
+			r.aside[name] = mark{true, m.now, m.now || m.durable}
+		}
+	}
+	for _, v := range w.keys {
+		v.may = v.may[len(v.may)-1:]
+	}
+	return nil
+}
+
+func (w *world) put(key, value string) error {
+	v := w.keys[key]
+	if v == nil {
+		v = &versions{may: []string{deleted}}
+		w.keys[key] = v
+	}
+	v.may = append(v.may, value)
+	if value == deleted {
+		w.log.Delete(key)
+		return nil
+	}
+	return w.log.Put(key, []byte(value))
+}
+
+// read takes up to n entries for a consumer and holds them as in flight.
+func (w *world) read(name string, n int) error {
+	dst := make([]buffer.Entry, n)
+	k, err := w.cons[name].Next(dst)
+	for _, e := range dst[:k] {
+		w.got[name] = append(w.got[name], buffer.Entry{Number: e.Number})
+	}
+	return err
+}
+
+// ack acknowledges some of what is in flight, not always in order.
+func (w *world) ack(name string) {
+	g := w.got[name]
+	if len(g) == 0 {
+		return
+	}
+	from := 0
+	if w.rng.IntN(3) == 0 {
+		from = w.rng.IntN(len(g))
+	}
+	to := from + 1 + w.rng.IntN(len(g)-from)
+	w.mu.Lock()
+	for _, e := range g[from:to] {
+		w.records[e.Number].acked[name] = mark{said: true, now: true}
+	}
+	w.mu.Unlock()
+	var rs []buffer.Range
+	for _, e := range g[from:to] {
+		rs = append(rs, buffer.Range{First: e.Number, Last: e.Number})
+	}
+	w.cons[name].Ack(rs)
+	w.got[name] = slices.Delete(g, from, to)
+}
+
+func (w *world) setAside(name string) {
+	g := w.got[name]
+	if len(g) == 0 {
+		return
+	}
+	n := g[0].Number
+	w.mu.Lock()
+	w.records[n].aside[name] = mark{said: true, now: true}
+	w.mu.Unlock()
+	w.cons[name].SetAside(n)
+	w.got[name] = g[1:]
+}
+
+// step does one thing of the workload.
+func (w *world) step(i int) error {
+	w.fresh = false
+	name := consumerNames[w.rng.IntN(2)]
+	switch w.rng.IntN(12) {
+	case 0, 1, 2:
+		return w.append(1+w.rng.IntN(6), 300)
+	case 3:
+		return w.append(1+w.rng.IntN(4), 12000)
+	case 4, 5, 6:
+		if err := w.read(name, 1+w.rng.IntN(16)); err != nil {
+			return err
+		}
+		w.ack(name)
+	case 7:
+		if err := w.read(name, 3); err != nil {
+			return err
+		}
+		if w.rng.IntN(3) == 0 {
+			w.setAside(name)
+		}
+	case 8:
+		w.cons[name].Rewind()
+		w.got[name] = nil
+	case 9:
+		value := fmt.Sprintf("v%d", i)
+		if w.rng.IntN(4) == 0 {
+			value = deleted
+		}
+		return w.put(fmt.Sprintf("key%d", w.rng.IntN(4)), value)
+	default:
+		return w.commit()
+	}
+	return nil
+}
+
+// check compares what an open log gives with what was promised. lossy: drops
+// are allowed as far as they are counted.
+func (w *world) check() error {
+	high := noLimit
+	if v, ok := w.log.Get("high"); ok && w.fresh {
+		high = 0
+		fmt.Sscan(string(v), &high)
+	}
+	for _, name := range consumerNames {
+		if err := w.checkConsumer(name, high); err != nil {
+			return fmt.Errorf("consumer %s: %w", name, err)
+		}
+	}
+	for key, v := range w.keys {
+		value, ok := w.log.Get(key)
+		is := string(value)
+		if !ok {
+			is = deleted
+		}
+		if !slices.Contains(v.may, is) {
+			return fmt.Errorf("key %s is %q, want one of %q", key, is, v.may)
+		}
+		if w.fresh {
+			v.may = []string{is} // it was read from the disk
+		}
+	}
+	if r := w.log.Recovery(); r.LostRecords() > 0 {
+		return fmt.Errorf("losses reported without damage: %+v", r.Lost)
+	}
+	if s := w.log.Stats(); s.Bytes > w.o.MaxSize || w.disk.Peak() > w.o.MaxSize {
+		return fmt.Errorf("%d bytes on disk, at most %d, cap %d", s.Bytes, w.disk.Peak(), w.o.MaxSize)
+	}
+	return nil
+}
+
+const noLimit = ^uint64(0)
+
+func (w *world) checkConsumer(name string, high uint64) error {
+	c := w.cons[name]
+	before := c.Backlog()
+	c.Rewind()
+	seen := map[uint64]bool{}
+	var last uint64
+	dst := make([]buffer.Entry, 7)
+	for {
+		n, err := c.Next(dst)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		for _, e := range dst[:n] {
+			if e.Number <= last {
+				return fmt.Errorf("record %#x after %#x", e.Number, last)
+			}
+			last, seen[e.Number] = e.Number, true
+			r := w.records[e.Number]
+			switch {
+			case e.Number > high:
+				return fmt.Errorf("record %#x came without the key that was put with it: that says %#x", e.Number, high)
+			case r == nil:
+				return fmt.Errorf("record %#x was never appended", e.Number)
+			case r.dests[name] != string(e.Data) || r.body != string(e.Body):
+				return fmt.Errorf("record %#x: got %q %q, want %q %q", e.Number, e.Data, e.Body, r.dests[name], r.body)
+			case r.acked[name].durable:
+				return fmt.Errorf("record %#x was acknowledged for good and came again", e.Number)
+			case r.aside[name].durable:
+				return fmt.Errorf("record %#x was set aside for good and came again", e.Number)
+			}
+		}
+	}
+	if uint64(len(seen)) != before.Records {
+		return fmt.Errorf("%d records came, backlog said %d", len(seen), before.Records)
+	}
+	missing, aside := uint64(0), uint64(0)
+	for n, r := range w.records {
+		if _, named := r.dests[name]; !named || seen[n] || !r.settled || r.acked[name].said {
+			continue
+		}
+		if r.aside[name].said {
+			aside++
+			continue
+		}
+		missing++
+		if missing > before.Dropped {
+			return fmt.Errorf("record %#x is settled, not acknowledged, and missing; %d dropped by count", n, before.Dropped)
+		}
+	}
+	if before.Aside+before.Dropped < aside {
+		return fmt.Errorf("%d records are aside, want %d less %d dropped", before.Aside, aside, before.Dropped)
+	}
+	if before.Dropped < w.drops[name] {
+		return fmt.Errorf("drop count went back from %d to %d", w.drops[name], before.Dropped)
+	}
+	w.drops[name] = before.Dropped
+	c.Rewind()
+	return nil
+}
+
+// fork is the same memory of promises on another disk.
+func (w *world) fork(disk *crashfs.Disk, seed uint64) *world {
+	n := newWorld(disk, w.o, seed)
+	n.highest, n.serial = w.highest, w.serial+1000
+	for k, r := range w.records {
+		c := *r
+		c.acked, c.aside = map[string]mark{}, map[string]mark{}
+		for name, m := range r.acked {
+			c.acked[name] = mark{said: true, durable: m.durable}
+		}
+		for name, m := range r.aside {
+			c.aside[name] = mark{said: true, durable: m.durable}
+		}
+		n.records[k] = &c
+	}
+	for k, v := range w.keys {
+		n.keys[k] = &versions{may: slices.Clone(v.may)}
+	}
+	for k, v := range w.drops {
+		n.drops[k] = v
+	}
+	return n
+}
