@@ -1,0 +1,203 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"weir/bridge/client"
+	"weir/broker/packet"
+)
+
+// run does one step of connecting in a goroutine of its own; its result comes through b.results. One runs at a time.
+func (b *Bridge) run(ctx context.Context, step func(ctx context.Context) result) {
+	b.group.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, b.cfg.Connect.ConnectTimeout)
+		defer cancel()
+		b.results <- step(ctx)
+	})
+}
+
+// resolve begins an attempt.
+func (b *Bridge) resolve(ctx context.Context) {
+	o := b.options()
+	b.run(ctx, func(ctx context.Context) (r result) {
+		r.addresses, r.err = client.Resolve(ctx, o)
+		return r
+	})
+}
+
+// dial is the second step.
+func (b *Bridge) dial(ctx context.Context, addresses []string) {
+	o := b.options()
+	b.run(ctx, func(ctx context.Context) (r result) {
+		r.nc, r.err = client.Dial(ctx, o, addresses)
+		return r
+	})
+}
+
+// greet is the third step. The session is made before it, for the connection's callbacks.
+func (b *Bridge) greet(ctx context.Context, r result) {
+	s := &session{b: b, mail: newMailbox(), shaper: b.shaper, fresh: true}
+	b.greeted = s
+	o := b.options()
+	o.OnAcks = s.mail.put
+	o.OnMessages = func(messages []packet.Publish) { b.intake.take(s, messages, time.Now()) }
+	b.run(ctx, func(ctx context.Context) (out result) {
+		out.conn, out.err = client.Start(ctx, r.nc, o)
+		return out
+	})
+}
+
+// stepDone takes the result of a step and starts the next one.
+func (b *Bridge) stepDone(ctx context.Context, r result) {
+	if r.err != nil {
+		b.learn(r.err)
+		b.nextServer()
+		b.failure("cannot connect to the upstream", r.err)
+		b.act(ctx, failed, causeOf(r.err), result{})
+		return
+	}
+	b.act(ctx, stepped, none, r)
+}
+
+// options are those of one attempt.
+func (b *Bridge) options() client.Options {
+	o := b.cfg.Connect
+	o.URL, o.Version, o.Window, o.MaxSend = b.cfg.Servers[b.server], b.version, b.cfg.Window, b.cfg.MaxPacket
+	o.Resume, o.SessionExpiry = false, 0 // every session starts clean
+	if o.ReceiveMaximum == 0 {
+		o.ReceiveMaximum = receiveMaximum
+	}
+	o.ManualAck, o.OnAcks, o.OnMessages, o.Will = true, nil, nil, nil
+	if !b.cfg.NoState {
+		o.Will = &client.Will{Topic: b.topic, Payload: lastWords(b.cfg.Program), QoS: 1, Retain: !b.will.noRetain}
+		if b.will.qos0 {
+			o.Will.QoS = 0
+		}
+	}
+	return o
+}
+
+// receiveMaximum is how many messages the upstream may send before the first is settled here.
+const receiveMaximum = 100
+
+// needsClock reports whether the next attempt is to be secured.
+func (b *Bridge) needsClock() bool {
+	return client.Secure(b.cfg.Servers[b.server]) && !b.cfg.Connect.TLS.InsecureSkipVerify
+}
+
+// learn keeps what a failed attempt says about the server.
+func (b *Bridge) learn(err error) {
+	var e *client.Error
+	if !errors.As(err, &e) {
+		return
+	}
+	switch {
+	case e.Kind == client.Rejected && e.Reason == packet.RetainNotSupported:
+		b.will.noRetain = true
+	case e.Kind == client.Rejected && e.Reason == packet.QoSNotSupported:
+		b.will.qos0 = true
+	case b.cfg.Connect.Version != 0:
+	case e.Kind == client.Rejected && e.Reason == packet.UnsupportedProtocolVersion,
+		e.Kind == client.PeerClosed && b.link.state == connecting: // how some answer a version they do not know
+		b.version = packet.V5 + packet.V311 - b.version
+	}
+}
+
+// causeOf sorts an error by when to try again.
+func causeOf(err error) cause {
+	var e *client.Error
+	if !errors.As(err, &e) {
+		return broken
+	}
+	switch e.Kind {
+	case client.TLSFailed: // our certificate, most often
+		return denied
+	case client.Rejected, client.Disconnected:
+		switch e.Reason {
+		case packet.ClientIdentifierNotValid, packet.BadUserNameOrPassword, packet.NotAuthorized, packet.Banned,
+			packet.BadAuthenticationMethod, packet.SessionTakenOver, packet.AdministrativeAction:
+			return denied
+		}
+	}
+	return broken
+}
+
+// serve begins the session of a connection that is up.
+func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
+	info, now := conn.Info(), time.Now()
+	s := b.greeted
+	b.greeted, b.session = nil, s
+	s.conn, s.size, s.progress = conn, conn.Window(), now
+	s.records = make([]Record, min(s.size, 256))
+	b.shaper.v5, b.shaper.maxQoS, b.shaper.retain = b.version == packet.V5, info.MaxQoS, info.RetainAvailable
+	b.lastErr = ""
+	b.count.connects.Add(1)
+	b.log.Info("connected to the upstream", "server", b.cfg.Servers[b.server], "mqtt", b.version.String(), "window", s.size)
+	b.limits(info)
+	b.src.Rewind()
+	b.src.Live(true)
+	b.intake.begin(s, b.version == packet.V311)
+	if len(b.cfg.Receive) > 0 {
+		v5 := b.version == packet.V5
+		b.group.Go(func() { b.subscribe(ctx, s, v5) })
+	}
+}
+
+// limits tells what the server does not do for us.
+func (b *Bridge) limits(info client.Info) {
+	if !info.RetainAvailable {
+		b.log.Warn("the upstream keeps no retained messages: they are sent without the flag")
+	}
+	if info.MaxQoS == 0 {
+		b.log.Warn("the upstream takes QoS 0 only: what is on the way when the connection breaks may be lost")
+	}
+}
+
+// subscribe asks for the topics of the receive rules, a few at a time as some servers want it, and hands the answers to
+// Run.
+func (b *Bridge) subscribe(ctx context.Context, s *session, v5 bool) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.Connect.ConnectTimeout)
+	defer cancel()
+	a := answers{of: s}
+	for rest := b.cfg.Receive; len(rest) > 0 && a.err == nil; rest = rest[min(len(rest), filtersAtOnce):] {
+		filters := make([]packet.Subscription, min(len(rest), filtersAtOnce))
+		for i, r := range rest[:len(filters)] {
+			filters[i] = packet.Subscription{Filter: []byte(r.Filter.String()), QoS: r.QoS}
+			if v5 {
+				_, shared := r.Filter.Shared()
+				filters[i].NoLocal, filters[i].RetainAsPublished = !shared, true // v5 [MQTT-3.8.3-4]
+			}
+		}
+		var reasons []packet.Reason
+		reasons, a.err = s.conn.Subscribe(ctx, filters...)
+		for i, r := range reasons {
+			a.all = append(a.all, Subscription{Filter: string(filters[i].Filter), Reason: r})
+		}
+	}
+	select {
+	case b.answers <- a:
+	case <-s.conn.Done():
+	}
+}
+
+const filtersAtOnce = 8
+
+// subscribed takes the answers.
+func (b *Bridge) subscribed(ctx context.Context, a answers) {
+	if a.of != b.session {
+		return
+	}
+	if a.err != nil {
+		b.lose(ctx, fmt.Errorf("subscribe: %w", a.err), causeOf(a.err))
+		return
+	}
+	a.of.answers = a.all
+	for _, r := range a.all {
+		if r.Reason.Failed() {
+			b.log.Warn("subscription refused by the upstream", "filter", r.Filter, "reason", r.Reason.String())
+		}
+	}
+}

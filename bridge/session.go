@@ -1,0 +1,335 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"weir/bridge/client"
+	"weir/broker/packet"
+)
+
+// session is the forward direction over one connection: from Source to Conn, and back what became of it. It belongs to
+// the goroutine of Run; only the mailbox is filled from elsewhere.
+type session struct {
+	b       *Bridge
+	conn    *client.Conn
+	mail    *mailbox
+	window  window
+	shaper  *shaper
+	records []Record // the last batch of Source.Next; records[next:n] are not sent yet
+	next, n int
+	ranges  []Range
+
+	size     int       // most records and state messages on the way
+	progress time.Time // last acknowledgement, or when the first message went on its way
+	quota    quota
+	state    stateMail
+	told     bool // the upstream has been told the state
+	fresh    bool // nobody has looked at the backlog yet
+	draining bool
+	looked   time.Time      // when the backlog was last looked at
+	answers  []Subscription // of the upstream
+}
+
+// Ack and Abort are for the intake, which knows a session by its connection.
+func (s *session) Ack(n int, r packet.Reason) { s.conn.Ack(n, r) }
+
+// Abort cuts the connection without waiting.
+func (s *session) Abort() { s.conn.Abort() }
+
+// mailbox takes acknowledgements from the connection's goroutines.
+type mailbox struct {
+	wake chan struct{} // capacity 1
+
+	mu   sync.Mutex // guards acks
+	acks []client.Ack
+	read []client.Ack // belongs to the reader
+}
+
+func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
+
+func (m *mailbox) put(acks []client.Ack) {
+	m.mu.Lock()
+	m.acks = append(m.acks, acks...)
+	m.mu.Unlock()
+	signal(m.wake)
+}
+
+// take returns what has come, valid until the next take.
+func (m *mailbox) take() []client.Ack {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acks, m.read = m.read[:0], m.acks
+	return m.read
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// stateRef is the ref of the state message; record numbers stay below it.
+const stateRef = 1<<63 - 1
+
+// stateMail is the state topic upstream: at most one message on its way, and then the newest.
+type stateMail struct {
+	payload []byte // to be sent; nil: nothing
+	onWay   bool
+}
+
+// quota interrupts sending after the server said 0x97, with growing pauses, and lets one record at a time try again.
+type quota struct {
+	until time.Time // sending stops until then; zero: it does not
+	pause time.Duration
+	probe bool // one at a time until one is accepted
+}
+
+const (
+	quotaFirst = time.Second
+	quotaMax   = time.Minute
+)
+
+// exceeded notes a 0x97. Several of one interruption count once.
+func (q *quota) exceeded(now time.Time) {
+	if !q.until.IsZero() {
+		return
+	}
+	q.pause = min(max(2*q.pause, quotaFirst), quotaMax)
+	q.until, q.probe = now.Add(q.pause), true
+}
+
+// active reports whether sending is interrupted or restricted.
+func (q *quota) active() bool { return !q.until.IsZero() || q.probe }
+
+// accepted notes that a record was taken while sending is not interrupted.
+func (q *quota) accepted() {
+	if q.until.IsZero() {
+		*q = quota{}
+	}
+}
+
+// room is how many records may be sent now.
+func (s *session) room() int {
+	room := s.size - s.window.onWay
+	if s.state.onWay {
+		room--
+	}
+	if s.quota.probe {
+		room = min(room, 1-s.window.onWay)
+	}
+	if !s.quota.until.IsZero() {
+		return 0
+	}
+	return room
+}
+
+// pump sends what the window allows.
+func (s *session) pump(now time.Time) error {
+	sent := s.tellState(now)
+	for {
+		if s.next == s.n {
+			room := min(s.room(), len(s.records))
+			if room <= 0 {
+				break
+			}
+			n, err := s.b.src.Next(s.records[:room])
+			if err != nil {
+				return fmt.Errorf("read the buffer: %w", err)
+			}
+			if s.next, s.n = 0, n; n == 0 {
+				break
+			}
+		}
+		if s.room() <= 0 {
+			break
+		}
+		ok, err := s.send(&s.records[s.next], now)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		sent = true
+		s.next++
+	}
+	if sent {
+		s.conn.Flush()
+	}
+	s.tell()
+	return nil
+}
+
+// send sends one record or disposes of it; false: not now.
+func (s *session) send(r *Record, now time.Time) (bool, error) {
+	b := s.b
+	p, verdict, reason := s.shaper.shape(r)
+	switch verdict {
+	case cannotSend:
+		s.refuse(r.Number, reason)
+		return true, nil
+	case tooOld:
+		b.count.expired.Add(1)
+		s.window.add(r.Number, arrived, now)
+		return true, nil
+	case goesRound:
+		b.intake.looped.Add(1)
+		s.window.add(r.Number, arrived, now)
+		return true, nil
+	}
+	if s.shaper.capped {
+		b.warnCapped()
+	}
+	b.intake.sent(p, now)
+	err := s.conn.Send(p, r.Number)
+	switch {
+	case err == nil:
+		if s.window.onWay == 0 && !s.state.onWay {
+			s.progress = now
+		}
+		s.window.add(r.Number, flying, now)
+		b.count.sent.Add(1)
+		return true, nil
+	case errors.Is(err, client.ErrWindow), errors.Is(err, client.ErrBusy):
+		b.intake.unsent(p, now)
+		return false, nil
+	case errors.Is(err, client.ErrClosed):
+		return false, err
+	}
+	b.intake.unsent(p, now)
+	s.refuse(r.Number, reasonOf(err)) // it cannot be sent to this server, or to any
+	return true, nil
+}
+
+// refuse sets a record aside that was not sent.
+func (s *session) refuse(number uint64, why packet.Reason) {
+	s.b.count.refused.Add(1)
+	s.b.src.Refuse(number, why)
+}
+
+// collect takes the acknowledgements that have come.
+func (s *session) collect(now time.Time) {
+	for _, a := range s.mail.take() {
+		s.progress = now
+		s.b.stall = false
+		if a.Ref == stateRef {
+			s.state.onWay = false
+			if a.Reason.Failed() {
+				s.b.log.Warn("state topic refused by the upstream", "topic", s.b.topic, "reason", a.Reason.String())
+			}
+			continue
+		}
+		s.finish(a, now)
+	}
+	s.tell()
+	if s.quota.until.IsZero() || now.Before(s.quota.until) || s.window.onWay > 0 {
+		return
+	}
+	s.quota.until = time.Time{} // what got 0x97 is sent again, in order, before anything later
+	s.window.reset()
+	s.next, s.n = 0, 0
+	s.b.src.Rewind()
+}
+
+// finish notes what became of a record.
+func (s *session) finish(a client.Ack, now time.Time) {
+	b := s.b
+	switch {
+	case a.Reason == packet.QuotaExceeded: // kept nowhere: it stays unacknowledged and is sent again
+		if _, ok := s.window.finish(a.Ref, refused); ok {
+			s.quota.exceeded(now)
+		}
+	case a.Reason.Failed():
+		if _, ok := s.window.finish(a.Ref, refused); ok {
+			b.count.refused.Add(1)
+			s.tell() // what came before it first
+			b.src.Refuse(a.Ref, a.Reason)
+			s.quota.accepted()
+		}
+	default:
+		if sent, ok := s.window.finish(a.Ref, arrived); ok {
+			b.count.acked.Add(1)
+			b.roundTrip(now.Sub(sent), a.QoS)
+			s.quota.accepted()
+		}
+	}
+}
+
+// tell gives the source what has arrived.
+func (s *session) tell() {
+	if s.ranges = s.window.ranges(s.ranges[:0]); len(s.ranges) > 0 {
+		s.b.src.Ack(s.ranges)
+	}
+}
+
+// tellState sends the newest state, if there is one to send and the last one has arrived.
+func (s *session) tellState(now time.Time) (sent bool) {
+	if s.state.payload == nil || s.state.onWay {
+		return false
+	}
+	info := s.conn.Info()
+	p := packet.Publish{Topic: []byte(s.b.topic), Payload: s.state.payload, QoS: min(1, info.MaxQoS), Retain: info.RetainAvailable}
+	switch err := s.conn.Send(&p, stateRef); {
+	case err == nil:
+		if s.window.onWay == 0 {
+			s.progress = now
+		}
+		s.state.payload, s.state.onWay = nil, true
+		return true
+	case errors.Is(err, client.ErrWindow), errors.Is(err, client.ErrBusy), errors.Is(err, client.ErrClosed):
+		return false
+	default:
+		s.state.payload = nil
+		s.b.log.Warn("state topic cannot be sent upstream", "topic", s.b.topic, "err", err)
+		return false
+	}
+}
+
+// owing reports whether acknowledgements are awaited.
+func (s *session) owing() bool { return s.window.onWay > 0 || s.state.onWay }
+
+// stalled reports whether acknowledgements have been awaited for too long. What is still being written cannot be
+// acknowledged: until it is, the connection's write timeout watches.
+func (s *session) stalled(now time.Time, after time.Duration) bool {
+	if !s.owing() || now.Sub(s.progress) < after {
+		return false
+	}
+	if s.conn.Pending() > 0 {
+		s.progress = now
+		return false
+	}
+	return true
+}
+
+// goodbye tells the upstream that we go, waits for what it still acknowledges, and disconnects.
+func (s *session) goodbye(ctx context.Context, last []byte) {
+	if !s.b.cfg.NoState {
+		s.state.payload = last
+	}
+	s.quota.until = time.Now().Add(time.Hour) // no more records
+	for waiting := true; waiting; {
+		if s.tellState(time.Now()) {
+			s.conn.Flush()
+		}
+		if s.state.payload == nil && !s.owing() {
+			break
+		}
+		select {
+		case <-s.mail.wake:
+		case <-s.conn.Done():
+			waiting = false
+		case <-ctx.Done():
+			waiting = false
+		}
+		s.collect(time.Now())
+	}
+	if err := s.conn.Disconnect(ctx, packet.NormalDisconnection); err != nil && !errors.Is(err, client.ErrClosed) {
+		s.b.log.Debug("upstream did not take the goodbye", "err", err)
+	}
+	s.collect(time.Now())
+}
