@@ -1,0 +1,33 @@
+// Package bus owns what sensors are attached to: I2C adapters, serial ports, and
+// the kernel's 1-wire masters. A Machine is all of them; drivers see it as
+// sensors.Machine.
+//
+//	device ─ Tx ─▶ conn ─┐                    ┌─▶ periph i2c.BusCloser (/dev/i2c-N)
+//	device ─ Tx ─▶ conn ─┴─ transfers ─▶ owner┘   one goroutine per bus
+//	device ─ Do ─▶ line ─── exchanges ─▶ owner ─▶ tarm/serial (/dev/ttyUSB0), locked
+//
+// I2C. One long-lived goroutine per adapter does every transfer, on buffers of
+// its own: who asked may leave when its context ends, while the kernel is still
+// busy. The transfer runs deep enough in a stack that this cannot move (see
+// transact). Errors have lost their number on the way through periph and are
+// sorted by their text. An adapter that is gone is opened anew with the next
+// request. An address has one user; one that belongs to a driver of the kernel
+// is refused. Without a bus name, bus 1 is looked at first, then all others.
+//
+// Serial. The owner alone reads, writes and closes. Reads have a timeout of
+// 100 ms, the smallest there is, so deadlines may be late by that much. A port
+// that has gone looks like a timeout that is too quick; so an empty read of less
+// than 50 ms, twice, counts as unplugged. The link in device is followed at each
+// opening, since the adapter may come back under another name. A second
+// descriptor holds a lock (flock and TIOCEXCL) against a second user, and frees
+// a write that is blocked in the kernel.
+//
+// 1-wire. A bulk conversion is shared by all sensors of a master.
+//
+// Scan only reads. It leaves out addresses where even that may do harm.
+//
+// Limits: 64 bytes each way in an I2C transfer; 7-bit addresses; no multiplexers
+// yet; a bus that hangs is detected, not clocked free; parity errors of serial
+// lines are not reported by the port, so checksums have to find them; silence on
+// a serial line is measured in steps of 100 ms.
+package bus

@@ -1,0 +1,258 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"weir/sensors"
+)
+
+// headerBus is the I2C bus on the pins of every Raspberry Pi.
+const headerBus = 1
+
+// I2C implements sensors.Machine. Without a bus name it looks on bus 1 first,
+// then on all others; addresses that have a user are passed over.
+func (m *Machine) I2C(ctx context.Context, name string, addresses []uint16, fits sensors.Fits) (sensors.Conn, error) {
+	stages, err := m.searchOrder(name)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	var asked []int
+	for _, buses := range stages {
+		asked = append(asked, buses...)
+		found, failed, err := m.search(ctx, buses, addresses, fits)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 {
+			return choose(found)
+		}
+		errs = append(errs, failed...)
+	}
+	return nil, whyNone(errs, asked, addresses)
+}
+
+// searchOrder returns groups of buses: the next group is looked at only if the
+// one before had nothing.
+func (m *Machine) searchOrder(name string) ([][]int, error) {
+	if name != "" {
+		n, err := m.busNumber(name)
+		if err != nil {
+			return nil, err
+		}
+		return [][]int{{n}}, nil
+	}
+	all := m.buses()
+	if len(all) == 0 {
+		return nil, sensors.Errorf(sensors.Gone, "I2C",
+			"this machine shows no I2C bus: on a Raspberry Pi switch it on (dtparam=i2c_arm=on in config.txt), or plug an adapter in")
+	}
+	if !slices.Contains(all, headerBus) {
+		return [][]int{all}, nil
+	}
+	others := slices.DeleteFunc(slices.Clone(all), func(n int) bool { return n == headerBus })
+	if len(others) == 0 {
+		return [][]int{{headerBus}}, nil
+	}
+	return [][]int{{headerBus}, others}, nil
+}
+
+// busNumber reads "1", "i2c-1", "I2C1" or "/dev/i2c-1", or looks for an adapter
+// whose name contains the text.
+func (m *Machine) busNumber(name string) (int, error) {
+	digits := strings.ToLower(filepath.Base(name))
+	digits = strings.TrimPrefix(strings.TrimPrefix(digits, "i2c"), "-")
+	if n, err := strconv.Atoi(digits); err == nil && n >= 0 {
+		return n, nil
+	}
+	var names []string
+	for _, n := range m.buses() {
+		b, err := os.ReadFile(m.Path(fmt.Sprintf("/sys/class/i2c-dev/i2c-%d/name", n)))
+		if err != nil {
+			continue
+		}
+		adapter := strings.TrimSpace(string(b))
+		if strings.Contains(adapter, name) {
+			return n, nil
+		}
+		names = append(names, fmt.Sprintf("%d (%s)", n, adapter))
+	}
+	return 0, sensors.Errorf(sensors.Gone, "I2C", "no bus called %q; there are: %s", name, orNone(names))
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// candidate is a chip that fits.
+type candidate struct {
+	c     *conn
+	score int
+}
+
+// search asks every free address on every bus: which chips fit, and what the
+// others said. The error is that the buses are closed.
+func (m *Machine) search(ctx context.Context, buses []int, addresses []uint16, fits sensors.Fits) (found []candidate, failed []error, err error) {
+	for _, n := range buses {
+		a, err := m.adapter(ctx, n)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, addr := range addresses {
+			c, score, err := m.ask(ctx, a, addr, fits)
+			if err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			found = append(found, candidate{c, score})
+		}
+	}
+	return found, failed, nil
+}
+
+// ask claims an address and asks what answers there. The claim stays only if
+// it fits.
+func (m *Machine) ask(ctx context.Context, a *adapter, addr uint16, fits sensors.Fits) (*conn, int, error) {
+	c := a.connect(addr)
+	if owner := m.kernelOwner(a.number, addr); owner != "" {
+		return nil, 0, sensors.Errorf(sensors.Refused, c.name, "the kernel's driver %q has this chip; unload it", owner)
+	}
+	if c.claimed = a.claim(addr); !c.claimed {
+		return nil, 0, sensors.Errorf(sensors.Refused, c.name, "another sensor of this configuration uses it")
+	}
+	score, err := fits(ctx, c)
+	if err != nil {
+		_ = c.Close() // only gives the claim back
+		return nil, 0, err
+	}
+	return c, score, nil
+}
+
+// choose returns the only best candidate and gives back the others.
+func choose(found []candidate) (sensors.Conn, error) {
+	slices.SortStableFunc(found, func(a, b candidate) int { return b.score - a.score })
+	var best []string
+	for _, f := range found {
+		if f.score == found[0].score {
+			best = append(best, f.c.name)
+		}
+	}
+	keep := 1
+	if len(best) > 1 {
+		keep = 0
+	}
+	for _, f := range found[keep:] {
+		_ = f.c.Close() // only gives the claim back
+	}
+	if keep == 0 {
+		return nil, sensors.Errorf(sensors.Ambiguous, "", "%d chips fit: %s; set bus and address", len(best), strings.Join(best, ", "))
+	}
+	return found[0].c, nil
+}
+
+// whyNone makes one error of those of all candidates: what answered instead is
+// worth more than that nothing did, and a free address that does not answer more
+// than one that has a user.
+func whyNone(errs []error, buses []int, addresses []uint16) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	for _, f := range []sensors.Fault{sensors.WrongChip, sensors.Garbage, sensors.Stuck, sensors.Timeout, sensors.Gone} {
+		if all := ofClass(errs, f); len(all) > 0 {
+			return together(all)
+		}
+	}
+	refused := ofClass(errs, sensors.Refused)
+	if len(refused) > 0 && len(refused) == len(errs) {
+		return together(refused)
+	}
+	e := sensors.Errorf(sensors.NotAnswering, "", "nothing at %s on %s; look at power and wiring", addressList(addresses), busList(buses))
+	for _, r := range refused {
+		e.Text += "; " + place(r)
+	}
+	return e
+}
+
+// ofClass returns the errors of one class.
+func ofClass(errs []error, f sensors.Fault) []*sensors.Error {
+	var all []*sensors.Error
+	for _, err := range errs {
+		var e *sensors.Error
+		if errors.As(err, &e) && e.Fault == f {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// together makes one error of several of the same class.
+func together(all []*sensors.Error) error {
+	if len(all) == 1 {
+		return all[0]
+	}
+	var texts []string
+	for _, e := range all {
+		texts = append(texts, place(e))
+	}
+	return &sensors.Error{Fault: all[0].Fault, Text: strings.Join(texts, "; ")}
+}
+
+// place is an error's text with its place, without its class.
+func place(e *sensors.Error) string {
+	if e.Where == "" {
+		return e.Text
+	}
+	return e.Where + ": " + e.Text
+}
+
+func addressList(addresses []uint16) string {
+	var s []string
+	for _, a := range addresses {
+		s = append(s, fmt.Sprintf("0x%02x", a))
+	}
+	return strings.Join(s, ", ")
+}
+
+func busList(buses []int) string {
+	var s []string
+	for _, n := range buses {
+		s = append(s, strconv.Itoa(n))
+	}
+	if len(s) == 1 {
+		return "bus " + s[0]
+	}
+	return "buses " + strings.Join(s, ", ")
+}
+
+// kernelOwner returns the name of the kernel driver bound to an address. User
+// space transfers are not kept from fighting with it, so we do not begin.
+func (m *Machine) kernelOwner(number int, addr uint16) string {
+	link, err := os.Readlink(m.Path(fmt.Sprintf("/sys/bus/i2c/devices/%d-%04x/driver", number, addr)))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(link)
+}
+
+// listBuses returns the numbers of /dev/i2c-*, in order.
+func (m *Machine) listBuses() []int {
+	paths, _ := filepath.Glob(m.Path("/dev/i2c-*")) // the pattern is well formed, the only error there is
+	var numbers []int
+	for _, p := range paths {
+		if n, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(p), "i2c-")); err == nil {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}

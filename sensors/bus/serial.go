@@ -1,0 +1,356 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"weir/sensors"
+)
+
+// LineOptions describe one serial line, [serial.NAME].
+type LineOptions struct {
+	Name   string
+	Device string // path, best a link below /dev/serial/by-id
+	Mode   sensors.Mode
+	Echo   bool          // what is sent comes back first
+	Gap    time.Duration // pause between two exchanges
+}
+
+// LineFrom makes options of settings checked against sensors.SerialKeys.
+func LineFrom(s sensors.Settings) LineOptions {
+	return LineOptions{Name: s.Name, Device: s.Text("device"), Mode: s.Mode("mode"), Echo: s.Bool("echo"), Gap: s.Duration("gap")}
+}
+
+// Waiting before a port that could not be opened is tried again, while somebody
+// listens. Exchanges try at once; their callers have a back-off of their own.
+const (
+	firstReopen = 500 * time.Millisecond
+	lastReopen  = 8 * time.Second
+)
+
+// stuckAfter is how long after its context an exchange may still hold the port
+// before it counts as stuck in the kernel: a read returns after 100 ms, and a
+// write is freed after a second.
+const stuckAfter = 3 * time.Second
+
+// line is one serial port with the goroutine that owns it. Nothing else reads,
+// writes or closes the port.
+type line struct {
+	o        LineOptions
+	path     string // o.Device below the machine's root
+	warn     func(msg string, args ...any)
+	open     func(path string, m sensors.Mode) (*tty, error)
+	requests chan *work
+	wake     chan struct{} // capacity 1; a listener has come
+	ended    chan struct{} // closed when the owner has returned
+	spare    chan *work
+
+	mu        sync.Mutex // guards the fields below
+	listeners map[int]sensors.Listener
+	next      int
+	port      *tty // also read by unstick; set by the owner only
+
+	in     inbox     // owner only, like all below
+	last   time.Time // when the last exchange ended
+	reopen time.Duration
+	again  time.Time // not opened for listeners before
+	failed bool      // the last opening failed; told once
+}
+
+// work is an exchange on its way.
+type work struct {
+	ctx      context.Context
+	x        sensors.Exchange
+	err      error
+	finished chan struct{} // capacity 1
+}
+
+func newLine(o LineOptions, path string, warn func(string, ...any)) *line {
+	return &line{
+		o: o, path: path, warn: warn, open: openTTY,
+		requests: make(chan *work), wake: make(chan struct{}, 1), ended: make(chan struct{}), spare: make(chan *work, 8),
+		listeners: map[int]sensors.Listener{},
+	}
+}
+
+// String implements sensors.Line.
+func (l *line) String() string { return fmt.Sprintf("serial %s (%s)", l.o.Name, l.o.Device) }
+
+// Mode implements sensors.Line.
+func (l *line) Mode() sensors.Mode { return l.o.Mode }
+
+// Do implements sensors.Line.
+func (l *line) Do(ctx context.Context, x sensors.Exchange) error {
+	var w *work
+	select {
+	case w = <-l.spare:
+	default:
+		w = &work{finished: make(chan struct{}, 1)}
+	}
+	w.ctx, w.x, w.err = ctx, x, nil
+	select {
+	case l.requests <- w:
+	case <-ctx.Done():
+		return &sensors.Error{Fault: sensors.Timeout, Where: l.String(), Text: "the line was busy all the time", Err: context.Cause(ctx)}
+	case <-l.ended:
+		return sensors.Errorf(sensors.Gone, l.String(), "the line was closed")
+	}
+	select {
+	case <-w.finished:
+	case <-ctx.Done():
+		if !l.awaitStuck(w) {
+			return sensors.Errorf(sensors.Stuck, l.String(), "the kernel does not return from a call; unplug the adapter")
+		}
+	}
+	err := w.err
+	w.ctx, w.x = nil, nil
+	select {
+	case l.spare <- w:
+	default:
+	}
+	return err
+}
+
+// awaitStuck waits for an exchange that should be over.
+func (l *line) awaitStuck(w *work) bool {
+	grace := time.NewTimer(stuckAfter)
+	defer grace.Stop()
+	select {
+	case <-w.finished:
+		return true
+	case <-grace.C:
+		return false
+	}
+}
+
+// unstick throws away what a blocked write waits for.
+func (l *line) unstick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.port != nil {
+		l.port.discardOutput()
+	}
+}
+
+// guard frees a write that takes longer than the limit, until release is called.
+func (l *line) guard(limit time.Duration) (release func()) {
+	done, left := make(chan struct{}), make(chan struct{})
+	timer := time.AfterFunc(limit, func() {
+		defer close(left)
+		for {
+			l.unstick()
+			select {
+			case <-done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return func() {
+		close(done)
+		if !timer.Stop() {
+			<-left
+		}
+	}
+}
+
+// Listen implements sensors.Line.
+func (l *line) Listen(h sensors.Listener) (stop func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next++
+	id := l.next
+	l.listeners[id] = h
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.listeners, id)
+	}
+}
+
+// run owns the port until ctx ends.
+func (l *line) run(ctx context.Context) {
+	defer close(l.ended)
+	defer l.shut()
+	for ctx.Err() == nil {
+		if l.listening() {
+			l.hear(ctx)
+			continue
+		}
+		select {
+		case w := <-l.requests:
+			l.perform(ctx, w)
+		case <-l.wake:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (l *line) listening() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.listeners) > 0
+}
+
+// hear serves one request if there is one, and otherwise listens for at most
+// 100 ms.
+func (l *line) hear(ctx context.Context) {
+	if !l.serveOrWait(ctx) {
+		return
+	}
+	if l.ensureOpen() != nil {
+		return
+	}
+	var b [256]byte
+	n, err := l.in.receive(l.port, b[:])
+	if err != nil {
+		l.lose(err)
+		return
+	}
+	if n > 0 {
+		l.tell(b[:n])
+	}
+}
+
+// serveOrWait serves a request that is there, or waits for one until the port
+// may be opened again. It reports whether it is time to listen.
+func (l *line) serveOrWait(ctx context.Context) bool {
+	if l.port != nil {
+		select {
+		case w := <-l.requests:
+			l.perform(ctx, w)
+			return false
+		default:
+			return true
+		}
+	}
+	timer := time.NewTimer(time.Until(l.again))
+	defer timer.Stop()
+	select {
+	case w := <-l.requests:
+		l.perform(ctx, w)
+		return false
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// tell hands bytes to all listeners; none of them: the line was opened.
+func (l *line) tell(b []byte) {
+	l.mu.Lock()
+	all := make([]sensors.Listener, 0, len(l.listeners))
+	for _, h := range l.listeners {
+		all = append(all, h)
+	}
+	l.mu.Unlock()
+	now := time.Now()
+	for _, h := range all {
+		h.Received(b, now)
+	}
+}
+
+// perform does one exchange.
+func (l *line) perform(ctx context.Context, w *work) {
+	w.err = l.exchange(ctx, w)
+	l.last = time.Now()
+	if sensors.FaultOf(w.err) == sensors.Gone {
+		l.lose(w.err)
+	}
+	w.finished <- struct{}{}
+}
+
+func (l *line) exchange(ctx context.Context, w *work) error {
+	if err := l.ensureOpen(); err != nil {
+		return err
+	}
+	if rest := l.o.Gap - time.Since(l.last); rest > 0 && !l.last.IsZero() {
+		timer := time.NewTimer(rest)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-w.ctx.Done():
+			return &sensors.Error{Fault: sensors.Timeout, Where: l.String(), Text: "no time left", Err: context.Cause(w.ctx)}
+		}
+	}
+	if err := l.setAside(); err != nil {
+		return err
+	}
+	return w.x.Exchange(w.ctx, &port{l: l, ctx: ctx})
+}
+
+// setAside empties the way for an answer: what has come before goes to those who
+// listen, or is a late answer that nobody wants.
+func (l *line) setAside() error {
+	if l.listening() {
+		if rest := l.in.buffer[l.in.from:l.in.to]; len(rest) > 0 {
+			l.tell(rest)
+		}
+		l.in.clear()
+		return nil
+	}
+	l.in.clear()
+	if err := l.port.Flush(); err != nil { // fails when the port is gone
+		return &sensors.Error{Fault: sensors.Gone, Where: l.String(), Text: "the port is gone", Err: err}
+	}
+	return nil
+}
+
+// ensureOpen opens the port, through its link, if it is closed.
+func (l *line) ensureOpen() error {
+	if l.port != nil {
+		return nil
+	}
+	p, err := l.open(l.path, l.o.Mode)
+	if err != nil {
+		l.reopen = min(max(l.reopen*2, firstReopen), lastReopen)
+		l.again = time.Now().Add(l.reopen/2 + rand.N(l.reopen))
+		e := classifyTTY(l.String(), err)
+		if !l.failed {
+			l.failed = true
+			l.warn("serial port cannot be opened", "line", l.o.Name, "error", e)
+		}
+		return e
+	}
+	l.setPort(p)
+	l.reopen, l.failed = 0, false
+	l.in = inbox{}
+	l.tell(nil)
+	return nil
+}
+
+func (l *line) setPort(p *tty) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.port = p
+}
+
+// lose closes a port that is gone; it is opened again when it is needed.
+func (l *line) lose(err error) {
+	if l.port == nil {
+		return
+	}
+	l.warn("serial port is gone", "line", l.o.Name, "device", l.port.path, "error", err)
+	l.shut()
+	l.again = time.Now().Add(firstReopen/2 + rand.N(firstReopen))
+}
+
+func (l *line) shut() {
+	p := l.port
+	l.setPort(nil)
+	if p != nil {
+		_ = p.Close() // nothing is left to be written
+	}
+}
+
+// errTimeout is what port.Read gives at its deadline.
+var errTimeout = errors.New("no answer in time")

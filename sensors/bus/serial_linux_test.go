@@ -1,0 +1,422 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"weir/sensors"
+	"weir/sensors/sim"
+)
+
+// patience is how long the tests wait for something that must happen.
+const patience = 10 * time.Second
+
+// parrot answers each request of four bytes with the same in upper case.
+type parrot struct{}
+
+func (parrot) Run(ctx context.Context, port io.ReadWriter) error {
+	var b [4]byte
+	for ctx.Err() == nil {
+		if _, err := io.ReadFull(port, b[:]); err != nil {
+			return err
+		}
+		if _, err := port.Write(bytes.ToUpper(b[:])); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// logBuffer is a log that may be read while it is written.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// serialBench is a machine with serial lines while a test runs.
+type serialBench struct {
+	*Machine
+	log  logBuffer
+	ctx  context.Context
+	stop func() // ends the machine and waits for it
+}
+
+func serialMachine(t *testing.T, lines ...LineOptions) *serialBench {
+	t.Helper()
+	b := &serialBench{}
+	b.Machine = New(Options{Lines: lines, Log: slog.New(slog.NewTextHandler(&b.log, nil))})
+	ctx, cancel := context.WithCancel(t.Context())
+	b.ctx = ctx
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(patience):
+			t.Error("the machine does not stop")
+		}
+	})
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *serialBench) line(t *testing.T, name string) sensors.Line {
+	t.Helper()
+	l, err := b.Serial(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// plugged opens a terminal with a link, and lets the instrument speak on it.
+func plugged(t *testing.T, i sim.Instrument) *sim.Terminal {
+	t.Helper()
+	term, err := sim.OpenTerminal(filepath.Join(t.TempDir(), "usb-adapter"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	if i != nil {
+		go func() { done <- term.Serve(ctx, i) }()
+	} else {
+		done <- nil
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = term.Close()
+		<-done
+	})
+	return term
+}
+
+var mode = sensors.Mode{Baud: 115200, DataBits: 8, Parity: 'N', StopBits: 1}
+
+// ask is an exchange of four bytes each way.
+type ask struct {
+	send, got string
+	within    time.Duration
+}
+
+func (a *ask) Exchange(_ context.Context, p sensors.Port) error {
+	if err := p.Write([]byte(a.send)); err != nil {
+		return err
+	}
+	a.got = ""
+	var b [4]byte
+	for deadline := time.Now().Add(a.within); len(a.got) < len(b); {
+		n, err := p.Read(b[:], deadline)
+		if err != nil {
+			return err
+		}
+		a.got += string(b[:n])
+	}
+	return nil
+}
+
+func (b *serialBench) ask(l sensors.Line, send string, within time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, within+time.Second)
+	defer cancel()
+	a := &ask{send: send, within: within}
+	err := l.Do(ctx, a)
+	return a.got, err
+}
+
+func TestExchange(t *testing.T) {
+	t.Parallel()
+	term := plugged(t, parrot{})
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode, Gap: 5 * time.Millisecond})
+	l := b.line(t, "a")
+	for _, word := range []string{"abcd", "wxyz", "1a2b"} {
+		if got, err := b.ask(l, word, patience); err != nil || got != strings.ToUpper(word) {
+			t.Errorf("%s: got %q, %v", word, got, err)
+		}
+	}
+	if _, err := b.ask(l, "abc", 150*time.Millisecond); sensors.FaultOf(err) != sensors.Timeout {
+		t.Errorf("no answer: got %v, want a timeout", err)
+	}
+	if _, err := b.Serial("b"); err == nil || !strings.Contains(err.Error(), "no [serial.b] in the configuration; there are: a") {
+		t.Errorf("unknown line: %v", err)
+	}
+}
+
+// mirror sends back what it hears, as an RS-485 adapter without direction
+// control does, and then the answer.
+type mirror struct{}
+
+func (mirror) Run(ctx context.Context, port io.ReadWriter) error {
+	var b [4]byte
+	for {
+		if _, err := io.ReadFull(port, b[:]); err != nil {
+			return err
+		}
+		if _, err := port.Write(append(b[:], bytes.ToUpper(b[:])...)); err != nil {
+			return err
+		}
+	}
+}
+
+func TestEchoIsTakenAway(t *testing.T) {
+	t.Parallel()
+	term := plugged(t, mirror{})
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode, Echo: true})
+	for range 2 {
+		if got, err := b.ask(b.line(t, "a"), "abcd", patience); err != nil || got != "ABCD" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	quiet := plugged(t, nil)
+	b2 := serialMachine(t, LineOptions{Name: "a", Device: quiet.Link(), Mode: mode, Echo: true})
+	if _, err := b2.ask(b2.line(t, "a"), "abcd", patience); err == nil || !strings.Contains(err.Error(), "no echo") {
+		t.Errorf("got %v, want that there is no echo", err)
+	}
+}
+
+func TestUnplugAndReplugUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	term := plugged(t, parrot{})
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode})
+	l := b.line(t, "a")
+	if got, err := b.ask(l, "abcd", patience); err != nil || got != "ABCD" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	first := term.Path()
+	if err := term.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := b.ask(l, "abcd", time.Second); sensors.FaultOf(err) != sensors.Gone {
+			t.Errorf("unplugged: got %v, want gone", err)
+		}
+	}
+	if err := term.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	if term.Path() == first {
+		t.Fatal("the terminal came back under the same name; the test proves nothing")
+	}
+	if got, err := b.ask(l, "abcd", patience); err != nil || got != "ABCD" {
+		t.Errorf("replugged: got %q, %v", got, err)
+	}
+	b.stop()
+	if n := strings.Count(b.log.String(), "serial port is gone"); n != 1 {
+		t.Errorf("told %d times that it is gone, want once:\n%s", n, b.log.String())
+	}
+}
+
+// ears collects what a listener is told; every opening is a "|".
+type ears struct {
+	mu   sync.Mutex
+	text string
+	news chan struct{}
+}
+
+func newEars() *ears { return &ears{news: make(chan struct{}, 1)} }
+
+func (e *ears) Received(b []byte, _ time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(b) == 0 {
+		e.text += "|"
+	}
+	e.text += string(b)
+	select {
+	case e.news <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until the text satisfies f.
+func (e *ears) await(t *testing.T, what string, f func(text string) bool) {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		e.mu.Lock()
+		ok := f(e.text)
+		text := e.text
+		e.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-e.news:
+		case <-limit:
+			t.Fatalf("%s: heard only %q", what, text)
+		}
+	}
+}
+
+func TestListenerHearsAcrossReplugging(t *testing.T) {
+	t.Parallel()
+	i := sim.NewLine(sim.Steady(sim.Climate{Temperature: 21.5, Pressure: 101325, Humidity: 45}))
+	i.Interval = 20 * time.Millisecond
+	term := plugged(t, i)
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode})
+	e := newEars()
+	stop := b.line(t, "a").Listen(e)
+	e.await(t, "lines", func(s string) bool { return strings.HasPrefix(s, "|") && strings.Count(s, "T=21.50") >= 3 })
+	if err := term.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	if err := term.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	e.await(t, "lines after replugging", func(s string) bool {
+		return strings.Count(s, "|") == 2 && strings.Contains(s[strings.LastIndex(s, "|"):], "T=21.50")
+	})
+	stop()
+	b.stop()
+}
+
+func TestAPortHasOneUser(t *testing.T) {
+	term := plugged(t, parrot{})
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode}, LineOptions{Name: "b", Device: term.Path(), Mode: mode})
+	if _, err := b.ask(b.line(t, "a"), "abcd", patience); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.ask(b.line(t, "b"), "abcd", time.Second)
+	if sensors.FaultOf(err) != sensors.Refused || !strings.Contains(err.Error(), "another [serial] table of this configuration uses the same port") {
+		t.Errorf("got %v, want refused", err)
+	}
+	b.stop()
+	b2 := serialMachine(t, LineOptions{Name: "b", Device: term.Path(), Mode: mode})
+	if _, err := b2.ask(b2.line(t, "b"), "abcd", patience); err != nil {
+		t.Errorf("after the first user left: %v", err)
+	}
+}
+
+func TestWhatIsNoPort(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "")
+	b := serialMachine(t, LineOptions{Name: "missing", Device: file + "x", Mode: mode},
+		LineOptions{Name: "null", Device: "/dev/null", Mode: mode}, LineOptions{Name: "file", Device: file, Mode: mode})
+	for name, want := range map[string]string{"missing": "there is no such port", "null": "this is not a serial port", "file": "this is not a serial port"} {
+		if _, err := b.ask(b.line(t, name), "abcd", time.Second); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", name, err, want)
+		}
+	}
+}
+
+// flood writes more than anybody takes.
+type flood struct{ done chan struct{} }
+
+func (f *flood) Exchange(_ context.Context, p sensors.Port) error {
+	defer close(f.done)
+	return p.Write(make([]byte, 64<<10))
+}
+
+func TestBlockedWriteIsFreed(t *testing.T) {
+	t.Parallel()
+	master, slave, err := pty.Open() // nobody reads the master
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer slave.Close()
+	fast := mode
+	fast.Baud = 4000000
+	b := serialMachine(t, LineOptions{Name: "a", Device: slave.Name(), Mode: fast})
+	ctx, cancel := context.WithTimeout(b.ctx, 100*time.Millisecond)
+	defer cancel()
+	f := &flood{done: make(chan struct{})}
+	start := time.Now()
+	_ = b.line(t, "a").Do(ctx, f) // stuck, or freed in time: both are right
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("the caller was held for %v", took)
+	}
+	b.stop() // fails the test if the owner stays blocked
+	select {
+	case <-f.done:
+	default:
+		t.Error("the machine stopped while its owner was writing")
+	}
+}
+
+func TestStopDuringAReadIsQuick(t *testing.T) {
+	t.Parallel()
+	term := plugged(t, nil)
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode})
+	l := b.line(t, "a")
+	asked := make(chan error, 1)
+	started := make(chan struct{})
+	go func() {
+		close(started)
+		_, err := b.ask(l, "abcd", patience)
+		asked <- err
+	}()
+	<-started
+	start := time.Now()
+	b.stop()
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if err := <-asked; err == nil {
+		t.Error("an exchange without an answer ended well")
+	}
+	if err := l.Do(t.Context(), &ask{}); sensors.FaultOf(err) != sensors.Gone {
+		t.Errorf("after the end: got %v, want gone", err)
+	}
+}
+
+// drain sends a request and throws the answer away.
+type drain struct{ err error }
+
+func (d *drain) Exchange(_ context.Context, p sensors.Port) error {
+	if err := p.Write([]byte("abcd")); err != nil {
+		return err
+	}
+	d.err = p.Drain(10*time.Millisecond, time.Now().Add(patience))
+	var b [4]byte
+	_, err := p.Read(b[:], time.Now().Add(50*time.Millisecond))
+	return err
+}
+
+func TestDrainThrowsAway(t *testing.T) {
+	t.Parallel()
+	term := plugged(t, parrot{})
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode})
+	d := &drain{}
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := b.line(t, "a").Do(ctx, d); sensors.FaultOf(err) != sensors.Timeout || d.err != nil {
+		t.Errorf("got %v after draining with %v, want nothing left", err, d.err)
+	}
+}
+
+func TestModesOpen(t *testing.T) {
+	for _, text := range []string{"300 7E1", "9600 8O2", "4800 5N1", "4000000 8N1"} {
+		m, err := sensors.ParseMode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		term := plugged(t, parrot{})
+		b := serialMachine(t, LineOptions{Name: "a", Device: term.Path(), Mode: m})
+		if got, err := b.ask(b.line(t, "a"), "1234", patience); err != nil || got != "1234" {
+			t.Errorf("%s: got %q, %v", text, got, err)
+		}
+		b.stop()
+	}
+}

@@ -1,0 +1,19 @@
+// Package chip holds the drivers: one file per chip or device family (with a
+// second one for its pure computations), and the table Drivers.
+//
+// What a driver of a chip does in each Read, in this order:
+//
+//	set up, if it is not: find the chip by its id, reset, read the calibration
+//	  twice, compare it with the one of before, configure, measure once for nothing
+//	look whether the settings are still there (a brown-out resets them unnoticed)
+//	start one measurement, wait its longest time, poll until it is over
+//	read the result in one burst, refuse what no measurement gives
+//	compensate, in a function without bus traffic
+//
+// An error starts it again, 10 and then 50 ms later; the third one is returned
+// and the chip is set up anew next time. Compensation is in floating point for
+// the BMP280 and BME280 and in integers for the BMP180, as their sheets have it.
+//
+// To add a chip: a file with a sensors.Driver, its name in Drivers, a simulated
+// chip from its data sheet in sensors/sim by somebody else.
+package chip
