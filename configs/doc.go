@@ -1,0 +1,23 @@
+// Package configs holds configuration files to start from, embedded so that the
+// program can show and use them:
+//
+//	demo.toml              what weir demo runs
+//	bme280.toml            the five-minute start with one chip
+//	modbus.toml            transmitters on an RS-485 line, one register map
+//	cloud-mosquitto.toml   an upstream broker, both ways
+//	lan-listener.toml      devices on the local network, with users
+//
+// A test of gateway/config loads every one of them.
+package configs
+
+import "embed"
+
+// Files are all of them, at the root.
+//
+//go:embed *.toml
+var Files embed.FS
+
+// Demo is what "weir demo" runs.
+//
+//go:embed demo.toml
+var Demo []byte

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"time"
+
+	"weir/broker/topic"
+	"weir/sensors"
+)
+
+// Config is a checked configuration: every default filled in, every value
+// inside its range, every {id} replaced. It does not change after Load and may
+// be read from many goroutines.
+type Config struct {
+	File     string // the file read; empty: defaults alone
+	Gateway  Gateway
+	Sensors  Sensors
+	Sensor   map[string]*Sensor
+	Serial   map[string]*Serial
+	Tables   Tables               // [modbus.MAP.QUANTITY]
+	Listener map[string]*Listener // never empty: the loopback listener "default" when the file names none
+	User     map[string]*User     // "*" is everyone who has logged in
+	Bridge   map[string]*Bridge
+	Broker   Broker
+	Buffer   Buffer
+
+	origin map[string]Position // where a setting was written; absent: default
+}
+
+// Gateway is [gateway].
+type Gateway struct {
+	ID       string         // one topic level; "{id}" when Options gave no way to find it
+	DataDir  string         // absolute, or empty when no default could be found
+	Timezone *time.Location // never nil
+	Clock    string         // "ntp" or "always": when the machine's clock is believed
+}
+
+// Sensors is [sensors]: what holds for sensors nobody wrote down.
+type Sensors struct {
+	Auto  bool          // publish every chip that identifies itself beyond doubt
+	Every time.Duration // also the default of each [sensor.NAME]
+}
+
+// Sensor is one [sensor.NAME]. Maps by quantity hold the key "" when the file
+// gives one value without naming the quantity: it is for the only one there is.
+type Sensor struct {
+	Name     string
+	Driver   string
+	Settings sensors.Settings // the driver's own keys, checked, bus, address and register map included
+	Every    time.Duration
+	Topic    Template // {id} and {sensor} already replaced; {quantity} and {Quantity} may remain
+	Format   string   // "plain" or "json"
+	QoS      byte
+	Retain   bool
+	Units    map[sensors.Quantity]sensors.Unit
+	Decimals map[sensors.Quantity]int
+	Min, Max map[sensors.Quantity]float64 // in the unit that is published
+	Offset   map[sensors.Quantity]float64 // added, in the unit that is published
+}
+
+// Serial is one [serial.NAME].
+type Serial struct {
+	Name     string
+	Settings sensors.Settings // sensors.SerialKeys, checked
+	Device   string
+	Mode     sensors.Mode
+}
+
+// Tables are the register maps of the drivers that read some, by section
+// ("modbus") and name: their rows in the order of the file.
+type Tables map[string]map[string][]sensors.Row
+
+// Listener is one [listener.NAME].
+type Listener struct {
+	Name      string
+	Address   Address
+	Anonymous bool
+	Passwords string // path of a password file, absolute, which need not exist; empty: none
+}
+
+// Broker is [broker].
+type Broker struct {
+	InnerWildcard bool // local clients may write # before the last level
+	MaxPacket     Size // the largest packet taken from a client
+	QueueMessages int  // for one session
+	QueueBytes    Size // for one session
+}
+
+// User is one [user.NAME].
+type User struct {
+	Name      string
+	Password  *Secret // nil: in the password file, or cannot log in
+	Publish   []topic.Filter
+	Subscribe []topic.Filter // in the table "*" {user} is left, in Publish too: it is another for each who logs in
+}
+
+// Bridge is one [bridge.NAME].
+type Bridge struct {
+	Name      string
+	URLs      []URL // tried in this order; never empty
+	Profile   string
+	Version   Version
+	ClientID  string
+	Username  string
+	Password  *Secret // nil: none
+	CA        *Secret // PEM; nil: the system's
+	Cert, Key *Secret // PEM; nil: none
+	KeepAlive time.Duration
+	Window    int
+	Clean     bool
+	Forward   []*Forward
+	Receive   []*Receive
+}
+
+// Forward is one [[bridge.NAME.forward]].
+type Forward struct {
+	Filter     topic.Filter
+	Exclude    []topic.Filter
+	Strip      string // whole levels, no slash at its end
+	Prefix     string // whole levels, no slash at its end
+	QoS        QoS
+	Retain     Retain
+	Format     string // "raw" or "json"
+	Durability string // "auto", "disk" or "memory"
+}
+
+// Receive is one [[bridge.NAME.receive]].
+type Receive struct {
+	Filter topic.Filter
+	Strip  string
+	Prefix string
+	QoS    byte // asked for upstream, and the most used for publishing here
+}
+
+// Buffer is [buffer].
+type Buffer struct {
+	MaxSize    Size // 0: a quarter of the space free at the first start, at most 4 GiB
+	MinFree    Size
+	Segment    Size
+	Tail       Size
+	SpillAfter time.Duration
+	Gather     time.Duration
+	OwnGather  time.Duration
+	AckFlush   time.Duration
+}

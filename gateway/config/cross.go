@@ -1,0 +1,340 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"weir/sensors"
+)
+
+// cross checks the rules between settings. What already has an error of its own
+// is not judged again.
+func (c *checker) cross() {
+	c.crossSensors()
+	c.crossSerial()
+	c.crossListeners()
+	c.crossUsers()
+	for _, name := range sortedKeys(c.cfg.Bridge) {
+		c.crossBridge(c.cfg.Bridge[name])
+	}
+	c.crossClients()
+	b := c.cfg.Buffer
+	if b.MaxSize > 0 && b.MaxSize < 3*b.Segment && !c.bad["buffer.max_size"] && !c.bad["buffer.segment"] {
+		c.wrong("buffer.max_size", "got %v, want at least three segments of %v", b.MaxSize, b.Segment)
+	}
+	// A packet that is taken must fit the log: half a segment and half the tail, with 4 KiB for what stands around it.
+	if most := min(b.Segment, b.Tail)/2 - 4<<10; b.Segment > 0 && b.Tail > 0 && c.cfg.Broker.MaxPacket > most && !c.bad["broker.max_packet"] && !c.bad["buffer.segment"] && !c.bad["buffer.tail"] {
+		at := "broker.max_packet"
+		for _, path := range []string{"buffer.tail", "buffer.segment"} {
+			if _, written := c.cfg.origin[at]; !written {
+				at = path
+			}
+		}
+		c.wrong(at, "a packet of broker.max_packet (%v) must fit half of buffer.segment (%v) and half of buffer.tail (%v)", c.cfg.Broker.MaxPacket, b.Segment, b.Tail)
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func quoted(words []string) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = strconv.Quote(w)
+	}
+	return out
+}
+
+// inFile orders paths as they stand in the file.
+func (c *checker) inFile(a, b string) int {
+	p, q := c.ix.key(a), c.ix.key(b)
+	switch {
+	case p.before(q):
+		return -1
+	case q.before(p):
+		return 1
+	}
+	return strings.Compare(a, b)
+}
+
+func (c *checker) crossSensors() {
+	slices.SortFunc(c.sensors, func(a, b pending) int { return c.inFile(a.path, b.path) })
+	places := map[string]*pending{}
+	topics := map[string]taken{}
+	for i := range c.sensors {
+		p := &c.sensors[i]
+		if !p.sound {
+			continue
+		}
+		c.busOf(p)
+		c.placeOf(p, places)
+		c.pace(p)
+		c.quantities(p)
+		c.topicOf(p, topics)
+	}
+}
+
+// busOf checks that the bus of a sensor is one it can be on.
+func (c *checker) busOf(p *pending) {
+	bus := p.sensor.Settings.Text("bus")
+	path := join(p.path, "bus")
+	_, isLine := c.cfg.Serial[bus]
+	switch {
+	case bus == "" || findKey(p.driver.Keys, "bus") == nil:
+	case p.driver.Connection == sensors.OnSerial && !isLine:
+		names := sortedKeys(c.cfg.Serial)
+		if near := nearest(bus, names); near != "" {
+			c.wrong(path, "there is no [serial.%s], did you mean %q?", quotePart(bus), near)
+			return
+		}
+		c.wrong(path, "there is no [serial.%s]; write one, with device = \"/dev/...\"", quotePart(bus))
+	case p.driver.Connection == sensors.OnI2C && isLine:
+		c.wrong(path, "%q is a serial line, but %s is on an I2C bus, such as 1", bus, p.driver.Name)
+	}
+}
+
+// placeOf finds two sensors at one address of one bus.
+func (c *checker) placeOf(p *pending, places map[string]*pending) {
+	s := p.sensor.Settings
+	if !s.Has("address") || c.bad[join(p.path, "bus")] {
+		return
+	}
+	bus := s.Text("bus")
+	if p.driver.Connection == sensors.OnI2C {
+		bus = strings.TrimPrefix(strings.TrimPrefix(bus, "/dev/"), "i2c-")
+	}
+	address := s.Text("address")
+	if address == "" {
+		address = "0x" + strconv.FormatInt(s.Int("address"), 16)
+	}
+	place := p.driver.Connection.String() + "/" + bus + "/" + address
+	if t := p.driver.Table; t != nil {
+		place += "/" + s.Text(t.Key) // one slave may have several maps
+	}
+	if other := places[place]; other != nil {
+		at := join(p.path, "address")
+		c.wrong(at, "%s is already read by %s, line %d", c.shownOr(at, address), other.path, c.ix.key(other.path).Line)
+		return
+	}
+	places[place] = p
+}
+
+func (c *checker) shownOr(path, otherwise string) string {
+	if raw := c.ix.raw(path); raw != "" {
+		return clip(raw)
+	}
+	return otherwise
+}
+
+// pace checks that the driver can be read as often as it is asked to.
+func (c *checker) pace(p *pending) {
+	path := join(p.path, "every")
+	if p.driver.Least == nil || c.bad[path] || c.bad["sensors.every"] {
+		return
+	}
+	if least := p.driver.Least(p.sensor.Settings); p.sensor.Every < least {
+		c.wrong(path, "got %s, but %s needs up to %s for one reading with these settings",
+			strconv.Quote(formatDuration(p.sensor.Every)), p.driver.Name, formatDuration(least))
+	}
+}
+
+// measured lists what a sensor delivers; nil when only its data will tell.
+func (p *pending) measured() []sensors.Measure {
+	if len(p.driver.Measures) > 0 {
+		return p.driver.Measures
+	}
+	var all []sensors.Measure
+	for _, row := range p.sensor.Settings.Rows {
+		all = append(all, sensors.Measure{Quantity: sensors.Quantity(row.Name), Unit: row.Unit("unit")})
+	}
+	return all
+}
+
+// quantities checks the settings that name a quantity.
+func (c *checker) quantities(p *pending) {
+	measures := p.measured()
+	s := p.sensor
+	for q, u := range s.Units {
+		if m, ok := c.quantity(p, measures, "units", q); ok && m.Unit != "" {
+			if _, fits := sensors.Convert(0, m.Unit, u); !fits {
+				c.wrong(c.quantityPath(p, "units", q), "%s is in %s, which cannot be shown in %q", m.Quantity, m.Unit, string(u))
+			}
+		}
+	}
+	for q := range s.Decimals {
+		c.quantity(p, measures, "decimals", q)
+	}
+	for q := range s.Offset {
+		c.quantity(p, measures, "offset", q)
+	}
+	for q := range s.Max {
+		c.quantity(p, measures, "max", q)
+	}
+	for q, least := range s.Min {
+		c.quantity(p, measures, "min", q)
+		if most, ok := s.Max[q]; ok && most <= least {
+			c.wrong(c.quantityPath(p, "max", q), "got %v, want more than min, which is %v", most, least)
+		}
+	}
+}
+
+func (c *checker) quantityPath(p *pending, key string, q sensors.Quantity) string {
+	if q == "" {
+		return join(p.path, key)
+	}
+	return join(join(p.path, key), string(q))
+}
+
+// quantity finds what a setting is about, and reports a quantity the sensor
+// does not deliver.
+func (c *checker) quantity(p *pending, measures []sensors.Measure, key string, q sensors.Quantity) (sensors.Measure, bool) {
+	if len(measures) == 0 {
+		return sensors.Measure{}, false
+	}
+	path := c.quantityPath(p, key, q)
+	names := make([]string, len(measures))
+	for i, m := range measures {
+		names[i] = string(m.Quantity)
+		if m.Quantity == q || q == "" && len(measures) == 1 {
+			return m, true
+		}
+	}
+	switch near := nearest(string(q), names); {
+	case q == "":
+		c.wrong(path, "got %s for all of %s, want one for each, such as { %s = %s }", c.shown(path), strings.Join(names, ", "), names[0], c.shown(path))
+	case near != "":
+		c.wrongKey(path, "%s does not measure it, did you mean %q?", p.driver.Name, near)
+	default:
+		c.wrongKey(path, "%s does not measure it; it measures %s", p.driver.Name, strings.Join(names, ", "))
+	}
+	return sensors.Measure{}, false
+}
+
+// taken says who publishes to a topic.
+type taken struct{ path, topic string }
+
+// topicOf finds two values published to one topic.
+func (c *checker) topicOf(p *pending, topics map[string]taken) {
+	path := join(p.path, "topic")
+	if c.bad[path] {
+		return
+	}
+	t := p.sensor.Topic
+	measures := p.measured()
+	if len(measures) > 1 && t.Expand("x") == string(t) {
+		names := make([]string, len(measures))
+		for i, m := range measures {
+			names[i] = string(m.Quantity)
+		}
+		c.wrong(path, "%s of %s would share one topic; put {quantity} into it", strings.Join(names, ", "), p.sensor.Name)
+		return
+	}
+	if len(measures) == 0 {
+		measures = []sensors.Measure{{Quantity: "{quantity}"}}
+	}
+	for _, m := range measures {
+		name := t.Expand(string(m.Quantity))
+		if other, ok := topics[name]; ok && other.path != p.path {
+			c.wrong(path, "%q already used by %s, line %d", name, other.path, c.ix.key(join(other.path, "topic")).Line)
+			return
+		}
+		topics[name] = taken{path: p.path, topic: name}
+	}
+}
+
+func (c *checker) crossSerial() {
+	devices := map[string]string{}
+	names := sortedKeys(c.cfg.Serial)
+	slices.SortFunc(names, func(a, b string) int { return c.inFile(join("serial", a), join("serial", b)) })
+	for _, name := range names {
+		device := c.cfg.Serial[name].Device
+		path := join(join("serial", name), "device")
+		if device == "" || c.bad[path] {
+			continue
+		}
+		if !strings.HasPrefix(device, "/") {
+			c.wrong(path, "got %s, want a path such as \"/dev/ttyUSB0\"", quoteClip(device))
+			continue
+		}
+		if other, ok := devices[device]; ok {
+			c.wrong(path, "%q already used by %s, line %d; several sensors can name one line as their bus", device, other, c.ix.key(join(other, "device")).Line)
+			continue
+		}
+		devices[device] = join("serial", name)
+	}
+}
+
+func (c *checker) crossListeners() {
+	addresses := map[string]string{}
+	names := sortedKeys(c.cfg.Listener)
+	slices.SortFunc(names, func(a, b string) int { return c.inFile(join("listener", a), join("listener", b)) })
+	for _, name := range names {
+		l := c.cfg.Listener[name]
+		path := join("listener", name)
+		at := join(path, "address")
+		_, set := c.cfg.origin[at]
+		if l.Anonymous && len(c.cfg.User) > 0 {
+			where := at
+			if !set {
+				where = join("user", sortedKeys(c.cfg.User)[0])
+			}
+			c.warn(where, "clients without a user name may do nothing at %s, as there are [user.NAME] tables; have them log in, or write anonymous = false for that listener", l.Address)
+		}
+		if !set {
+			continue
+		}
+		if other, ok := addresses[l.Address.String()]; ok && l.Address.Port != 0 {
+			c.wrong(at, "%q already used by %s, line %d", l.Address.String(), other, c.ix.key(join(other, "address")).Line)
+			continue
+		}
+		addresses[l.Address.String()] = path
+		if !l.Anonymous && !c.bad[join(path, "anonymous")] && !c.bad[join(path, "passwords")] {
+			c.closed(l, at)
+		}
+	}
+}
+
+// closed checks that somebody can log in at a listener that is not anonymous:
+// an open one must be asked for in so many words.
+func (c *checker) closed(l *Listener, at string) {
+	users, tables := 0, 0
+	for _, u := range c.cfg.User {
+		tables++
+		if u.Password != nil {
+			users++
+		}
+	}
+	_, named := c.cfg.origin[join(join("listener", l.Name), "passwords")]
+	if users > 0 || c.badIn["user"] || c.opts.SkipFiles && (tables > 0 || named) {
+		return
+	}
+	if !c.opts.SkipFiles && passwordsIn(l.Passwords) > 0 {
+		return
+	}
+	switch {
+	case named:
+		c.wrong(join(join("listener", l.Name), "passwords"), "no user in %s, so nobody can log in; run %s", l.Passwords, addUser(l.Passwords))
+	case tables > 0:
+		c.warn(at, "no user has a password yet, so nobody can log in; run %s", addUser(l.Passwords))
+	case l.Address.Loopback():
+		c.wrong(at, "anonymous = false, but there are no users, so nobody can log in; run %s", addUser(l.Passwords))
+	default:
+		c.wrong(at, "%s can be reached from other machines, but there are no users; run %s, or write anonymous = true to let everyone in", l.Address, addUser(l.Passwords))
+	}
+}
+
+// grants tells whether a table gives any right; nil gives none.
+func grants(u *User) bool { return u != nil && len(u.Publish)+len(u.Subscribe) > 0 }
+
+func (c *checker) crossUsers() {
+	for name, u := range c.cfg.User {
+		path := join(join("user", name), "password")
+		if name == "*" && u.Password != nil {
+			c.wrongKey(path, `"*" is everyone who has logged in; it has no password`)
+		}
+		if !c.badIn["user"] && !grants(u) && !grants(c.cfg.User["*"]) {
+			c.warn(join("user", name), `grants nothing; add publish = ["plant/pump7/#"] or subscribe, for the user or for "*"`)
+		}
+	}
+}

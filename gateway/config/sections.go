@@ -1,0 +1,165 @@
+package config
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"weir/broker/topic"
+	"weir/sensors"
+)
+
+// sections is the table everything comes from: what may stand in a file, what
+// it becomes, and what is said about it.
+func sections(drivers []sensors.Driver) []*section {
+	all := []*section{
+		gatewaySection(), sensorsSection(), sensorSection(drivers), serialSection(),
+		listenerSection(), userSection(), bridgeSection(), forwardSection(), receiveSection(), brokerSection(), bufferSection(),
+	}
+	for _, d := range drivers {
+		if d.Table == nil || slices.ContainsFunc(all, func(s *section) bool { return s.pattern == tablePattern(d.Table) }) {
+			continue
+		}
+		all = append(all, tableSection(d.Table))
+	}
+	return all
+}
+
+func gatewaySection() *section {
+	s := &section{pattern: "gateway", meaning: "the machine itself",
+		open: func(cfg *Config, _ any, _ string) any { return &cfg.Gateway }}
+	add(s, "id", levelKind(`one level of a topic, such as "site-017", without / + # $ { }`), nil, func(g *Gateway) *string { return &g.ID },
+		"the name of this gateway: stands for {id} in topics and names",
+		byDefault("from the machine, kept from the first start on"), example(`"site-017"`), restart)
+	add(s, "data_dir", pathKind, nil, func(g *Gateway) *string { return &g.DataDir },
+		"where everything that must survive a restart is kept",
+		byDefault("$STATE_DIRECTORY, else /var/lib/weir for root, else ~/.local/state/weir"), example(`"/var/lib/weir"`), restart)
+	add(s, "timezone", zoneKind, "Local", func(g *Gateway) **time.Location { return &g.Timezone },
+		"the time zone people read times in; data always carries UTC", example(`"Europe/Berlin"`))
+	add(s, "clock", choiceKind([]string{"ntp", "always"}), "ntp", func(g *Gateway) *string { return &g.Clock },
+		"when the machine's clock is believed: once NTP vouches for it, or always, for a machine whose clock has a battery",
+		example(`"always"`), restart)
+	return s
+}
+
+func sensorsSection() *section {
+	s := &section{pattern: "sensors", meaning: "sensors that are found by themselves, and defaults for all",
+		open: func(cfg *Config, _ any, _ string) any { return &cfg.Sensors }}
+	add(s, "auto", boolKind, nil, func(s *Sensors) *bool { return &s.Auto },
+		"publish every chip that identifies itself beyond doubt and has no table of its own",
+		byDefault("true while the file has no [sensor.NAME]"), example("true"))
+	add(s, "every", everyKind, "10s", func(s *Sensors) *time.Duration { return &s.Every },
+		"how often a sensor is read that does not say so itself", example(`"10s"`))
+	return s
+}
+
+var everyKind = durationKind(10*time.Millisecond, math.MaxInt64, "10s")
+
+func sensorSection(drivers []sensors.Driver) *section {
+	s := &section{pattern: "sensor.NAME", meaning: "one sensor", rest: (*checker).driverKeys,
+		open: func(cfg *Config, _ any, name string) any {
+			cfg.Sensor[name] = &Sensor{Name: name}
+			return cfg.Sensor[name]
+		}}
+	names := make([]string, len(drivers))
+	for i, d := range drivers {
+		names[i] = d.Name
+		for _, k := range d.Keys {
+			s.keys = append(s.keys, k.Name)
+		}
+	}
+	add(s, "driver", choiceKind(names), nil, func(s *Sensor) *string { return &s.Driver },
+		"the chip or device", example(`"bme280"`), required)
+	add(s, "every", everyKind, nil, func(s *Sensor) *time.Duration { return &s.Every },
+		"how often it is read", byDefault("sensors.every"), example(`"10s"`))
+	add(s, "topic", topicKind, "{id}/{sensor}/{quantity}", func(s *Sensor) *Template { return &s.Topic },
+		"where its values are published", example(`"/Home/Floor1/Room1/{Quantity}"`),
+		placeholders("id", "sensor", "quantity", "Quantity"))
+	add(s, "format", choiceKind([]string{"plain", "json"}, "senml"), "plain", func(s *Sensor) *string { return &s.Format },
+		"the payload: the number alone, or a JSON object with time, unit and quality", example(`"json"`))
+	add(s, "qos", integerKind[byte](0, 2), int64(1), func(s *Sensor) *byte { return &s.QoS },
+		"the quality of service its values are published with", example("1"))
+	add(s, "retain", boolKind, false, func(s *Sensor) *bool { return &s.Retain },
+		"whether a new subscriber gets the last value at once", example("true"))
+	add(s, "units", unitsKind, nil, func(s *Sensor) *map[sensors.Quantity]sensors.Unit { return &s.Units },
+		"the unit of a quantity when it is not °C, hPa or %RH", byDefault("°C, hPa, %RH, or what the device says"),
+		example(`{ pressure = "bar" }`))
+	add(s, "decimals", decimalsKind, nil, func(s *Sensor) *map[sensors.Quantity]int { return &s.Decimals },
+		"the most digits behind the point", byDefault("what the device resolves"), example("{ temperature = 1 }"))
+	add(s, "min", numbersKind, nil, func(s *Sensor) *map[sensors.Quantity]float64 { return &s.Min },
+		"a value below it, in the unit that is published, is bad and is not published", example("{ temperature = -30 }"))
+	add(s, "max", numbersKind, nil, func(s *Sensor) *map[sensors.Quantity]float64 { return &s.Max },
+		"a value above it, in the unit that is published, is bad and is not published", example("{ temperature = 60 }"))
+	add(s, "offset", numbersKind, nil, func(s *Sensor) *map[sensors.Quantity]float64 { return &s.Offset },
+		"a correction added to the value, in the unit that is published", example("{ temperature = -0.4 }"))
+	return s
+}
+
+func serialSection() *section {
+	s := &section{pattern: "serial.NAME", meaning: "one serial port", rest: (*checker).serialKeys,
+		open: func(cfg *Config, _ any, name string) any {
+			cfg.Serial[name] = &Serial{Name: name}
+			return cfg.Serial[name]
+		}}
+	for _, k := range sensors.SerialKeys {
+		s.keys = append(s.keys, k.Name)
+	}
+	return s
+}
+
+// tableSection is a family of tables that a driver reads: [modbus.MAP.QUANTITY].
+func tableSection(t *sensors.Table) *section {
+	s := &section{pattern: tablePattern(t), meaning: "one quantity of a device's register map",
+		rest: func(c *checker, tb *table) { c.rowKeys(t, tb) },
+		open: func(*Config, any, string) any { return nil }}
+	for _, k := range t.Keys {
+		s.keys = append(s.keys, k.Name)
+	}
+	return s
+}
+
+func listenerSection() *section {
+	s := &section{pattern: "listener.NAME", meaning: "one address where local clients connect",
+		open: func(cfg *Config, _ any, name string) any {
+			cfg.Listener[name] = &Listener{Name: name}
+			return cfg.Listener[name]
+		}}
+	add(s, "address", addressKind, nil, func(l *Listener) *Address { return &l.Address },
+		"IP address and port; 0.0.0.0 is every interface", example(`"0.0.0.0:1883"`), required)
+	add(s, "anonymous", boolKind, nil, func(l *Listener) *bool { return &l.Anonymous },
+		"whether clients may connect without user and password",
+		byDefault("true on a loopback address, false on any other"), example("true"))
+	add(s, "passwords", pathKind, nil, func(l *Listener) *string { return &l.Passwords },
+		"the password file, written by weir passwd",
+		byDefault("the file passwords beside this one"), example(`"/etc/weir/passwords"`))
+	return s
+}
+
+func brokerSection() *section {
+	s := &section{pattern: "broker", meaning: "the broker for local clients",
+		open: func(cfg *Config, _ any, _ string) any { return &cfg.Broker }}
+	add(s, "inner_wildcard", boolKind, false, func(b *Broker) *bool { return &b.InnerWildcard },
+		"whether clients may write # before the last level of a filter, as in /Home/#/Temperature; the standard forbids it", example("true"))
+	add(s, "max_packet", sizeKind(1<<10, 256<<20, 1, "1MiB"), "1MiB", func(b *Broker) *Size { return &b.MaxPacket },
+		"the largest packet taken from a client", example(`"1MiB"`), restart)
+	add(s, "queue_messages", integerKind[int](1, 1_000_000), int64(1000), func(b *Broker) *int { return &b.QueueMessages },
+		"how many messages may wait for one slow client", example("1000"), restart)
+	add(s, "queue_bytes", sizeKind(1<<10, 1<<30, 1, "1MiB"), "1MiB", func(b *Broker) *Size { return &b.QueueBytes },
+		"how many bytes may wait for one slow client", example(`"1MiB"`), restart)
+	return s
+}
+
+func userSection() *section {
+	s := &section{pattern: "user.NAME", meaning: `what one user may do; "*" is everyone who has logged in`,
+		open: func(cfg *Config, _ any, name string) any {
+			cfg.User[name] = &User{Name: name}
+			return cfg.User[name]
+		}}
+	add(s, "password", secretKind("pump7.password", anyText), nil, func(u *User) **Secret { return &u.Password },
+		"the password, when it is not in the password file", example(`{ file = "pump7.password" }`), secret)
+	add(s, "publish", filtersKind(), nil, func(u *User) *[]topic.Filter { return &u.Publish },
+		"the topics the user may publish to", byDefault("none"), example(`["plant/pump7/#"]`), placeholders("id", "user"))
+	add(s, "subscribe", filtersKind(), nil, func(u *User) *[]topic.Filter { return &u.Subscribe },
+		"the topics the user may subscribe to", byDefault("none"), example(`["plant/pump7/cmd/#"]`), placeholders("id", "user"))
+	return s
+}

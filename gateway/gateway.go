@@ -1,0 +1,317 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"periph.io/x/conn/v3/i2c"
+
+	"weir/broker"
+	"weir/broker/message"
+	"weir/broker/transport"
+	"weir/gateway/clock"
+	"weir/gateway/config"
+	"weir/gateway/status"
+	"weir/sensors"
+	"weir/sensors/bus"
+)
+
+// Options are what a gateway takes besides its configuration. The zero value of each but Drivers and Log is usable.
+type Options struct {
+	Drivers []sensors.Driver
+	Log     *slog.Logger
+	Version string
+
+	Root    string                                  // kernel files are looked for below it; "": /
+	Buses   func() []int                            // I2C buses there are; nil: the machine's
+	OpenI2C func(number int) (i2c.BusCloser, error) // nil: the machine's
+
+	// Published is told of every reading the broker has taken, by the goroutine of its sensor. May be nil.
+	Published func(batch []message.Message)
+	// Drain bounds how long Run, when it stops, lets the bridges carry what waits; 0: not at all. It stays on disk.
+	Drain time.Duration
+	// Ready is told the addresses of the listeners once everything runs. May be nil.
+	Ready func(addresses []string)
+
+	time clock.System // nil: this machine's
+}
+
+// Gateway is one gateway, built and not yet running.
+type Gateway struct {
+	cfg     *config.Config
+	o       Options
+	log     *slog.Logger
+	started time.Time
+
+	store     *store
+	clock     *clock.Clock
+	machine   *bus.Machine
+	broker    *broker.Broker
+	listeners []transport.Listener
+	readings  *broker.Publisher
+	links     []*link
+
+	mu       sync.Mutex // guards the field below, which grows when sensors are found
+	samplers []*sampler
+}
+
+// New opens the store and the listeners and builds everything else. Run must follow, or Close. Errors that callers
+// tell apart: buffer.ErrInUse, buffer.ErrNewer, *ListenError.
+func New(cfg *config.Config, o Options) (*Gateway, error) {
+	g := &Gateway{cfg: cfg, o: o, log: o.Log, started: time.Now()}
+	if err := g.build(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+func (g *Gateway) build() error {
+	var err error
+	if g.store, err = openStore(g.cfg, g.log); err != nil {
+		return err
+	}
+	trust, err := clock.ParseTrust(g.cfg.Gateway.Clock)
+	if err != nil {
+		return fmt.Errorf("gateway.clock: %w", err)
+	}
+	if g.clock, err = g.store.clock(g.o.time, trust, g.log); err != nil {
+		return err
+	}
+	if err := g.buildBroker(); err != nil {
+		return err
+	}
+	if err := g.buildLinks(); err != nil {
+		return err
+	}
+	g.machine = bus.New(g.busOptions())
+	g.readings = g.broker.NewPublisher("", nil)
+	return g.buildSamplers()
+}
+
+// busOptions are the buses of the configuration on this machine.
+func (g *Gateway) busOptions() bus.Options {
+	return bus.Options{Root: g.o.Root, Buses: g.o.Buses, OpenI2C: g.o.OpenI2C, Log: g.log, Lines: g.lines()}
+}
+
+func (g *Gateway) add(s *sampler) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.samplers = append(g.samplers, s)
+}
+
+func (g *Gateway) all() []*sampler {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.samplers)
+}
+
+// ErrStoreBack ends Run when a data directory that could not be used at the start can be used now: build it anew.
+var ErrStoreBack = errors.New("the data directory can be used again")
+
+// ListenError says which listener cannot be used; it ends the start.
+type ListenError struct {
+	Listener string
+	Err      error
+}
+
+func (e *ListenError) Error() string { return fmt.Sprintf("listener.%s: %v", e.Listener, e.Err) }
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// Close gives back what New has opened. Not after Run.
+func (g *Gateway) Close() error {
+	var errs []error
+	for _, l := range g.listeners {
+		errs = append(errs, l.Close())
+	}
+	if g.store != nil {
+		errs = append(errs, g.store.close())
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs the gateway until ctx ends or a part of it fails that nothing goes on without, then stops in the order in
+// which data flows. It returns the first error, nil after an orderly stop.
+func (g *Gateway) Run(ctx context.Context) error {
+	stages := newStages()
+	first := stages.start(g.store.run(g.broker.Notify))
+	locals := stages.start(func(ctx context.Context) error { return g.broker.Run(ctx, g.listeners...) })
+	var links []*stage
+	for _, l := range g.links {
+		links = append(links, stages.start(l.bridge.Run))
+	}
+	buses := stages.start(g.machine.Run)
+	var readers []*stage
+	for _, s := range g.all() {
+		readers = append(readers, stages.start(func(ctx context.Context) error { s.run(ctx); return nil }))
+	}
+	if g.cfg.Sensors.Auto {
+		readers = append(readers, stages.start(g.seek))
+	}
+	g.ready()
+	back := g.attend(ctx, stages.failed)
+	g.notify("STOPPING=1")
+
+	stages.stop(readers...)
+	stages.stop(buses)
+	if err := g.store.journal.Commit(); err == nil { // so that clients hear of what is kept before they are told to go
+		g.broker.Notify()
+	}
+	stages.stop(locals)
+	g.drain(stages.failed)
+	stages.stop(links...)
+	stages.stop(first)
+	return errors.Join(back, stages.err(), g.store.close())
+}
+
+func (g *Gateway) ready() {
+	var addresses []string
+	for _, l := range g.listeners {
+		addresses = append(addresses, l.Addr().String())
+	}
+	g.log.Info("running", "id", g.cfg.Gateway.ID, "version", g.o.Version, "listeners", addresses, "data", g.store.dir)
+	if g.o.Ready != nil {
+		g.o.Ready(addresses)
+	}
+	g.notify("READY=1")
+}
+
+// attend waits until ctx ends or a part has failed. Meanwhile it looks after the clock, systemd's watchdog and its
+// status line, and after a data directory that could not be used; each look goes through every part, so a part that hangs stops the watchdog's feed.
+func (g *Gateway) attend(ctx context.Context, failed <-chan struct{}) error {
+	tick := time.NewTicker(watchInterval())
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-failed:
+			return nil
+		case <-tick.C:
+			g.clock.Trusted()
+			if g.store.journal.Volatile() && g.store.usable(g.cfg) {
+				return ErrStoreBack
+			}
+			s := g.Status()
+			g.notify("STATUS=" + s.Verdict() + "\nWATCHDOG=1")
+		}
+	}
+}
+
+func sum(counts [3]uint64) uint64 { return counts[0] + counts[1] + counts[2] }
+
+// drain waits until nothing is left to carry, at most for the time that was set.
+func (g *Gateway) drain(failed <-chan struct{}) {
+	over := time.After(g.o.Drain)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for g.o.Drain > 0 {
+		waiting := uint64(0)
+		for _, l := range g.links {
+			waiting += l.bridge.Status().Backlog.Records
+		}
+		if waiting == 0 {
+			return
+		}
+		select {
+		case <-over:
+			return
+		case <-failed:
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// Status is the state of everything now. Safe for concurrent use.
+func (g *Gateway) Status() status.Snapshot {
+	b := g.broker.Stats()
+	s := status.Snapshot{
+		ID: g.cfg.Gateway.ID, Version: g.o.Version, Taken: time.Now(), Started: g.started,
+		Clock: status.Clock{Trusted: g.clock.Trusted(), Steps: g.clock.Steps()},
+		Store: g.store.status(),
+		Broker: status.Broker{
+			Connections: b.Connections, Sessions: b.Sessions, Subscriptions: b.Subscriptions, Retained: b.Retained,
+			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedTail,
+		},
+	}
+	for _, sampler := range g.all() {
+		s.Sensors = append(s.Sensors, sampler.snapshot())
+	}
+	for _, l := range g.links {
+		s.Bridges = append(s.Bridges, l.status())
+	}
+	return s
+}
+
+// stages runs parts, each of which can be stopped alone.
+type stages struct {
+	mu     sync.Mutex // guards first
+	first  error
+	failed chan struct{} // closed at the first failure
+}
+
+// stage is one running part.
+type stage struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func newStages() *stages { return &stages{failed: make(chan struct{})} }
+
+// start runs a part. A part that ends with an error brings the others down.
+func (s *stages) start(run func(context.Context) error) *stage {
+	ctx, cancel := context.WithCancel(context.Background())
+	st := &stage{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(st.done)
+		if err := run(ctx); err != nil {
+			s.fail(err)
+		}
+	}()
+	return st
+}
+
+func (s *stages) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first = err
+		close(s.failed)
+	}
+}
+
+// stop ends parts together and waits for them.
+func (s *stages) stop(parts ...*stage) {
+	for _, p := range parts {
+		p.cancel()
+	}
+	for _, p := range parts {
+		<-p.done
+	}
+}
+
+func (s *stages) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
+
+// buildBroker makes the broker with its users, their rights, and listeners.
+func (g *Gateway) buildBroker() error {
+	users, err := g.passwords()
+	if err != nil {
+		return err
+	}
+	g.broker = broker.New(broker.Config{
+		InnerWildcard: g.cfg.Broker.InnerWildcard, MaxPacket: int(g.cfg.Broker.MaxPacket),
+		QueueMessages: g.cfg.Broker.QueueMessages, QueueBytes: int(g.cfg.Broker.QueueBytes),
+		Users: users, Anonymous: func(l string) bool { return g.cfg.Listener[l] != nil && g.cfg.Listener[l].Anonymous },
+		Rights: userRights(g.cfg.User),
+	}, g.store.journal, g.clock.Now, g.log)
+	return g.listen()
+}

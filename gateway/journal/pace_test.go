@@ -1,0 +1,188 @@
+package journal
+
+import (
+	"testing"
+	"time"
+
+	"weir/buffer"
+)
+
+// stage is a pacer with a clock of its own and a record of what is settled.
+type stage struct {
+	*testing.T
+	p    *pacer
+	done settled
+	now  time.Time
+	next uint64
+}
+
+var testPace = Pace{SpillAfter: 200 * time.Millisecond, Gather: 100 * time.Millisecond, OwnGather: 2 * time.Second, AckFlush: 5 * time.Second}
+
+func newStage(t *testing.T) *stage {
+	s := &stage{T: t, now: time.Unix(1_000_000, 0), next: 101}
+	s.done.start(101)
+	s.p = newPacer(testPace, s.done.covers)
+	return s
+}
+
+// record enters one record for the links and returns its number.
+func (s *stage) record(own bool, links ...uint32) uint64 {
+	n := s.next
+	s.next++
+	m := mark{first: n, last: n, at: s.now}
+	level := memoryOnly
+	for _, id := range links {
+		level = max(level, s.p.toward(id))
+	}
+	s.p.appended(m, level, own)
+	for _, id := range links {
+		s.p.handed(id, m)
+	}
+	return n
+}
+
+func (s *stage) ack(link uint32, n uint64) {
+	s.done.add([]buffer.Range{{First: n, Last: n}})
+	s.p.acked(link, n, s.now)
+}
+
+func (s *stage) pass(d time.Duration) { s.now = s.now.Add(d) }
+
+func (s *stage) wantDue(in time.Duration) {
+	s.Helper()
+	due := s.p.due()
+	switch {
+	case in < 0 && !due.IsZero():
+		s.Fatalf("due in %v, want never", due.Sub(s.now))
+	case in >= 0 && (due.IsZero() || due.Sub(s.now) != in):
+		s.Fatalf("due %v (zero %v), want in %v", due.Sub(s.now), due.IsZero(), in)
+	}
+}
+
+const never = time.Duration(-1)
+
+func TestPaceNothingIsDueAtFirst(t *testing.T) { newStage(t).wantDue(never) }
+
+func TestPaceDownLinkGathers(t *testing.T) {
+	s := newStage(t)
+	s.record(false, 1)
+	s.wantDue(100 * time.Millisecond)
+	s.pass(60 * time.Millisecond)
+	s.record(false, 1)
+	s.wantDue(40 * time.Millisecond) // the first of the gathered decides
+}
+
+func TestPaceOwnReadingsGatherLonger(t *testing.T) {
+	s := newStage(t)
+	s.record(true, 1)
+	s.wantDue(2 * time.Second)
+	s.record(false, 1)
+	s.wantDue(100 * time.Millisecond)
+}
+
+func TestPaceHealthyLinkCostsNoCommit(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	for range 10_000 {
+		n := s.record(false, 1)
+		s.pass(20 * time.Millisecond)
+		s.ack(1, n)
+		s.wantDue(never)
+	}
+	if len(s.p.waiting) != 0 || len(s.p.link(1).sent) != 0 {
+		t.Errorf("%d waiting and %d sent marks left, want none", len(s.p.waiting), len(s.p.link(1).sent))
+	}
+}
+
+func TestPaceLateLinkSpillsAndIsMarked(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	s.p.setUp(2, true, false, s.now)
+	a := s.record(false, 1)
+	b := s.record(false, 2)
+	s.pass(150 * time.Millisecond)
+	s.ack(2, b)
+	s.wantDue(50 * time.Millisecond)
+	s.pass(50 * time.Millisecond)
+	s.p.commit(s.now)
+	if s.p.link(1).answering {
+		t.Error("the late link still counts as answering")
+	}
+	if !s.p.link(2).answering {
+		t.Error("the prompt link was marked with it")
+	}
+	s.wantDue(never)
+	s.record(false, 1)
+	s.wantDue(100 * time.Millisecond) // from now on gathered
+	_ = a
+}
+
+func TestPaceLinkAnswersAgainAfterACalmSecond(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, true, s.now) // with a backlog: it must prove itself
+	if s.p.link(1).answering {
+		t.Fatal("a link with a backlog counts as answering at once")
+	}
+	for range 49 {
+		n := s.record(false, 1)
+		s.pass(20 * time.Millisecond)
+		s.ack(1, n)
+	}
+	if s.p.link(1).answering {
+		t.Fatal("answering before a second has passed")
+	}
+	n := s.record(false, 1)
+	s.pass(20 * time.Millisecond)
+	s.ack(1, n)
+	if !s.p.link(1).answering {
+		t.Fatal("not answering after a second of prompt acknowledgements")
+	}
+	n = s.record(false, 1)
+	s.pass(201 * time.Millisecond)
+	s.ack(1, n) // late, though it came
+	if s.p.link(1).answering {
+		t.Fatal("an acknowledgement later than spill_after left the link answering")
+	}
+}
+
+func TestPaceLinkGoingDownWritesWhatWaited(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	s.record(false, 1)
+	s.wantDue(200 * time.Millisecond)
+	s.pass(10 * time.Millisecond)
+	s.p.setUp(1, false, false, s.now)
+	s.wantDue(100 * time.Millisecond)
+}
+
+func TestPaceOneLinkOfTwoDown(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	s.record(false, 1, 2) // 2 is down
+	s.wantDue(100 * time.Millisecond)
+}
+
+func TestPacePositions(t *testing.T) {
+	s := newStage(t)
+	s.p.positionsChanged(false, s.now)
+	s.wantDue(5 * time.Second)
+	s.pass(time.Second)
+	s.p.positionsChanged(false, s.now)
+	s.wantDue(4 * time.Second)
+	s.p.positionsChanged(true, s.now) // drained
+	s.wantDue(100 * time.Millisecond)
+	s.p.commit(s.now)
+	s.wantDue(never)
+}
+
+func TestPaceMarksAreBounded(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, true, s.now)
+	for range 50_000 {
+		s.record(false, 1)
+		s.pass(6 * time.Millisecond)
+	}
+	if n := len(s.p.link(1).sent); n > maxMarks {
+		t.Errorf("%d marks, want at most %d", n, maxMarks)
+	}
+}

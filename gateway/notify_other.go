@@ -1,0 +1,9 @@
+//go:build !linux
+
+package gateway
+
+import "time"
+
+func (g *Gateway) notify(string) {}
+
+func watchInterval() time.Duration { return 10 * time.Second }

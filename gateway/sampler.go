@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"weir/broker/message"
+	"weir/broker/packet"
+	"weir/gateway/status"
+	"weir/sensors"
+)
+
+// publisher takes messages without blocking; the broker's Publisher.
+type publisher interface {
+	Publish(batch []message.Message) error
+}
+
+// sampler reads one sensor on time and publishes what it gave. Made by the gateway, run by one goroutine; state may be
+// asked by any.
+type sampler struct {
+	name, driver string
+	every        time.Duration
+	open         func() (sensors.Device, error)
+	judge        func(s *sensors.Sample, at time.Time) // the quality pipeline
+	shape        func(q sensors.Quantity) shape
+	stateTopic   string
+	out          publisher
+	published    func(batch []message.Message) // told of readings the broker took; may be nil
+	stamp        func() message.Stamp
+	log          *slog.Logger
+
+	device  sensors.Device
+	sample  sensors.Sample
+	batch   []message.Message
+	telling string // the state in the batch
+	told    string // the state as the broker last took it
+	refused bool   // the broker's allowance is used up, and that was said
+
+	mu    sync.Mutex // guards state
+	state status.Sensor
+}
+
+// run samples until ctx ends.
+func (s *sampler) run(ctx context.Context) {
+	defer s.close()
+	plan := schedule{start: time.Now(), every: s.every}
+	slot := plan.start
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		err := s.read(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		plan.done(err == nil)
+		slot = plan.next(slot, time.Now())
+		s.publish(err, plan.missed)
+		timer.Reset(time.Until(slot))
+	}
+}
+
+func (s *sampler) close() {
+	if s.device != nil {
+		if err := s.device.Close(); err != nil {
+			s.log.Warn("sensor did not close", "sensor", s.name, "err", err)
+		}
+	}
+}
+
+// read fills the sample, opening the device when needed.
+func (s *sampler) read(ctx context.Context) error {
+	s.sample.Reset()
+	if s.device == nil {
+		device, err := s.open()
+		if err != nil {
+			return err
+		}
+		s.device = device
+	}
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	return s.device.Read(ctx, &s.sample)
+}
+
+// publish sends the values of the sample and, when it changed, the state.
+func (s *sampler) publish(err error, missed uint64) {
+	now, stamp := time.Now(), s.stamp()
+	if err != nil {
+		s.sample.Reset()
+	}
+	s.judge(&s.sample, now)
+	s.batch = s.batch[:0]
+	values, bad := []status.Value(nil), map[sensors.Quantity]sensors.Reason{}
+	for i := range s.sample.Readings {
+		r := &s.sample.Readings[i]
+		sh := s.shape(r.Quantity)
+		v := status.Value{
+			Quantity: string(r.Quantity), Topic: sh.topic, Quality: r.Quality.Level.String(), Reason: string(r.Quality.Reason), At: now,
+		}
+		if r.Quality.Level == sensors.Bad {
+			bad[r.Quantity] = r.Quality.Reason
+		} else {
+			shown := sh.convert(r)
+			v.Text, v.Unit = shown.text, string(shown.unit)
+			s.batch = append(s.batch, message.Message{Stamp: stamp, Publish: packet.Publish{
+				QoS: sh.qos, Retain: sh.retain, Topic: []byte(sh.topic),
+				Payload: sh.payload(shown, r.Quality, stamp.Wall), Props: sh.properties(shown, r.Quality),
+			}})
+		}
+		values = append(values, v)
+	}
+	s.note(err, values, missed, now)
+	s.tellState(err, bad, stamp)
+	s.send()
+}
+
+// note keeps the state for the snapshot and logs its changes.
+func (s *sampler) note(err error, values []status.Value, missed uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := &s.state
+	st.Reads++
+	st.Missed = missed
+	before, text := st.State, ""
+	if err == nil {
+		st.State, st.LastGood, st.Values = "ok", now, values
+	} else {
+		text = err.Error()
+		st.State = "failing"
+		st.Failures++
+	}
+	st.Err = text
+	if st.State != before {
+		st.Since = now
+	}
+	switch {
+	case st.State == before: // what is wrong with it now stands in the status
+	case err != nil:
+		s.log.Warn("sensor failing", "sensor", s.name, "err", err)
+	default:
+		s.log.Info("sensor ok", "sensor", s.name, "chip", s.sample.Chip)
+	}
+}
+
+// tellState adds the state message to the batch if it says something new.
+func (s *sampler) tellState(err error, bad map[sensors.Quantity]sensors.Reason, stamp message.Stamp) {
+	state := struct {
+		State string                              `json:"state"`
+		Error string                              `json:"error,omitempty"`
+		Bad   map[sensors.Quantity]sensors.Reason `json:"bad,omitempty"`
+		Since string                              `json:"since,omitempty"`
+	}{State: "ok", Bad: bad}
+	if err != nil {
+		state.State, state.Error = "failing", err.Error()
+	}
+	key := state.State + state.Error
+	for _, q := range slices.Sorted(maps.Keys(bad)) {
+		key += string(q) + string(bad[q])
+	}
+	if s.telling = key; key == s.told {
+		return
+	}
+	if stamp.Wall != 0 {
+		state.Since = timeText(stamp.Wall)
+	}
+	text, jsonErr := json.Marshal(state)
+	if jsonErr != nil {
+		s.log.Error("sensor state cannot be written", "sensor", s.name, "err", jsonErr)
+		return
+	}
+	s.batch = append(s.batch, message.Message{Stamp: stamp, Publish: packet.Publish{
+		QoS: 1, Retain: true, Topic: []byte(s.stateTopic), Payload: text,
+	}})
+}
+
+// send publishes the batch. When the broker cannot take it, the readings are lost and that is said once.
+func (s *sampler) send() {
+	if len(s.batch) == 0 {
+		return
+	}
+	err := s.out.Publish(s.batch)
+	if err != nil {
+		s.mu.Lock()
+		s.state.Dropped += uint64(len(s.batch))
+		s.mu.Unlock()
+		if !s.refused {
+			s.log.Error("readings dropped: the broker does not take them", "sensor", s.name, "err", err)
+		}
+	} else {
+		s.told = s.telling
+		if s.published != nil {
+			s.published(s.batch)
+		}
+	}
+	s.refused = err != nil
+}
+
+// snapshot is the state now.
+func (s *sampler) snapshot() status.Sensor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.state
+	st.Values = slices.Clone(st.Values)
+	return st
+}

@@ -1,0 +1,191 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weir/broker"
+	"weir/broker/message"
+	"weir/sensors"
+)
+
+// stub is a sensor and a broker under a sampler.
+type stub struct {
+	mu                           sync.Mutex // guards everything below
+	readErr, openErr, publishErr error
+	opened, closed               int
+	topics                       []string
+	payloads                     []string
+	at                           []time.Duration // of reads, since the start
+	start                        time.Time
+	slow                         time.Duration
+}
+
+func (s *stub) Read(ctx context.Context, sample *sensors.Sample) error {
+	s.mu.Lock()
+	s.at = append(s.at, time.Since(s.start))
+	s.mu.Unlock()
+	time.Sleep(s.slow)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readErr != nil {
+		return s.readErr
+	}
+	sample.Readings = append(sample.Readings, sensors.Reading{Quantity: sensors.Temperature, Unit: sensors.Celsius, Value: 21.5, Resolution: 0.01,
+		Quality: sensors.Quality{Level: sensors.Good}})
+	return nil
+}
+
+func (s *stub) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed++
+	return nil
+}
+
+func (s *stub) Publish(batch []message.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publishErr != nil {
+		return s.publishErr
+	}
+	for _, m := range batch {
+		s.topics = append(s.topics, string(m.Topic))
+		s.payloads = append(s.payloads, string(m.Payload))
+	}
+	return nil
+}
+
+// sampled runs a sampler over a stub in a bubble of its own time.
+func sampled(t *testing.T, s *stub, f func(s *stub, sampler *sampler)) {
+	synctest.Test(t, func(t *testing.T) {
+		s.start = time.Now()
+		sampler := &sampler{
+			name: "a", every: time.Second, out: s, log: slog.New(slog.DiscardHandler), stateTopic: "state",
+			open: func() (sensors.Device, error) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.opened++
+				if s.openErr != nil {
+					return nil, s.openErr
+				}
+				return s, nil
+			},
+			judge: func(*sensors.Sample, time.Time) {},
+			shape: func(q sensors.Quantity) shape { return shape{topic: string(q), decimals: -1} },
+			stamp: func() message.Stamp { return message.Stamp{Boot: 1, Wall: time.Now().UnixNano()} },
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { sampler.run(ctx); close(ended) }()
+		f(s, sampler)
+		cancel()
+		<-ended
+		if s.opened > 0 && s.openErr == nil && s.closed != 1 {
+			t.Errorf("closed %d times, want once", s.closed)
+		}
+	})
+}
+
+// pass lets time go by and everything happen that is due. What the test read and set before comes before it.
+func (s *stub) pass(d time.Duration) {
+	s.mu.Lock()
+	s.mu.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestSamplerTellsItsStateOnce(t *testing.T) {
+	sampled(t, &stub{}, func(s *stub, _ *sampler) {
+		s.pass(3500 * time.Millisecond)
+		want := []string{"temperature", "state", "temperature", "temperature", "temperature"}
+		if !slices.Equal(s.topics, want) {
+			t.Errorf("published %v, want %v", s.topics, want)
+		}
+		if s.payloads[0] != "21.5" || !strings.HasPrefix(s.payloads[1], `{"state":"ok","since":"`) {
+			t.Errorf("published %q", s.payloads[:2])
+		}
+	})
+}
+
+// TestSamplerTellsItsStateAfterAFullBroker: a state that the broker did not take is not forgotten.
+func TestSamplerTellsItsStateAfterAFullBroker(t *testing.T) {
+	sampled(t, &stub{publishErr: broker.ErrFull}, func(s *stub, sampler *sampler) {
+		s.pass(2500 * time.Millisecond)
+		if st := sampler.snapshot(); st.Dropped != 6 || st.State != "ok" {
+			t.Errorf("%d dropped, state %s, want three readings and states dropped, ok", st.Dropped, st.State)
+		}
+		s.publishErr = nil
+		s.pass(time.Second)
+		if want := []string{"temperature", "state"}; !slices.Equal(s.topics, want) {
+			t.Errorf("published %v, want %v", s.topics, want)
+		}
+	})
+}
+
+func TestSamplerBacksOffAndComesBack(t *testing.T) {
+	sampled(t, &stub{readErr: errors.New("no answer")}, func(s *stub, sampler *sampler) {
+		s.pass(30500 * time.Millisecond)
+		want := []time.Duration{0, 1, 3, 7, 15, 23}
+		if len(s.at) != len(want) {
+			t.Fatalf("read at %v, want seconds %v", s.at, want)
+		}
+		for i := range want {
+			if s.at[i] != want[i]*time.Second {
+				t.Fatalf("read at %v, want seconds %v", s.at, want)
+			}
+		}
+		st := sampler.snapshot()
+		if st.State != "failing" || st.Err != "no answer" || st.Failures != 6 || !st.LastGood.IsZero() || st.Since != s.start {
+			t.Errorf("status %+v", st)
+		}
+		if want := []string{"state"}; !slices.Equal(s.topics, want) {
+			t.Errorf("published %v, want the state alone, once", s.topics)
+		}
+		s.readErr = nil
+		s.pass(2 * time.Second)
+		if got := s.topics[1:]; !slices.Equal(got, []string{"temperature", "state", "temperature"}) {
+			t.Errorf("after coming back: %v", got)
+		}
+		if st := sampler.snapshot(); st.State != "ok" || st.Err != "" || st.Since != s.start.Add(31*time.Second) {
+			t.Errorf("status %+v, want ok since the second 31", st)
+		}
+	})
+}
+
+// TestSamplerOpensAgain: a device that cannot be opened is tried again; an open one stays open.
+func TestSamplerOpensAgain(t *testing.T) {
+	sampled(t, &stub{openErr: errors.New("no such bus")}, func(s *stub, sampler *sampler) {
+		s.pass(500 * time.Millisecond)
+		if st := sampler.snapshot(); st.State != "failing" || st.Err != "no such bus" {
+			t.Errorf("status %+v", st)
+		}
+		s.openErr = nil
+		s.pass(5 * time.Second)
+		if st := sampler.snapshot(); st.State != "ok" || s.opened != 2 {
+			t.Errorf("status %+v, opened %d times, want ok at the second", st, s.opened)
+		}
+	})
+}
+
+// TestSamplerSkipsSlots: a read that takes longer than the interval costs slots, which are counted.
+func TestSamplerSkipsSlots(t *testing.T) {
+	sampled(t, &stub{slow: 1500 * time.Millisecond}, func(s *stub, sampler *sampler) {
+		s.pass(7900 * time.Millisecond)
+		for i, at := range s.at {
+			if at != time.Duration(2*i)*time.Second {
+				t.Fatalf("read at %v, want every second slot", s.at)
+			}
+		}
+		if st := sampler.snapshot(); st.Missed != 4 || st.Reads != 4 {
+			t.Errorf("%d reads, %d missed, want 4 and 4", st.Reads, st.Missed)
+		}
+	})
+}

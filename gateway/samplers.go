@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"weir/gateway/config"
+	"weir/sensors"
+	"weir/sensors/bus"
+)
+
+// buildSamplers makes a sampler for each configured sensor.
+func (g *Gateway) buildSamplers() error {
+	for _, name := range slices.Sorted(maps.Keys(g.cfg.Sensor)) {
+		s, err := g.sampler(g.cfg.Sensor[name])
+		if err != nil {
+			return fmt.Errorf("sensor.%s: %w", name, err)
+		}
+		g.add(s)
+	}
+	return nil
+}
+
+func (g *Gateway) sampler(c *config.Sensor) (*sampler, error) {
+	driver := sensors.Find(g.o.Drivers, c.Driver)
+	if driver == nil {
+		return nil, fmt.Errorf("there is no driver %q", c.Driver)
+	}
+	s := &sampler{
+		name: c.Name, driver: c.Driver, every: c.Every,
+		open:       func() (sensors.Device, error) { return driver.Open(g.machine, c.Settings) },
+		judge:      newJudge(c).apply,
+		shape:      func(q sensors.Quantity) shape { return shapeOf(c, q) },
+		stateTopic: "weir/" + g.cfg.Gateway.ID + "/sensor/" + c.Name,
+		out:        g.readings, published: g.o.Published, stamp: g.clock.Now, log: g.log,
+	}
+	s.state.Name, s.state.Driver, s.state.Every, s.state.State, s.state.Since = c.Name, c.Driver, c.Every, "opening", time.Now()
+	return s, nil
+}
+
+// shapeOf says how a quantity of a configured sensor is published.
+func shapeOf(c *config.Sensor, q sensors.Quantity) shape {
+	return shape{
+		topic: c.Topic.Expand(string(q)), unit: of(c.Units, q, ""), decimals: of(c.Decimals, q, -1),
+		json: c.Format == "json", qos: c.QoS, retain: c.Retain,
+	}
+}
+
+// of is the entry of a quantity, or of the only quantity there is, or the default.
+func of[T any](m map[sensors.Quantity]T, q sensors.Quantity, otherwise T) T {
+	if v, ok := m[q]; ok {
+		return v
+	}
+	if v, ok := m[""]; ok {
+		return v
+	}
+	return otherwise
+}
+
+// lines are the serial lines of the configuration.
+func (g *Gateway) lines() []bus.LineOptions {
+	var lines []bus.LineOptions
+	for _, name := range slices.Sorted(maps.Keys(g.cfg.Serial)) {
+		lines = append(lines, bus.LineFrom(g.cfg.Serial[name].Settings))
+	}
+	return lines
+}

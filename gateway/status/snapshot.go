@@ -1,0 +1,83 @@
+package status
+
+import "time"
+
+// Snapshot is the state of a gateway at one moment. It shares no memory with the gateway.
+type Snapshot struct {
+	ID      string
+	Version string
+	Taken   time.Time // by the machine's clock, trusted or not
+	Started time.Time
+	Clock   Clock
+	Store   Store
+	Broker  Broker
+	Sensors []Sensor // in the order of the configuration
+	Bridges []Bridge // likewise
+}
+
+// Clock says whether wall time can be believed.
+type Clock struct {
+	Trusted bool
+	Steps   uint64 // times the clock was set again after it had been trusted
+}
+
+// Store is the log on disk.
+type Store struct {
+	Dir      string
+	Bytes    int64 // files of the data directory
+	MaxBytes int64
+	Written  int64  // bytes written by this process
+	Syncs    uint64 // by this process
+	Err      string // why the store takes no writes now; empty: it does
+	Since    time.Time
+	Damage   string // what recovery found at start; empty: nothing
+}
+
+// Broker counts the local side.
+type Broker struct {
+	Connections, Sessions, Subscriptions, Retained int
+	Received, Delivered, Dropped                   uint64 // messages since start
+}
+
+// Sensor is one configured or found sensor.
+type Sensor struct {
+	Name, Driver string
+	State        string    // "ok", "failing", "opening"
+	Since        time.Time // of the state
+	Err          string    // why it is failing
+	Every        time.Duration
+	LastGood     time.Time // zero: never
+	Reads        uint64
+	Failures     uint64
+	Missed       uint64 // slots of the schedule that passed unused
+	Dropped      uint64 // messages the broker had no room for
+	Values       []Value
+}
+
+// Value is the newest reading of one quantity.
+type Value struct {
+	Quantity, Unit, Topic string
+	Text                  string // as published; empty when the quality is bad
+	Quality, Reason       string
+	At                    time.Time
+}
+
+// Bridge is one upstream.
+type Bridge struct {
+	Name       string
+	State      string // connected draining stalled refused waiting-for-clock offline
+	Since      time.Time
+	Err        string // the last error in words
+	NextTry    time.Time
+	RTT        time.Duration
+	InFlight   int
+	Window     int
+	Backlog    uint64 // records waiting, in memory and on disk
+	Bytes      int64
+	OldestAge  time.Duration // of the oldest waiting record; 0: none, or unknown
+	Aside      uint64        // refused by the upstream, kept
+	Dropped    uint64        // given up by the store's policy
+	Sent       uint64
+	Acked      uint64
+	Reconnects uint64
+}

@@ -1,0 +1,35 @@
+package status
+
+import (
+	"testing"
+	"time"
+)
+
+func TestVerdict(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name string
+		s    Snapshot
+		want string
+		ok   bool
+	}{
+		{"empty", Snapshot{Taken: now, Clock: Clock{Trusted: true}}, "No sensors.", true},
+		{"good", Snapshot{
+			Taken: now, Clock: Clock{Trusted: true}, Sensors: []Sensor{{Name: "a", State: "ok"}, {Name: "b", State: "ok"}},
+			Bridges: []Bridge{{Name: "cloud", State: "connected"}},
+		}, "All 2 sensors answer. cloud: connected, nothing waiting.", true},
+		{"outage", Snapshot{
+			Taken: now, Sensors: []Sensor{{Name: "a", State: "failing"}},
+			Bridges: []Bridge{{Name: "cloud", State: "offline", Since: now.Add(-90 * time.Second), Err: "connection refused", Backlog: 8040, Aside: 1, Dropped: 2}},
+			Store:   Store{Err: "no space left on device", Damage: "3 records lost"},
+		}, "1 of 1 sensors failing: a. cloud: offline for 1m30s, 8040 messages waiting. Connection refused. 1 refused by it and kept." +
+			" 2 dropped because the store was full. The store takes no writes: no space left on device. At start: 3 records lost. The clock is not set yet.", false},
+	} {
+		if got := c.s.Verdict(); got != c.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.name, got, c.want)
+		}
+		if got := c.s.OK(); got != c.ok {
+			t.Errorf("%s: OK %v, want %v", c.name, got, c.ok)
+		}
+	}
+}
