@@ -69,10 +69,10 @@ func (s *set[K, V]) put(k K, v V) (replaced bool) {
 		return true
 	}
 	s.entries = append(s.entries, entry[K, V]{k, v})
-	if len(s.entries) <= fewEntries {
+	if len(s.entries) <= fewEntries && (s.more == nil || s.more.index == nil) {
 		return false
 	}
-	m := s.extra()
+	m := s.extra() // an index outlives a few removals, and has to know whatever comes meanwhile
 	if m.index == nil {
 		m.index = make(map[K]int, 2*fewEntries)
 		for i := range s.entries {
