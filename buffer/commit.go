@@ -180,7 +180,7 @@ func (l *Log) layOut(upto uint64, room int64) (whole bool) {
 		if r.state == gone {
 			continue
 		}
-		size := int64(r.size)
+		size := int64(r.size + r.keyed)
 		if b.size > 0 && blockHeadLen+b.size+size > limit {
 			used += pages(blockHeadLen + b.size)
 			c.blocks = append(c.blocks, b)
@@ -200,7 +200,7 @@ func (l *Log) layOut(upto uint64, room int64) (whole bool) {
 		b.size += size
 		if k := len(c.spans); k > b.from && c.spans[k-1].chunk == r.chunk && c.spans[k-1].off+uint32(len(c.spans[k-1].bytes)) == r.off {
 			s := &c.spans[k-1]
-			s.bytes = r.chunk.buf[s.off : r.off+r.size]
+			s.bytes = r.chunk.buf[s.off : r.off+r.size+r.keyed]
 		} else {
 			c.spans = append(c.spans, span{r.chunk, r.off, r.bytes()})
 		}

@@ -83,7 +83,8 @@
 //	record  tag 1 | flags u8 (1: boot is there) | low 32 bits of the number |
 //	        since i64 | boot u64 if flagged | destinations uvarint |
 //	        { consumer<<1|must uvarint | length uvarint | data } | body
-//	put     tag 2 | key length uvarint | key | value
+//	put     tag 2 | key length uvarint | key | value; behind a record: put
+//	        along with it
 //	delete  tag 3 | key
 //
 // A record's number is run (24 bits) and counter (40 bits). The first byte of

@@ -133,9 +133,9 @@ func TestFullDiskRecyclesAndRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.disk.FullAt(1<<30, 0)
-	fill(60)
+	fill(45)
 	if got := w.log.Stats(); got.Dropped != s.Dropped || got.Full {
-		t.Fatalf("dropped %d with room, %d without", got.Dropped, s.Dropped)
+		t.Fatalf("dropped %d with room, %d without: %+v", got.Dropped, s.Dropped, got)
 	}
 	if err := w.check(); err != nil {
 		t.Fatal(err)

@@ -144,12 +144,20 @@ func (v *recordView) dest(consumer uint32) (data []byte, ok bool) {
 // appendPut and appendDelete add keyed items. The key carries its space, one
 // byte, in front.
 func appendPut(dst []byte, key string, value []byte) []byte {
-	n := 1 + uvarintLen(uint64(len(key))) + len(key) + len(value)
+	n := putItemLen(len(key), len(value))
 	dst = binary.AppendUvarint(dst, uint64(n))
 	dst = append(dst, tagPut)
 	dst = binary.AppendUvarint(dst, uint64(len(key)))
 	dst = append(dst, key...)
 	return append(dst, value...)
+}
+
+// putItemLen is the size of a put without its length prefix, putLen with it.
+func putItemLen(key, value int) int { return 1 + uvarintLen(uint64(key)) + key + value }
+
+func putLen(key, value int) int {
+	n := putItemLen(key, value)
+	return n + uvarintLen(uint64(n))
 }
 
 func appendDelete(dst []byte, key string) []byte {

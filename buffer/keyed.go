@@ -58,6 +58,84 @@ func (l *Log) charge(more int64) error {
 	return nil
 }
 
+// keysLen is the bytes of the items of keys put along with a record.
+func keysLen(keys []KeyValue) (n int) {
+	for i := range keys {
+		n += putLen(1+len(keys[i].Key), len(keys[i].Value))
+	}
+	return n
+}
+
+// chargeKeys counts the keys of a batch against their limit, all or none; what
+// a key held before is given back when it is replaced. l.mu is held.
+func (l *Log) chargeKeys(batch []Record) error {
+	var more int64
+	for i := range batch {
+		for _, k := range batch[i].Keys {
+			if len(k.Key) > maxKey {
+				return fmt.Errorf("%w: key of %d bytes, limit %d", ErrTooLarge, len(k.Key), maxKey)
+			}
+			more += int64(len(k.Key)+len(k.Value)) + keyOverhead
+		}
+	}
+	return l.charge(more)
+}
+
+func (l *Log) unchargeKeys(batch []Record) {
+	for i := range batch {
+		for _, k := range batch[i].Keys {
+			l.keyBytes -= int64(len(k.Key)+len(k.Value)) + keyOverhead
+		}
+	}
+}
+
+// keysStored takes over keys that are durable with their record. l.mu is held.
+func (l *Log) keysStored(items []byte) {
+	for {
+		item, rest, ok := nextItem(items)
+		if !ok {
+			return
+		}
+		items = rest
+		key, value, _, ok := parseKeyed(item)
+		if !ok {
+			return
+		}
+		name := string(key[1:])
+		if old, had := l.keys[name]; had {
+			l.keyBytes -= int64(len(name)+len(old)) + keyOverhead
+		}
+		l.keys[name] = append(make([]byte, 0, len(value)), value...)
+	}
+}
+
+// Barrier gives a number that is settled when everything put, deleted,
+// acknowledged and appended before the call is durable. Asking again before
+// the next commit begins may give the same one. It takes no room that
+// Append could miss.
+func (l *Log) Barrier() (number uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, ErrClosed
+	}
+	if t := l.tail.find(l.barrier); t != nil && t.state == waiting && l.number == l.barrier+1 {
+		return l.barrier, nil
+	}
+	room, booted := l.tail.limit, l.tail.booted
+	l.tail.limit += int64(l.tail.piece) + 4*tailRecordSize
+	t, ok := l.tail.add(&Record{Boot: l.tail.boot}, l.number)
+	l.tail.limit, l.tail.booted = room, booted // a barrier has no time
+	if !ok {
+		return 0, fmt.Errorf("%w: no room for a barrier", ErrTooLarge)
+	}
+	t.must = true
+	l.barrier = l.number
+	l.number++
+	l.stats.Appended++
+	return l.barrier, nil
+}
+
 // Delete removes a key, durable with the next commit.
 func (l *Log) Delete(key string) {
 	l.mu.Lock()

@@ -15,14 +15,29 @@ type Dest struct {
 }
 
 // Record is what Append takes: body = Head || Payload, copied before Append
-// returns. A record that names no destination is settled at once and kept
-// nowhere; one that names the same consumer twice has that destination once.
+// returns. A record that names no living destination is settled at once and
+// kept nowhere, unless it must be committed; one that names the same consumer
+// twice has that destination once.
 type Record struct {
 	Boot    uint64 // which boot Since counts from
 	Since   int64  // nanoseconds
 	Dests   []Dest
 	Head    []byte
 	Payload []byte
+
+	// Must: it is committed before it is settled, whoever acknowledges it.
+	Must bool
+	// Keys are put in the very block that holds the record, so that neither
+	// can survive without the other. They imply Must. Get and Range see them
+	// when the record is durable. A key that is tied to a record here must
+	// not be changed in another way before that.
+	Keys []KeyValue
+}
+
+// KeyValue is a key put along with a record.
+type KeyValue struct {
+	Key   string
+	Value []byte
 }
 
 // Log is the durable log of one data directory. All methods are safe for
@@ -56,6 +71,7 @@ type Log struct {
 	spares    []string
 	files     map[string]int64 // every file of the directory, by size
 	total     int64            // of them
+	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs
 	waiters   int              // callers of Commit that wait for one
@@ -91,6 +107,10 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 		l.mu.Unlock()
 		return 0, 0, err
 	}
+	if err := l.chargeKeys(batch); err != nil {
+		l.mu.Unlock()
+		return 0, 0, err
+	}
 	first = l.number
 	var done []Range
 	for i := range batch {
@@ -110,6 +130,7 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 					c.named = 0 // the number will be another record's
 				}
 			}
+			l.unchargeKeys(batch[i:])
 			break
 		}
 		t.open, t.must = open, must
@@ -149,7 +170,7 @@ func (l *Log) check(batch []Record) error {
 				return fmt.Errorf("%w: destination data of %d bytes, limit %d", ErrTooLarge, len(d.Data), maxData)
 			}
 		}
-		if n := recordLen(r, true); int64(n)+16 > l.maxRecord() {
+		if n := recordLen(r, true) + keysLen(r.Keys); int64(n)+16 > l.maxRecord() {
 			return fmt.Errorf("%w: record of %d bytes, limit %d", ErrTooLarge, n, l.maxRecord())
 		}
 	}
@@ -162,6 +183,7 @@ func (l *Log) maxRecord() int64 { return min(l.o.SegmentSize/2, l.o.TailSize/2) 
 // living counts the living destinations of a record and marks their consumers
 // as named by it. l.mu is held.
 func (l *Log) living(r *Record, number uint64) (open uint32, must bool) {
+	must = r.Must || len(r.Keys) > 0
 	for i := range r.Dests {
 		d := &r.Dests[i]
 		c := l.consumers[d.Consumer]

@@ -142,6 +142,9 @@ func (l *Log) done() {
 				if r.open < r.dests {
 					l.storedDone(r)
 				}
+				if r.keyed > 0 {
+					l.keysStored(r.bytes()[r.size:])
+				}
 				if r.state == writing {
 					settledNow = l.settle(settledNow, number)
 				}

@@ -24,15 +24,17 @@ type tailRecord struct {
 	chunk  *chunk
 	off    uint32 // of the item, length prefix included
 	size   uint32
+	keyed  uint32 // bytes of keyed items behind it
 	open   uint32 // destinations that have not acknowledged it
 	dests  uint32
 	must   bool
 	state  uint8
 }
 
-func (t *tailRecord) bytes() []byte { return t.chunk.buf[t.off : t.off+t.size] }
+// bytes are the record's item and the keyed items behind it.
+func (t *tailRecord) bytes() []byte { return t.chunk.buf[t.off : t.off+t.size+t.keyed] }
 
-const tailRecordSize = 40 // memory of a tailRecord, counted against the limit
+const tailRecordSize = 48 // memory of a tailRecord, counted against the limit
 
 // tail holds the records that no sound block holds yet, in number order.
 type tail struct {
@@ -117,19 +119,22 @@ func (t *tail) add(r *Record, number uint64) (rec *tailRecord, ok bool) {
 	}
 	own := r.Boot != t.boot
 	n := recordLen(r, own)
-	size := n + uvarintLen(uint64(n))
-	c := t.place(size)
+	size, keyed := n+uvarintLen(uint64(n)), keysLen(r.Keys)
+	c := t.place(size + keyed)
 	if c == nil {
 		return nil, false
 	}
 	off := len(c.buf)
 	c.buf = appendRecord(c.buf, r, number, n, own)
+	for i := range r.Keys {
+		c.buf = appendPut(c.buf, string(rune(spaceUser))+r.Keys[i].Key, r.Keys[i].Value)
+	}
 	c.live++
 	t.tidy()
-	t.records = append(t.records, tailRecord{number: number, chunk: c, off: uint32(off), size: uint32(size),
+	t.records = append(t.records, tailRecord{number: number, chunk: c, off: uint32(off), size: uint32(size), keyed: uint32(keyed),
 		open: uint32(len(r.Dests)), dests: uint32(len(r.Dests))})
 	t.live++
-	t.bytes += int64(size)
+	t.bytes += int64(size + keyed)
 	return &t.records[len(t.records)-1], true
 }
 
@@ -153,7 +158,7 @@ func (t *tail) tidy() {
 func (t *tail) drop(r *tailRecord) {
 	c := r.chunk
 	t.live--
-	t.bytes -= int64(r.size)
+	t.bytes -= int64(r.size + r.keyed)
 	r.state, r.chunk = gone, nil
 	t.leave(c)
 	for t.head < len(t.records) && t.records[t.head].state == gone {

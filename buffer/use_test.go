@@ -250,3 +250,79 @@ func TestKeysAreBounded(t *testing.T) {
 		t.Fatalf("got %v", keys)
 	}
 }
+
+func TestBarrierWaitsForWhatWasPut(t *testing.T) {
+	var settled []Range
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir, SegmentSize: 64 << 10, MaxSize: 1 << 20, TailSize: 64 << 10,
+		OnSettled: func(rs []Range) { settled = append(settled, rs...) }})
+	defer l.Close()
+	l.Put("key", []byte("value"))
+	first, err := l.Barrier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Put("other", []byte("value"))
+	if again, _ := l.Barrier(); again != first {
+		t.Errorf("a second barrier before any commit is %#x, want the first, %#x", again, first)
+	}
+	if len(settled) > 0 {
+		t.Fatalf("settled before a commit: %v", settled)
+	}
+	commit(t, l)
+	if want := (Range{first, first}); len(settled) != 1 || settled[0] != want {
+		t.Fatalf("settled %v, want %v", settled, want)
+	}
+	for put := true; put; { // the tail is full
+		c, err := l.Consumer("c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, n, err := l.Append([]Record{{Dests: []Dest{{Consumer: c.ID()}}, Payload: make([]byte, 2000)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put = n > 0
+	}
+	if next, err := l.Barrier(); err != nil || next <= first {
+		t.Errorf("barrier with a full tail: %#x, %v", next, err)
+	}
+}
+
+func TestKeysPutAlongWithARecord(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentSize: 64 << 10, MaxSize: 1 << 20, TailSize: 64 << 10}
+	l := open(t, o)
+	c, _ := l.Consumer("c")
+	n, _, err := l.Append([]Record{{Dests: []Dest{{Consumer: c.ID()}}, Payload: []byte("body"), Keys: []KeyValue{{"id/1", []byte("x")}, {"id/2", nil}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := l.Get("id/1"); ok {
+		t.Error("a key put along with a record is seen before the record is durable")
+	}
+	c.Ack([]Range{{n, n}}) // by itself this would settle it without a commit
+	if records, _ := l.Unsettled(); records != 1 {
+		t.Errorf("%d records wait for a commit, want the one with keys", records)
+	}
+	commit(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, o)
+	defer l.Close()
+	for key, want := range map[string]string{"id/1": "x", "id/2": ""} {
+		if v, ok := l.Get(key); !ok || string(v) != want {
+			t.Errorf("key %s after opening again: %q %v, want %q", key, v, ok, want)
+		}
+	}
+	big := make([]byte, 3000)
+	for range 3 { // a key that is replaced is counted once
+		if _, _, err := l.Append([]Record{{Keys: []KeyValue{{"big", big}}}}); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, l)
+	}
+	if _, _, err := l.Append([]Record{{Keys: []KeyValue{{"big2", big}, {"big3", big}}}}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("keys beyond their limit: %v, want ErrTooLarge", err)
+	}
+}

@@ -24,7 +24,8 @@ type world struct {
 	keys    map[string]*versions
 	cons    map[string]*buffer.Consumer
 	got     map[string][]buffer.Entry
-	drops   map[string]uint64 // highest durable count seen
+	drops   map[string]uint64         // highest durable count seen
+	barrier map[uint64]map[string]int // what each key was when the barrier was asked for
 	serial  int
 	fresh   bool // opened, and nothing done yet
 }
@@ -32,6 +33,7 @@ type world struct {
 type record struct {
 	body    string
 	dests   map[string]string
+	tied    string // a key put along with it
 	settled bool
 	acked   map[string]mark
 	aside   map[string]mark
@@ -42,7 +44,17 @@ type record struct {
 type mark struct{ said, now, durable bool }
 
 // versions of a key: the committed one and those put since.
-type versions struct{ may []string }
+type versions struct {
+	may []string
+	cut int // how many before may[0] are out of the question
+}
+
+// known says that nothing before version n can be found any more.
+func (v *versions) known(n int) {
+	if n > v.cut {
+		v.may, v.cut = v.may[n-v.cut:], n
+	}
+}
 
 const deleted = "\x00deleted"
 
@@ -50,7 +62,7 @@ var consumerNames = []string{"a", "b"}
 
 func newWorld(disk *crashfs.Disk, o buffer.Options, seed uint64) *world {
 	w := &world{disk: disk, o: o, rng: rand.New(rand.NewPCG(seed, 1)), records: map[uint64]*record{},
-		keys: map[string]*versions{}, drops: map[string]uint64{}}
+		keys: map[string]*versions{}, drops: map[string]uint64{}, barrier: map[uint64]map[string]int{}}
 	w.o.FS = disk
 	w.o.OnSettled = w.settled
 	return w
@@ -64,6 +76,10 @@ func (w *world) settled(rs []buffer.Range) {
 			if w.records[n] != nil {
 				w.records[n].settled = true
 			}
+			for key, version := range w.barrier[n] {
+				w.keys[key].known(version)
+			}
+			delete(w.barrier, n)
 		}
 	}
 }
@@ -98,6 +114,10 @@ func (w *world) append(n, size int) error {
 			r.dests[name] = fmt.Sprintf("%s%d", name, w.serial)
 			in.Dests = append(in.Dests, buffer.Dest{Consumer: w.cons[name].ID(), Must: w.serial%11 == 0, Data: []byte(r.dests[name])})
 		}
+		if w.serial%7 == 0 && len(in.Dests) > 0 {
+			r.tied = fmt.Sprintf("tied%d", w.serial)
+			in.Keys = []buffer.KeyValue{{Key: r.tied, Value: []byte(r.body[:2])}}
+		}
 		batch, notes = append(batch, in), append(notes, r)
 	}
 	w.mu.Lock()
@@ -131,8 +151,31 @@ func (w *world) commit() error {
 		}
 	}
 	for _, v := range w.keys {
-		v.may = v.may[len(v.may)-1:]
+		v.known(v.cut + len(v.may) - 1)
 	}
+	for n, r := range w.records {
+		if r.tied != "" && r.settled && n%3 == 0 {
+			w.log.Delete(r.tied)
+			r.tied = ""
+		}
+	}
+	return nil
+}
+
+// fence asks for a barrier.
+func (w *world) fence() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n, err := w.log.Barrier()
+	if err != nil {
+		return err
+	}
+	w.highest = max(w.highest, n)
+	at := map[string]int{}
+	for key, v := range w.keys {
+		at[key] = v.cut + len(v.may) - 1
+	}
+	w.barrier[n] = at
 	return nil
 }
 
@@ -226,7 +269,10 @@ func (w *world) step(i int) error {
 		if w.rng.IntN(4) == 0 {
 			value = deleted
 		}
-		return w.put(fmt.Sprintf("key%d", w.rng.IntN(4)), value)
+		if err := w.put(fmt.Sprintf("key%d", w.rng.IntN(4)), value); err != nil {
+			return err
+		}
+		return w.fence()
 	default:
 		return w.commit()
 	}
@@ -240,6 +286,16 @@ func (w *world) check() error {
 	if v, ok := w.log.Get("high"); ok && w.fresh {
 		high = 0
 		fmt.Sscan(string(v), &high)
+	}
+	for n, r := range w.records {
+		if r.tied == "" {
+			continue
+		}
+		if _, ok := w.log.Get(r.tied); ok {
+			r.settled = true // it has to be there
+		} else if r.settled {
+			return fmt.Errorf("record %#x is settled, and the key %s put along with it is missing", n, r.tied)
+		}
 	}
 	for _, name := range consumerNames {
 		if err := w.checkConsumer(name, high); err != nil {
@@ -257,6 +313,7 @@ func (w *world) check() error {
 		}
 		if w.fresh {
 			v.may = []string{is} // it was read from the disk
+			v.cut++
 		}
 	}
 	if r := w.log.Recovery(); r.LostRecords() > 0 {
@@ -349,7 +406,7 @@ func (w *world) fork(disk *crashfs.Disk, seed uint64) *world {
 		n.records[k] = &c
 	}
 	for k, v := range w.keys {
-		n.keys[k] = &versions{may: slices.Clone(v.may)}
+		n.keys[k] = &versions{may: slices.Clone(v.may), cut: v.cut}
 	}
 	for k, v := range w.drops {
 		n.drops[k] = v
