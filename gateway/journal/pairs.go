@@ -1,0 +1,86 @@
+package journal
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"weir/buffer"
+)
+
+// Pair says that a record was, or is about to be, sent to a receiver at QoS 2 under a packet id. Pairs are kept, so that
+// after a crash the record is sent under the same id, or not at all:
+//
+//	        Keep, Barrier settled        PUBREC, Keep(released), Barrier settled          PUBCOMP
+//	(none) ───────────────────────▶ PUBLISH ──────────────────────────────────▶ PUBREL ──────────▶ Forget
+//
+// Keep says that before PUBLISH leaves for the first time, and once more before PUBREL does; Forget needs no barrier, since
+// PUBREL for an id that the receiver has forgotten is answered all the same. A pair whose record is not in the log was
+// never sent and is nothing.
+type Pair struct {
+	ID       uint16
+	Number   uint64 // of the record
+	Released bool   // PUBREC was received: only PUBREL is sent from here on
+}
+
+// pairs are those of one consumer, in the keyed state of the log:
+//
+//	key "pair/" consumer u32 id u16, big-endian; value: uvarint of the number << 1, plus 1 if released
+type pairs struct {
+	log      *buffer.Log
+	consumer uint32
+}
+
+const pairPrefix = "pair/"
+
+func (p pairs) key(id uint16) string {
+	return string(binary.BigEndian.AppendUint16(p.prefix(), id))
+}
+
+func (p pairs) prefix() []byte {
+	return binary.BigEndian.AppendUint32([]byte(pairPrefix), p.consumer)
+}
+
+// Keep puts a pair, in place of any other of its id. It is durable when a Barrier asked for after it is settled.
+func (p pairs) Keep(x Pair) error {
+	v := x.Number << 1
+	if x.Released {
+		v |= 1
+	}
+	return p.log.Put(p.key(x.ID), binary.AppendUvarint(nil, v))
+}
+
+// Forget drops the pair of an id.
+func (p pairs) Forget(id uint16) { p.log.Delete(p.key(id)) }
+
+// Pairs gives those that are kept, by id.
+func (p pairs) Pairs() (all []Pair) {
+	prefix := string(p.prefix())
+	p.log.Range(prefix, func(key string, value []byte) bool {
+		id := strings.TrimPrefix(key, prefix)
+		v, n := binary.Uvarint(value)
+		if len(id) == 2 && n > 0 {
+			all = append(all, Pair{ID: binary.BigEndian.Uint16([]byte(id)), Number: v >> 1, Released: v&1 != 0})
+		}
+		return true
+	})
+	return all
+}
+
+// Barrier gives a number that Settled answers true for when everything put, deleted, acknowledged and appended before
+// this call is durable. A commit for it begins at once, or behind the one that runs. While the store fails it stays
+// unsettled.
+func (j *Journal) Barrier() (number uint64, err error) {
+	if number, err = j.log.Barrier(); err != nil {
+		return 0, err
+	}
+	now := j.cfg.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.started {
+		j.started = true
+		j.settled.start(number)
+	}
+	j.pace.full(now)
+	j.hurry()
+	return number, nil
+}
