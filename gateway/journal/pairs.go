@@ -24,7 +24,7 @@ type Pair struct {
 
 // pairs are those of one consumer, in the keyed state of the log:
 //
-//	key "pair/" consumer u32 id u16, big-endian; value: uvarint of the number << 1, plus 1 if released
+//	key "pair/" consumer u32 id u16; value: number u64, released u8; all big-endian
 type pairs struct {
 	log      *buffer.Log
 	consumer uint32
@@ -42,11 +42,11 @@ func (p pairs) prefix() []byte {
 
 // Keep puts a pair, in place of any other of its id. It is durable when a Barrier asked for after it is settled.
 func (p pairs) Keep(x Pair) error {
-	v := x.Number << 1
+	v := append(binary.BigEndian.AppendUint64(nil, x.Number), 0)
 	if x.Released {
-		v |= 1
+		v[8] = 1
 	}
-	return p.log.Put(p.key(x.ID), binary.AppendUvarint(nil, v))
+	return p.log.Put(p.key(x.ID), v)
 }
 
 // Forget drops the pair of an id.
@@ -57,9 +57,8 @@ func (p pairs) Pairs() (all []Pair) {
 	prefix := string(p.prefix())
 	p.log.Range(prefix, func(key string, value []byte) bool {
 		id := strings.TrimPrefix(key, prefix)
-		v, n := binary.Uvarint(value)
-		if len(id) == 2 && n > 0 {
-			all = append(all, Pair{ID: binary.BigEndian.Uint16([]byte(id)), Number: v >> 1, Released: v&1 != 0})
+		if len(id) == 2 && len(value) == 9 {
+			all = append(all, Pair{ID: binary.BigEndian.Uint16([]byte(id)), Number: binary.BigEndian.Uint64(value), Released: value[8] == 1})
 		}
 		return true
 	})

@@ -14,7 +14,7 @@ func TestPairsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	one, other := pairs{j.log, 1}, pairs{j.log, 2}
-	for _, x := range []Pair{{ID: 7, Number: 1 << 60}, {ID: 300, Number: 5}, {ID: 7, Number: 9, Released: true}, {ID: 8, Number: 10}} {
+	for _, x := range []Pair{{ID: 7, Number: 1 << 63}, {ID: 300, Number: 5}, {ID: 7, Number: 9, Released: true}, {ID: 8, Number: 10}} {
 		if err := one.Keep(x); err != nil {
 			t.Fatal(err)
 		}
