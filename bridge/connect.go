@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"weir/bridge/client"
@@ -44,10 +45,69 @@ func (b *Bridge) greet(ctx context.Context, r result) {
 	o := b.options()
 	o.OnAcks = s.mail.put
 	o.OnMessages = func(messages []packet.Publish) { b.intake.take(s, messages, time.Now()) }
+	o.OnReleases = func(releases []client.Release) {
+		for _, r := range releases {
+			s.conn.Complete(r.ID, r.Known)
+		}
+	}
+	b.opening = b.open()
+	b.opening.dress(&o, &b.cfg, b.exact.pairs())
+	if b.opening.withdraw {
+		b.token = ""
+	}
+	opening, keeper := b.opening, b.exact.keeper
 	b.run(ctx, func(ctx context.Context) (out result) {
-		out.conn, out.err = client.Start(ctx, r.nc, o)
+		out.conn, out.err = meet(ctx, r.nc, o, opening, keeper)
 		return out
 	})
+}
+
+// open decides whose session this attempt is about.
+func (b *Bridge) open() opening {
+	if b.exact.keeper == nil {
+		return opening{}
+	}
+	wanted := ""
+	if b.cfg.Persist {
+		wanted = b.cfg.tokenOf(b.server, b.version)
+	}
+	return open(b.token, wanted)
+}
+
+// dress writes into the options what is known of the session.
+func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair) {
+	if g.token == "" {
+		return
+	}
+	o.Resume, o.SessionExpiry, o.Handshakes = g.resume, cfg.Connect.SessionExpiry, true
+	if !g.resume {
+		return
+	}
+	for _, p := range pairs {
+		o.Unfinished = append(o.Unfinished, client.Unfinished{ID: p.ID, Ref: p.Number, Released: p.Released})
+	}
+}
+
+// meet shakes hands. The token is durably withdrawn before CONNECT with Clean Start 1, and durably written after CONNACK of a
+// new session, before anything else is sent or read.
+func meet(ctx context.Context, nc net.Conn, o client.Options, g opening, keeper Keeper) (*client.Conn, error) {
+	if g.withdraw {
+		if err := keeper.Withdraw(); err != nil {
+			nc.Close()
+			return nil, fmt.Errorf("withdraw the token of the session before: %w", err)
+		}
+	}
+	conn, err := client.Greet(ctx, nc, o)
+	if err != nil {
+		return nil, err
+	}
+	if g.begins(conn.Info().SessionPresent) {
+		if err := keeper.Begin(g.token); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("keep the token of the session: %w", err)
+		}
+	}
+	return conn, nil
 }
 
 // stepDone takes the result of a step and starts the next one.
@@ -66,7 +126,7 @@ func (b *Bridge) stepDone(ctx context.Context, r result) {
 func (b *Bridge) options() client.Options {
 	o := b.cfg.Connect
 	o.URL, o.Version, o.Window, o.MaxSend = b.cfg.Servers[b.server], b.version, b.cfg.Window, b.cfg.MaxPacket
-	o.Resume, o.SessionExpiry = false, 0 // every session starts clean
+	o.Resume, o.SessionExpiry = false, 0
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = receiveMaximum
 	}
@@ -133,6 +193,7 @@ func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
 	s.conn, s.size, s.progress = conn, conn.Window(), now
 	s.records = make([]Record, min(s.size, 256))
 	b.shaper.v5, b.shaper.maxQoS, b.shaper.retain = b.version == packet.V5, info.MaxQoS, info.RetainAvailable
+	b.shaper.twos = b.opening.token != ""
 	b.lastErr = ""
 	b.count.connects.Add(1)
 	b.log.Info("connected to the upstream", "server", b.cfg.Servers[b.server], "mqtt", b.version.String(), "window", s.size)
@@ -140,9 +201,23 @@ func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
 	b.src.Rewind()
 	b.src.Live(true)
 	b.intake.begin(s, b.version == packet.V311)
+	b.own(info)
+	conn.Begin()
 	if len(b.cfg.Receive) > 0 {
 		v5 := b.version == packet.V5
 		b.group.Go(func() { b.subscribe(ctx, s, v5) })
+	}
+}
+
+// own takes the session of a connection that is up for ours, or begins a new one.
+func (b *Bridge) own(info client.Info) {
+	b.token = b.opening.token
+	if b.token == "" || !b.opening.begins(info.SessionPresent) {
+		return
+	}
+	if n := b.exact.reset(); n > 0 {
+		b.count.repeats.Add(uint64(n))
+		b.log.Warn("the session upstream is lost: messages on their way are sent again and may arrive twice", "messages", n)
 	}
 }
 

@@ -38,7 +38,10 @@ type Bridge struct {
 	will    willFlags
 	greeted *session // of the CONNECT under way
 	session *session // nil: not up
-	stall   bool     // a connection stalled, and nothing was acknowledged since
+	opening opening  // of the CONNECT under way, or of the session
+	token   string   // the one that is kept
+	exact   exactly
+	stall   bool // a connection stalled, and nothing was acknowledged since
 	lastErr string
 	told    told
 	warned  bool
@@ -48,8 +51,8 @@ type Bridge struct {
 }
 
 type counters struct {
-	sent, acked, refused, expired, connects atomic.Uint64
-	rtt                                     atomic.Int64
+	sent, acked, refused, expired, connects, repeats atomic.Uint64
+	rtt                                              atomic.Int64
 }
 
 // willFlags are what a server that refused our will has taught us.
@@ -94,8 +97,31 @@ func New(cfg Config, src Source, sink Sink, clock Clock, log *slog.Logger) *Brid
 	if b.version == 0 {
 		b.version = packet.V5
 	}
+	b.recall()
 	b.status = Status{State: Offline, Link: idle.String(), Since: time.Now()}
 	return b
+}
+
+// recall takes up what is kept of the session upstream.
+func (b *Bridge) recall() {
+	if b.exact.keeper = b.cfg.Keeper; b.exact.keeper == nil {
+		b.cfg.Persist = false
+		return
+	}
+	kept := b.cfg.Keeper.Session()
+	b.token = kept.Token
+	b.exact.restore(kept.Pairs)
+	if server, version, ok := b.cfg.recall(kept.Token); ok && b.cfg.Persist {
+		b.server, b.version = server, version
+	}
+}
+
+// durable is signalled when the keeper's newest barrier was settled.
+func (b *Bridge) durable() <-chan struct{} {
+	if b.exact.keeper == nil {
+		return nil
+	}
+	return b.exact.keeper.Durable()
 }
 
 // complete fills defaults in.
@@ -111,6 +137,7 @@ func (c *Config) complete() {
 	c.StableAfter = orDefault(c.StableAfter, time.Minute)
 	c.ClockDeadline = orDefault(c.ClockDeadline, 2*time.Minute)
 	c.StateEvery = orDefault(c.StateEvery, 10*time.Second)
+	c.Connect.SessionExpiry = orDefault(c.Connect.SessionExpiry, 7*24*time.Hour)
 	c.Connect.ConnectTimeout = orDefault(c.Connect.ConnectTimeout, client.DefaultConnectTimeout)
 }
 
@@ -137,11 +164,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if b.cfg.Connect.TLS.InsecureSkipVerify {
 		b.log.Warn("the certificate of the upstream is not verified: anyone on the way can read and change everything")
 	}
-	for _, r := range b.cfg.Forward {
-		if r.QoS == 2 {
-			b.warnCapped()
-		}
-	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	b.act(steps, started, none, result{})
@@ -162,6 +184,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.subscribed(steps, a)
 		case <-mail: // turn looks into it
 		case <-ready:
+		case <-b.durable():
 		case <-b.settledWake:
 			b.intake.wake()
 		case <-gone:
@@ -211,6 +234,9 @@ func (b *Bridge) nextDue(now time.Time) time.Duration {
 			sooner(s.quota.until)
 		}
 		sooner(s.looked.Add(b.cfg.StateEvery))
+		if b.exact.wants() {
+			sooner(b.exact.retry)
+		}
 	}
 	return max(next.Sub(now), 0)
 }
@@ -281,6 +307,7 @@ func (b *Bridge) lose(ctx context.Context, err error, why cause) {
 // drop forgets the connection.
 func (b *Bridge) drop() {
 	b.session = nil
+	b.exact.broken()
 	b.intake.stop()
 	b.src.Live(false)
 }
@@ -298,11 +325,11 @@ func (b *Bridge) failure(what string, err error) {
 	b.log.Log(context.Background(), level, what, "err", err)
 }
 
-// warnCapped says once that QoS 2 is not to be had upstream.
+// warnCapped says once that QoS 2 is not to be had.
 func (b *Bridge) warnCapped() {
 	if !b.warned {
 		b.warned = true
-		b.log.Warn("QoS 2 towards an upstream is sent at QoS 1 in this version: messages may repeat, none is lost")
+		b.log.Warn("QoS 2 cannot be had from this upstream, or there is no store: it is sent at QoS 1, messages may repeat, none is lost")
 	}
 }
 

@@ -22,6 +22,8 @@ type session struct {
 	records []Record // the last batch of Source.Next; records[next:n] are not sent yet
 	next, n int
 	ranges  []Range
+	lane    lane
+	ended   []uint64 // records with PUBCOMP, whose pairs are forgotten once the source knows
 
 	size     int       // most records and state messages on the way
 	progress time.Time // last acknowledgement, or when the first message went on its way
@@ -115,12 +117,15 @@ func (q *quota) accepted() {
 
 // room is how many records may be sent now.
 func (s *session) room() int {
-	room := s.size - s.window.onWay
+	room := s.size - s.window.onWay - s.lane.waiting()
 	if s.state.onWay {
 		room--
 	}
 	if s.quota.probe {
-		room = min(room, 1-s.window.onWay)
+		room = min(room, 1-s.window.onWay-s.lane.waiting())
+	}
+	if s.lane.full() {
+		return 0
 	}
 	if !s.quota.until.IsZero() {
 		return 0
@@ -142,6 +147,7 @@ func (s *session) pump(now time.Time) error {
 				return fmt.Errorf("read the buffer: %w", err)
 			}
 			if s.next, s.n = 0, n; n == 0 {
+				s.missing(caughtUp)
 				break
 			}
 		}
@@ -162,13 +168,25 @@ func (s *session) pump(now time.Time) error {
 		s.conn.Flush()
 	}
 	s.tell()
-	return nil
+	return s.settle(now)
 }
 
 // send sends one record or disposes of it; false: not now.
 func (s *session) send(r *Record, now time.Time) (bool, error) {
 	b := s.b
+	again := b.exact.again(r.Number)
+	if again != nil {
+		s.missing(r.Number)
+		if again.step > published { // its PUBREC came: PUBREL is what is left
+			s.window.add(r.Number, flying, now)
+			return true, nil
+		}
+	}
 	p, verdict, reason := s.shaper.shape(r)
+	if again != nil && (verdict != sendIt || p.QoS != 2) { // it cannot be sent again as it was
+		s.letGo(again)
+		again = nil
+	}
 	switch verdict {
 	case cannotSend:
 		s.refuse(r.Number, reason)
@@ -186,14 +204,14 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 		b.warnCapped()
 	}
 	b.intake.sent(p, now)
-	err := s.conn.Send(p, r.Number)
+	var err error
+	if again != nil || p.QoS == 2 || s.lane.waiting() > 0 {
+		err = s.wrap(r, p, again)
+	} else if err = s.conn.Send(p, r.Number); err == nil {
+		s.onWay(r.Number, now)
+	}
 	switch {
 	case err == nil:
-		if s.window.onWay == 0 && !s.state.onWay {
-			s.progress = now
-		}
-		s.window.add(r.Number, flying, now)
-		b.count.sent.Add(1)
 		return true, nil
 	case errors.Is(err, client.ErrWindow), errors.Is(err, client.ErrBusy):
 		b.intake.unsent(p, now)
@@ -202,8 +220,20 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 		return false, err
 	}
 	b.intake.unsent(p, now)
+	if again != nil {
+		s.letGo(again)
+	}
 	s.refuse(r.Number, reasonOf(err)) // it cannot be sent to this server, or to any
 	return true, nil
+}
+
+// onWay notes that a record has left.
+func (s *session) onWay(number uint64, now time.Time) {
+	if s.window.onWay == 0 && !s.state.onWay {
+		s.progress = now
+	}
+	s.window.add(number, flying, now)
+	s.b.count.sent.Add(1)
 }
 
 // refuse sets a record aside that was not sent.
@@ -227,20 +257,35 @@ func (s *session) collect(now time.Time) {
 		s.finish(a, now)
 	}
 	s.tell()
+	s.forget()
 	if s.quota.until.IsZero() || now.Before(s.quota.until) || s.window.onWay > 0 {
 		return
 	}
 	s.quota.until = time.Time{} // what got 0x97 is sent again, in order, before anything later
 	s.window.reset()
+	s.unwrap()
 	s.next, s.n = 0, 0
 	s.b.src.Rewind()
+}
+
+// forget drops the pairs of what the source knows to have arrived.
+func (s *session) forget() {
+	for _, number := range s.ended {
+		s.b.exact.forget(number)
+	}
+	s.ended = s.ended[:0]
 }
 
 // finish notes what became of a record.
 func (s *session) finish(a client.Ack, now time.Time) {
 	b := s.b
 	switch {
+	case a.Received:
+		if b.exact.received(a.Ref) {
+			b.exact.keep(b.exact.find(a.Ref).pair())
+		}
 	case a.Reason == packet.QuotaExceeded: // kept nowhere: it stays unacknowledged and is sent again
+		b.exact.forget(a.Ref)
 		if _, ok := s.window.finish(a.Ref, refused); ok {
 			s.quota.exceeded(now)
 		}
@@ -251,11 +296,20 @@ func (s *session) finish(a client.Ack, now time.Time) {
 			b.src.Refuse(a.Ref, a.Reason)
 			s.quota.accepted()
 		}
+		b.exact.forget(a.Ref)
 	default:
+		if a.QoS == 2 {
+			if b.exact.find(a.Ref) == nil {
+				return // let go of
+			}
+			s.ended = append(s.ended, a.Ref)
+		}
 		if sent, ok := s.window.finish(a.Ref, arrived); ok {
 			b.count.acked.Add(1)
 			b.roundTrip(now.Sub(sent), a.QoS)
 			s.quota.accepted()
+		} else if a.QoS == 2 { // PUBREL of an earlier connection, whose record was not given yet, or is gone
+			b.src.Ack([]Range{{a.Ref, a.Ref}})
 		}
 	}
 }
@@ -290,8 +344,10 @@ func (s *session) tellState(now time.Time) (sent bool) {
 	}
 }
 
-// owing reports whether acknowledgements are awaited.
-func (s *session) owing() bool { return s.window.onWay > 0 || s.state.onWay }
+// owing reports whether the upstream owes acknowledgements. What waits for our own disk is not its fault.
+func (s *session) owing() bool {
+	return s.window.onWay > 0 && s.window.onWay > s.b.exact.withheld() || s.state.onWay
+}
 
 // stalled reports whether acknowledgements have been awaited for too long. What is still being written cannot be
 // acknowledged: until it is, the connection's write timeout watches.
@@ -316,17 +372,21 @@ func (s *session) goodbye(ctx context.Context, last []byte) {
 		if s.tellState(time.Now()) {
 			s.conn.Flush()
 		}
-		if s.state.payload == nil && !s.owing() {
+		if s.state.payload == nil && !s.owing() && s.b.exact.withheld() == 0 && s.lane.waiting() == 0 {
 			break
 		}
 		select {
 		case <-s.mail.wake:
+		case <-s.b.durable():
 		case <-s.conn.Done():
 			waiting = false
 		case <-ctx.Done():
 			waiting = false
 		}
 		s.collect(time.Now())
+		if s.settle(time.Now()) != nil {
+			waiting = false
+		}
 	}
 	if err := s.conn.Disconnect(ctx, packet.NormalDisconnection); err != nil && !errors.Is(err, client.ErrClosed) {
 		s.b.log.Debug("upstream did not take the goodbye", "err", err)

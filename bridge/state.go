@@ -137,6 +137,7 @@ func (b *Bridge) Status() Status {
 	st.OldestAge = b.oldest(st.Backlog)
 	st.RTT = time.Duration(b.count.rtt.Load())
 	st.Sent, st.Acked, st.Refused, st.Expired = b.count.sent.Load(), b.count.acked.Load(), b.count.refused.Load(), b.count.expired.Load()
+	st.Repeats = b.count.repeats.Load()
 	if n := b.count.connects.Load(); n > 1 {
 		st.Reconnects = n - 1
 	}

@@ -49,6 +49,9 @@ func (g *Gateway) buildLinks() error {
 		}
 		for i, f := range b.Forward {
 			g.store.journal.SetDurability(source.ID(), ids[i], durabilities[f.Durability])
+			if f.QoS >= 2 {
+				g.store.journal.SetExact(source.ID(), ids[i], f.QoS == config.AsPublished)
+			}
 			routes = append(routes, broker.Route{
 				Upstream: source.ID(), Rule: ids[i], Order: i, Filter: f.Filter, Exclude: f.Exclude, NotFrom: origin(name),
 			})
@@ -137,6 +140,13 @@ func (g *Gateway) buildLink(b *config.Bridge, source *journal.Source, rules map[
 	cfg := bridge.Config{
 		Name: b.Name, Gateway: g.cfg.Gateway.ID, Program: g.o.Version, Connect: connect, Forward: rules, Window: b.Window,
 	}
+	cfg.Persist, cfg.Cluster = !b.Clean, b.Cluster
+	for _, r := range rules { // the backlog of a rule leaves as it said, also when it is there no more
+		cfg.Persist = cfg.Persist || r.QoS >= 2
+	}
+	if !g.store.journal.Volatile() {
+		cfg.Keeper = source
+	}
 	for _, u := range b.URLs {
 		cfg.Servers = append(cfg.Servers, u.String())
 	}
@@ -160,6 +170,7 @@ func (g *Gateway) buildLink(b *config.Bridge, source *journal.Source, rules map[
 func connectOptions(b *config.Bridge) (client.Options, error) {
 	o := client.Options{
 		URL: b.URLs[0].String(), Version: packet.Version(b.Version), ClientID: b.ClientID, Username: b.Username, KeepAlive: b.KeepAlive,
+		SessionExpiry: b.SessionExpiry,
 	}
 	for _, s := range []struct {
 		key    string

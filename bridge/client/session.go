@@ -107,3 +107,10 @@ func (c *Conn) Complete(id uint16, known bool) {
 		c.end(err)
 	}
 }
+
+// Unclaim frees the id of a message that was claimed and not posted.
+func (c *Conn) Unclaim(id uint16, qos byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.core.outbound.Receive(rollback[qos], id, packet.UnspecifiedError)
+}

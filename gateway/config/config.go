@@ -107,8 +107,11 @@ type Bridge struct {
 	KeepAlive time.Duration
 	Window    int
 	Clean     bool
-	Forward   []*Forward
-	Receive   []*Receive
+	Cluster   bool // all URLs share their sessions
+
+	SessionExpiry time.Duration // how long the upstream keeps the session of a link that is down
+	Forward       []*Forward
+	Receive       []*Receive
 }
 
 // Forward is one [[bridge.NAME.forward]].

@@ -20,6 +20,9 @@ func (c *checker) crossBridge(b *Bridge) {
 	for i, r := range b.Receive {
 		at := element(join(path, "receive"), i+1)
 		c.stripped(at, r.Filter, r.Strip)
+		if r.QoS == 2 && b.Clean {
+			c.wrong(join(at, "qos"), "got 2 with clean = true, want clean = false or a lower qos: exactly once needs a session that lasts")
+		}
 		c.loop(b, r, at)
 	}
 }
@@ -55,13 +58,11 @@ func (c *checker) credentials(b *Bridge, path string) {
 }
 
 func (c *checker) crossForward(b *Bridge, r *Forward, at string) {
-	qos := join(at, "qos")
-	if r.QoS == 2 {
-		if r.Durability == "memory" {
-			c.wrong(join(at, "durability"), `got "memory" with qos = 2, want "auto" or "disk": exactly once needs the disk`)
-		} else {
-			c.warn(qos, "2 is sent as 1 in this version: messages may arrive twice, none is lost")
-		}
+	if r.QoS == 2 && r.Durability == "memory" {
+		c.wrong(join(at, "durability"), `got "memory" with qos = 2, want "auto" or "disk": exactly once needs the disk`)
+	}
+	if (r.QoS == 2 || r.QoS == AsPublished) && b.Clean {
+		c.wrong(join(at, "qos"), "got %s with clean = true, want clean = false or a lower qos: exactly once needs a session that lasts", r.QoS)
 	}
 	if r.Format == "raw" && b.Version == V311 {
 		c.warn(join(at, "format"), `"raw" over MQTT 3.1.1 carries no time: after an outage the upstream cannot tell when a value was taken; use format = "json"`)

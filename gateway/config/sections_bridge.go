@@ -40,17 +40,18 @@ func bridgeSection() *section {
 		"the longest silence before the link is probed", example(`"60s"`))
 	add(s, "window", integerKind[int](1, 65535), int64(100), func(b *Bridge) *int { return &b.Window },
 		"how many messages may wait for their acknowledgement upstream", example("20"))
-	add(s, "clean", cleanKind, true, func(b *Bridge) *bool { return &b.Clean },
-		"whether each connection starts a new session upstream", example("true"))
+	add(s, "clean", boolKind, nil, func(b *Bridge) *bool { return &b.Clean },
+		"whether each connection starts a new session upstream; exactly once needs one that lasts",
+		byDefault("false if a rule sends or receives at QoS 2, else true"), example("false"))
+	add(s, "session_expiry", durationKind(time.Minute, maxSessionExpiry, "168h"), "168h", func(b *Bridge) *time.Duration { return &b.SessionExpiry },
+		"how long the upstream is asked to keep the session while the link is down (MQTT 5.0)", example(`"168h"`))
+	add(s, "cluster", boolKind, false, func(b *Bridge) *bool { return &b.Cluster },
+		"whether all servers in url share their sessions, so that changing between them repeats nothing", example("true"))
 	return s
 }
 
-var cleanKind = kind{"boolean", "true: every upstream session starts clean in this version", func(_ *input, v any) (any, error) {
-	if v != true {
-		return nil, errWant
-	}
-	return true, nil
-}}
+// The largest session expiry interval that ends, in seconds: MQTT 5.0, 3.1.2.11.2.
+const maxSessionExpiry = (1<<32 - 2) * time.Second
 
 func forwardSection() *section {
 	s := &section{pattern: "bridge.NAME.forward[]", meaning: "what goes upstream; of the rules of a bridge the first that matches takes a message",

@@ -36,12 +36,14 @@ type Journal struct {
 	settled settled
 	wake    chan struct{} // capacity 1: the due time may have become earlier
 	news    chan struct{} // capacity 1: something was settled, or there is room
+	sources sync.Map      // *Source by name of the upstream
 
 	mu         sync.Mutex // guards everything below; never held during I/O
 	pace       *pacer
 	durability map[ruleKey]Durability
-	known      time.Time // the due time that Run waits for; zero: none
-	started    bool      // the first number of this run is known
+	exact      map[ruleKey]byte // rules that send at QoS 2 what was published at this QoS or above
+	known      time.Time        // the due time that Run waits for; zero: none
+	started    bool             // the first number of this run is known
 	scratch    scratch
 	commitErr  error
 	failedAt   time.Time
@@ -66,11 +68,13 @@ func Open(cfg Config) (*Journal, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1), news: make(chan struct{}, 1), durability: map[ruleKey]Durability{}}
+	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1), news: make(chan struct{}, 1), durability: map[ruleKey]Durability{},
+		exact: map[ruleKey]byte{}}
 	j.pace = newPacer(cfg.Pace, j.settled.covers)
 	o := cfg.Buffer
 	o.OnSettled = func(r []buffer.Range) {
 		j.settled.add(r)
+		j.settledNow()
 		poke(j.news)
 	}
 	o.OnRoom = func() { poke(j.news) }
@@ -79,6 +83,7 @@ func Open(cfg Config) (*Journal, error) {
 		return nil, err
 	}
 	j.log = log
+	j.distrust(log.Recovery())
 	return j, nil
 }
 
@@ -186,17 +191,17 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 	headEnd := len(s.bytes)
 	level := memoryOnly
 	for _, hit := range e.Routes {
-		d := j.durability[ruleKey{hit.Upstream, hit.Rule}]
+		rule := ruleKey{hit.Upstream, hit.Rule}
 		from := len(s.bytes)
 		s.bytes = binary.LittleEndian.AppendUint32(s.bytes, hit.Rule)
-		must := d == DiskAlways || d == Auto && e.Kind == broker.KindQoS2Persistent
+		must := j.must(e, rule)
 		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
-		level = max(level, j.level(hit.Upstream, d, must))
+		level = max(level, j.level(hit.Upstream, j.durability[rule], must))
 	}
 	s.levels = append(s.levels, level)
 	return buffer.Record{
 		Boot: e.Message.Stamp.Boot, Since: int64(e.Message.Stamp.Since),
-		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload,
+		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload, Keys: j.heldWith(e),
 	}
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"weir/bridge"
@@ -18,6 +19,10 @@ type Source struct {
 	entries  []buffer.Entry
 	ranges   []buffer.Range
 	draining bool // the link came up with a backlog, whose end has not been reached
+
+	durable    chan struct{} // capacity 1: the barrier that was awaited is durable
+	awaited    atomic.Uint64 // the newest barrier; 0: none
+	generation atomic.Uint32 // of the session's token
 }
 
 // Source makes the consumer of an upstream, named for it, if it does not exist yet.
@@ -26,7 +31,11 @@ func (j *Journal) Source(upstream string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{j: j, c: c}, nil
+	s := &Source{j: j, c: c, durable: make(chan struct{}, 1)}
+	generation, _ := s.token()
+	s.generation.Store(generation)
+	j.sources.Store(upstream, s)
+	return s, nil
 }
 
 // ID is the number by which records name this upstream.

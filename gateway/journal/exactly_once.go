@@ -1,0 +1,220 @@
+package journal
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"weir/bridge"
+	"weir/broker"
+	"weir/buffer"
+)
+
+// What a session upstream must remember is keyed state of the log, by consumer:
+//
+//	"session/" consumer u32          generation u32, token      whose session it is; no token: nobody's
+//	"held/"    consumer u32 id u16   generation u32             a received QoS 2 id that was not released
+//	"pair/"    ...                                              see pairs
+//
+// all big-endian. A held id is put in the block of the message it came with (see held), so it can become durable after
+// its session was lost; the generation, which rises with each token, tells that it means nothing any more.
+const (
+	sessionPrefix = "session/"
+	heldPrefix    = "held/"
+)
+
+var _ bridge.Keeper = (*Source)(nil)
+
+func (s *Source) key(prefix string) string {
+	return string(binary.BigEndian.AppendUint32([]byte(prefix), s.ID()))
+}
+
+func (s *Source) heldKey(id uint16) string {
+	return string(binary.BigEndian.AppendUint16([]byte(s.key(heldPrefix)), id))
+}
+
+// token reads what is kept of whose session it is.
+func (s *Source) token() (generation uint32, token string) {
+	if v, ok := s.j.log.Get(s.key(sessionPrefix)); ok && len(v) >= 4 {
+		return binary.BigEndian.Uint32(v), string(v[4:])
+	}
+	return 0, ""
+}
+
+// Session is what is kept of the session upstream.
+func (s *Source) Session() bridge.Kept {
+	generation, token := s.token()
+	kept := bridge.Kept{Token: token}
+	for _, p := range s.pairs().Pairs() {
+		kept.Pairs = append(kept.Pairs, bridge.Pair(p))
+	}
+	slices.SortFunc(kept.Pairs, func(a, b bridge.Pair) int {
+		if a.Number < b.Number {
+			return -1
+		}
+		return 1
+	})
+	for _, id := range s.held() {
+		if s.holds(id, generation) {
+			kept.Held = append(kept.Held, id)
+		}
+	}
+	return kept
+}
+
+func (s *Source) pairs() pairs { return pairs{s.j.log, s.ID()} }
+
+// held are the ids with a key, of whatever generation.
+func (s *Source) held() (ids []uint16) {
+	prefix := s.key(heldPrefix)
+	s.j.log.Range(prefix, func(key string, value []byte) bool {
+		if id := strings.TrimPrefix(key, prefix); len(id) == 2 {
+			ids = append(ids, binary.BigEndian.Uint16([]byte(id)))
+		}
+		return true
+	})
+	return ids
+}
+
+func (s *Source) holds(id uint16, generation uint32) bool {
+	v, ok := s.j.log.Get(s.heldKey(id))
+	return ok && len(v) == 4 && binary.BigEndian.Uint32(v) == generation
+}
+
+// Withdraw takes the token back, and returns when that is durable.
+func (s *Source) Withdraw() error {
+	if generation, token := s.token(); token != "" {
+		if err := s.put(generation, ""); err != nil {
+			return err
+		}
+	}
+	return s.j.Commit()
+}
+
+func (s *Source) put(generation uint32, token string) error {
+	return s.j.log.Put(s.key(sessionPrefix), append(binary.BigEndian.AppendUint32(nil, generation), token...))
+}
+
+// Begin writes the token of a new session and drops all packet ids of the one before, in one commit.
+func (s *Source) Begin(token string) error {
+	for _, p := range s.pairs().Pairs() { // before the token: a commit in between leaves a session of nobody
+		s.pairs().Forget(p.ID)
+	}
+	for _, id := range s.held() {
+		s.j.log.Delete(s.heldKey(id))
+	}
+	generation, _ := s.token()
+	if err := s.put(generation+1, token); err != nil {
+		return err
+	}
+	s.generation.Store(generation + 1)
+	return s.j.Commit()
+}
+
+// Keep puts a pair, Forget drops it.
+func (s *Source) Keep(p bridge.Pair) error { return s.pairs().Keep(Pair(p)) }
+
+// Forget drops the pair of an id.
+func (s *Source) Forget(id uint16) { s.pairs().Forget(id) }
+
+// Hold keeps the id of a received message, unless that is durable already, with its message.
+func (s *Source) Hold(id uint16) (kept bool, err error) {
+	generation := s.generation.Load()
+	if s.holds(id, generation) {
+		return true, nil
+	}
+	return false, s.j.log.Put(s.heldKey(id), binary.BigEndian.AppendUint32(nil, generation))
+}
+
+// Drop drops a held id.
+func (s *Source) Drop(id uint16) { s.j.log.Delete(s.heldKey(id)) }
+
+// Barrier gives a number for which Settled is true once everything before this call is durable.
+func (s *Source) Barrier() (uint64, error) {
+	number, err := s.j.Barrier()
+	if err != nil {
+		return 0, err
+	}
+	s.awaited.Store(number)
+	if s.j.Settled(number) {
+		poke(s.durable)
+	}
+	return number, nil
+}
+
+// Settled tells whether a barrier is durable.
+func (s *Source) Settled(number uint64) bool { return s.j.Settled(number) }
+
+// Durable is signalled after the newest barrier was settled.
+func (s *Source) Durable() <-chan struct{} { return s.durable }
+
+// settledNow tells sources whose barrier has become durable.
+func (j *Journal) settledNow() {
+	j.sources.Range(func(_, value any) bool {
+		s := value.(*Source)
+		if n := s.awaited.Load(); n != 0 && j.settled.covers(n, n) && s.awaited.CompareAndSwap(n, 0) {
+			poke(s.durable)
+		}
+		return true
+	})
+}
+
+// SetExact says that a rule of an upstream sends at QoS 2: all its records, or those published at QoS 2. They are committed
+// before they are sent, whoever acknowledges them. Call it before the first Append that names the rule.
+func (j *Journal) SetExact(upstream, rule uint32, asPublished bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	least := byte(0)
+	if asPublished {
+		least = 2
+	}
+	j.exact[ruleKey{upstream, rule}] = least
+}
+
+// must tells whether a record has to be committed for this destination. The caller holds mu.
+func (j *Journal) must(e *broker.Entry, hit ruleKey) bool {
+	d := j.durability[hit]
+	least, exact := j.exact[hit]
+	return d == DiskAlways || d == Auto && e.Kind == broker.KindQoS2Persistent || exact && e.Message.QoS >= least
+}
+
+// heldWith is the held id that is kept in the block of a message received at QoS 2 through a bridge. The caller holds mu.
+func (j *Journal) heldWith(e *broker.Entry) []buffer.KeyValue {
+	m := e.Message
+	if e.Kind != broker.KindLocal || m.ID == 0 {
+		return nil
+	}
+	name, ok := strings.CutPrefix(string(m.Origin), "bridge/")
+	if !ok {
+		return nil
+	}
+	value, ok := j.sources.Load(name)
+	if !ok {
+		return nil
+	}
+	s := value.(*Source)
+	return []buffer.KeyValue{{Key: s.heldKey(m.ID), Value: binary.BigEndian.AppendUint32(nil, s.generation.Load())}}
+}
+
+// distrust withdraws all tokens if the store has lost something: what the sessions upstream hold may not be what is kept here.
+// It becomes durable before the first CONNECT, which starts clean.
+func (j *Journal) distrust(found buffer.Recovery) {
+	if len(found.Lost) == 0 && found.Orphans == 0 {
+		return
+	}
+	j.log.Range(sessionPrefix, func(key string, value []byte) bool {
+		if len(value) > 4 {
+			if err := j.log.Put(key, value[:4]); err == nil {
+				j.cfg.Log.Warn("the store has lost data: the sessions upstream are begun anew, messages on their way may arrive twice")
+			}
+		}
+		return true
+	})
+}
+
+// WithdrawTokens is for a store that was restored from a copy: no session upstream is taken for ours any more. It returns when
+// that is durable.
+func (j *Journal) WithdrawTokens() error {
+	j.distrust(buffer.Recovery{Orphans: 1})
+	return j.Commit()
+}
