@@ -46,12 +46,14 @@ func (b *Bridge) greet(ctx context.Context, r result) {
 	o.OnAcks = s.mail.put
 	o.OnMessages = func(messages []packet.Publish) { b.intake.take(s, messages, time.Now()) }
 	o.OnReleases = func(releases []client.Release) {
-		for _, r := range releases {
-			s.conn.Complete(r.ID, r.Known)
+		ids := make([]uint16, len(releases))
+		for i, r := range releases {
+			ids[i] = r.ID
 		}
+		b.intake.released(s, ids, time.Now())
 	}
 	b.opening = b.open()
-	b.opening.dress(&o, &b.cfg, b.exact.pairs())
+	b.opening.dress(&o, &b.cfg, b.exact.pairs(), b.intake.heldIDs())
 	if b.opening.withdraw {
 		b.token = ""
 	}
@@ -75,7 +77,7 @@ func (b *Bridge) open() opening {
 }
 
 // dress writes into the options what is known of the session.
-func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair) {
+func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair, held []uint16) {
 	if g.token == "" {
 		return
 	}
@@ -83,6 +85,7 @@ func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair) {
 	if !g.resume {
 		return
 	}
+	o.Held = held
 	for _, p := range pairs {
 		o.Unfinished = append(o.Unfinished, client.Unfinished{ID: p.ID, Ref: p.Number, Released: p.Released})
 	}
@@ -200,8 +203,8 @@ func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
 	b.limits(info)
 	b.src.Rewind()
 	b.src.Live(true)
-	b.intake.begin(s, b.version == packet.V311)
-	b.own(info)
+	fresh := b.own(info)
+	b.intake.begin(s, b.version == packet.V311, b.token != "", fresh)
 	conn.Begin()
 	if len(b.cfg.Receive) > 0 {
 		v5 := b.version == packet.V5
@@ -209,16 +212,22 @@ func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
 	}
 }
 
-// own takes the session of a connection that is up for ours, or begins a new one.
-func (b *Bridge) own(info client.Info) {
+// own takes the session of a connection that is up for ours, or begins a new one (fresh).
+func (b *Bridge) own(info client.Info) (fresh bool) {
 	b.token = b.opening.token
-	if b.token == "" || !b.opening.begins(info.SessionPresent) {
-		return
+	if b.token != "" && !b.opening.begins(info.SessionPresent) {
+		return false
+	}
+	if b.token == "" && b.exact.keeper != nil {
+		for _, p := range b.exact.pairs() {
+			b.exact.keeper.Forget(p.ID)
+		}
 	}
 	if n := b.exact.reset(); n > 0 {
 		b.count.repeats.Add(uint64(n))
 		b.log.Warn("the session upstream is lost: messages on their way are sent again and may arrive twice", "messages", n)
 	}
+	return true
 }
 
 // limits tells what the server does not do for us.

@@ -16,10 +16,14 @@ const maxParcels = 1 << 20
 // of Run and outlives connections.
 type exactly struct {
 	once
-	keeper  Keeper // nil: nothing outlives a connection
-	barrier uint64 // the one that runs, while asking
-	retry   time.Time
-	err     error // why the last barrier could not be asked for
+	barriers
+}
+
+// barriers asks the keeper for what books want.
+type barriers struct {
+	keeper  Keeper    // nil: nothing outlives a connection
+	barrier uint64    // the one that runs
+	retry   time.Time // the keeper had no room: not before this; zero: it had
 }
 
 // lanes of a connection: what waits behind a QoS 2 message whose pair is not durable yet, in order.
@@ -144,7 +148,7 @@ func (s *session) settle(now time.Time) error {
 	if x.keeper == nil || s.b.token == "" {
 		return nil
 	}
-	x.look(now)
+	x.look(&x.books, now)
 	flush := false
 	x.release(func(id uint16) {
 		s.conn.Release(id)
@@ -158,11 +162,15 @@ func (s *session) settle(now time.Time) error {
 }
 
 // look notes a barrier that is durable and asks for the next one if anything waits for it.
-func (x *exactly) look(now time.Time) {
-	if x.asking && x.keeper.Settled(x.barrier) {
-		x.settle()
+func (x *barriers) look(b *books, now time.Time) {
+	if b.asking && x.keeper.Settled(x.barrier) {
+		b.covered()
 	}
-	if !x.wants() || now.Before(x.retry) {
+	if !x.retry.IsZero() && now.Before(x.retry) {
+		return
+	}
+	x.retry = time.Time{}
+	if !b.wants() {
 		return
 	}
 	barrier, err := x.keeper.Barrier()
@@ -170,15 +178,15 @@ func (x *exactly) look(now time.Time) {
 		x.fail(err)
 		return
 	}
-	x.barrier, x.err, x.retry = barrier, nil, time.Time{}
-	x.ask()
+	x.barrier = barrier
+	b.ask()
 	if x.keeper.Settled(barrier) {
-		x.settle()
+		b.covered()
 	}
 }
 
 // fail notes that the keeper has no room; it is tried again after a second.
-func (x *exactly) fail(err error) { x.err, x.retry = err, time.Now().Add(time.Second) }
+func (x *barriers) fail(error) { x.retry = time.Now().Add(time.Second) }
 
 // keep puts a pair in place of another of its id, which takes no more room and fails only when the store is closed.
 func (x *exactly) keep(p Pair) {

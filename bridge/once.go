@@ -54,10 +54,10 @@ func (b *books) change() uint64 {
 // wants reports whether a barrier is to be asked for.
 func (b *books) wants() bool { return !b.asking && b.last > b.asked }
 
-// ask notes that a barrier was asked for, and settle that it is durable.
+// ask notes that a barrier was asked for, and covered that it is durable.
 func (b *books) ask() { b.asking, b.asked = true, b.last }
 
-func (b *books) settle() { b.asking, b.sure = false, b.asked }
+func (b *books) covered() { b.asking, b.sure = false, b.asked }
 
 func (b *books) durable(stamp uint64) bool { return stamp <= b.sure }
 

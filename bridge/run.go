@@ -111,6 +111,8 @@ func (b *Bridge) recall() {
 	kept := b.cfg.Keeper.Session()
 	b.token = kept.Token
 	b.exact.restore(kept.Pairs)
+	b.intake.receipts.restore(kept.Held)
+	b.intake.receipts.keeper = b.cfg.Keeper
 	if server, version, ok := b.cfg.recall(kept.Token); ok && b.cfg.Persist {
 		b.server, b.version = server, version
 	}
@@ -185,12 +187,16 @@ func (b *Bridge) Run(ctx context.Context) error {
 		case <-mail: // turn looks into it
 		case <-ready:
 		case <-b.durable():
+			b.intake.wake()
 		case <-b.settledWake:
 			b.intake.wake()
 		case <-gone:
 			err := b.session.conn.Err()
 			b.lose(steps, err, causeOf(err))
 		case <-timer.C:
+			if !b.intake.retryAt().IsZero() {
+				b.intake.wake()
+			}
 			b.act(steps, due, none, result{})
 		}
 	}
@@ -234,9 +240,8 @@ func (b *Bridge) nextDue(now time.Time) time.Duration {
 			sooner(s.quota.until)
 		}
 		sooner(s.looked.Add(b.cfg.StateEvery))
-		if b.exact.wants() {
-			sooner(b.exact.retry)
-		}
+		sooner(b.exact.retry)
+		sooner(b.intake.retryAt())
 	}
 	return max(next.Sub(now), 0)
 }

@@ -36,8 +36,14 @@ type session struct {
 	answers  []Subscription // of the upstream
 }
 
-// Ack and Abort are for the intake, which knows a session by its connection.
+// Ack, Complete and Abort are for the intake, which knows a session by its connection.
 func (s *session) Ack(n int, r packet.Reason) { s.conn.Ack(n, r) }
+
+// Complete sends PUBCOMP.
+func (s *session) Complete(id uint16, known bool) {
+	s.conn.Complete(id, known)
+	s.conn.Flush()
+}
 
 // Abort cuts the connection without waiting.
 func (s *session) Abort() { s.conn.Abort() }

@@ -173,3 +173,87 @@ func (p *unrepeating) ackedNumbers() []int {
 	}
 	return all
 }
+
+// TestExactlyOnceThrough sends messages at QoS 2 from one upstream to another through a weir that is killed with -9, and
+// whose links are cut. Both upstreams keep their sessions: each message comes through once.
+func TestExactlyOnceThrough(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs seconds of real time")
+	}
+	const messages = 1500
+	arrived := newTally(messages)
+	there, err := upstream.Listen(upstream.Options{Forget: true, OnArrival: func(a upstream.Arrival) { arrived.add(a.Topic, a.Payload) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := upstream.Listen(upstream.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	defer here.Close()
+	from, to := startProxy(t, here.Address()), startProxy(t, there.Address())
+	w := newWeir(t, fmt.Sprintf(`
+[gateway]
+id = "killed"
+[listener.test]
+address = "127.0.0.1:%d"
+[sensors]
+auto = false
+[bridge.from]
+url = "mqtt://%s"
+[[bridge.from.receive]]
+filter = "line"
+prefix = "plant"
+qos = 2
+[bridge.to]
+url = "mqtt://%s"
+[[bridge.to.forward]]
+filter = "plant/#"
+prefix = "sites/{id}"
+qos = 2
+`, freePort(t), from.address(), to.address()))
+	w.start()
+	if err := here.WaitSubscribed(t.Context(), "line"); err != nil {
+		t.Fatal(err)
+	}
+	var steps sync.WaitGroup
+	for i, at := range []time.Duration{300, 700, 1000, 1300, 1700, 2000} {
+		steps.Add(1)
+		time.AfterFunc(at*time.Millisecond, func() {
+			defer steps.Done()
+			switch i % 3 {
+			case 1:
+				from.cut()
+				from.mend()
+			case 2:
+				to.cut()
+				to.mend()
+			default:
+				w.killAndStart()
+			}
+		})
+	}
+	begin, numbers := time.Now(), []int{}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for next := 0; next < messages; <-tick.C {
+		for due := min(messages, int(time.Since(begin).Seconds()*600)); next < due; next++ {
+			here.Publish("line", binary.BigEndian.AppendUint64(nil, uint64(next)), 2, false)
+			numbers = append(numbers, next)
+		}
+	}
+	steps.Wait()
+	missing := arrived.waitFor(numbers, 30*time.Second)
+	fmt.Printf("exactly once through: %d messages sent, %d arrived, %d repeats, %d missing, %d out of order\n",
+		messages, arrived.distinct(), arrived.repeats(), len(missing), arrived.disorder())
+	if len(missing) > 0 || arrived.repeats() > 0 || arrived.disorder() > 0 {
+		t.Errorf("%d missing, %d repeats, %d out of order; weir said:\n%s", len(missing), arrived.repeats(), arrived.disorder(), w.said())
+	}
+	for _, s := range []*upstream.Server{here, there} {
+		for _, v := range s.Violations() {
+			t.Errorf("protocol violation seen by an upstream: %s", v)
+		}
+	}
+	w.stop()
+}

@@ -135,10 +135,10 @@ func (s *Source) Barrier() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.awaited.Store(number)
-	if s.j.Settled(number) {
-		poke(s.durable)
-	}
+	s.mu.Lock()
+	s.awaited = append(s.awaited, number)
+	s.mu.Unlock()
+	s.settledNow() // it may be durable by now
 	return number, nil
 }
 
@@ -148,15 +148,22 @@ func (s *Source) Settled(number uint64) bool { return s.j.Settled(number) }
 // Durable is signalled after the newest barrier was settled.
 func (s *Source) Durable() <-chan struct{} { return s.durable }
 
-// settledNow tells sources whose barrier has become durable.
+// settledNow tells sources whose barriers have become durable.
 func (j *Journal) settledNow() {
 	j.sources.Range(func(_, value any) bool {
-		s := value.(*Source)
-		if n := s.awaited.Load(); n != 0 && j.settled.covers(n, n) && s.awaited.CompareAndSwap(n, 0) {
-			poke(s.durable)
-		}
+		value.(*Source).settledNow()
 		return true
 	})
+}
+
+func (s *Source) settledNow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := len(s.awaited)
+	s.awaited = slices.DeleteFunc(s.awaited, func(n uint64) bool { return s.j.settled.covers(n, n) })
+	if len(s.awaited) < before {
+		poke(s.durable)
+	}
 }
 
 // SetExact says that a rule of an upstream sends at QoS 2: all its records, or those published at QoS 2. They are committed

@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,9 +21,10 @@ type Source struct {
 	ranges   []buffer.Range
 	draining bool // the link came up with a backlog, whose end has not been reached
 
-	durable    chan struct{} // capacity 1: the barrier that was awaited is durable
-	awaited    atomic.Uint64 // the newest barrier; 0: none
+	durable    chan struct{} // capacity 1: a barrier that was awaited is durable
 	generation atomic.Uint32 // of the session's token
+	mu         sync.Mutex    // guards the field below
+	awaited    []uint64      // barriers that are not durable yet, a few
 }
 
 // Source makes the consumer of an upstream, named for it, if it does not exist yet.
