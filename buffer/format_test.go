@@ -369,7 +369,6 @@ func TestDocSnapshot(t *testing.T) {
 	}
 }
 
-
 // FuzzSnapshot: no bytes make a reader of snapshots fail, or give what was not
 // written.
 func FuzzSnapshot(f *testing.F) {
