@@ -138,6 +138,9 @@ func (s *scanner) endOfLine() *syntaxError {
 	if strings.HasPrefix(line, "//") || line[0] == ';' {
 		return s.fail(s.pos, "comments begin with #")
 	}
+	if after := strings.TrimLeft(line[1:], " \t"); line[0] == ',' && (after == "" || after[0] == '#') {
+		return s.fail(s.pos, "a comma ends the line; take it out")
+	}
 	if s.private(s.pos) {
 		return s.fail(s.pos, "unexpected text behind the value, want the end of the line or a comment with #")
 	}

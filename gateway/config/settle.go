@@ -98,7 +98,7 @@ func (c *checker) settleSensor(p *pending) {
 	own := slices.DeleteFunc(slices.Clone(wrong), func(e *sensors.KeyError) bool {
 		return p.driver.Table != nil && strings.HasPrefix(e.Key, p.driver.Table.Section+".") // said at the row itself
 	})
-	c.keyErrors(p.path, own)
+	c.keyErrors(p.path, own, p.driver.Connection == sensors.OnI2C)
 	for key := range p.given {
 		if path := join(p.path, key); c.ix.has(path) {
 			c.cfg.origin[path] = c.ix.value(path)
