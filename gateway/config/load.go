@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -77,17 +78,42 @@ func Parse(name string, data []byte, opts Options) (*Config, []Problem, error) {
 	}
 	ix, syntax := scan(string(data))
 	c.ix = ix
+	for _, e := range ix.wrong {
+		c.errorAt(ix.position(e.offset), "%s", e.text)
+	}
 	if syntax != nil {
 		c.errorAt(ix.position(syntax.offset), "%s", syntax.text)
 		return c.finish()
 	}
 	tree, problem := decode(ix)
-	if problem != nil {
+	for range maxShown {
+		if problem == nil {
+			break
+		}
 		c.errorAt(ix.position(problem.offset), "%s", problem.text)
+		if !ix.leaveOutAt(problem.offset) {
+			return c.finish()
+		}
+		tree, problem = decode(ix)
+	}
+	if problem != nil {
 		return c.finish()
 	}
-	c.run(tree)
+	c.runWithout(ix.left, tree)
 	return c.finish()
+}
+
+// runWithout checks the tree of a file some lines of which were left out. Their
+// keys are not missing, no rule judges them, and warnings wait until all is read.
+func (c *checker) runWithout(left []line, tree map[string]any) {
+	for _, l := range left {
+		c.mark(l.path)
+		c.meant[l.path] = true
+	}
+	c.run(tree)
+	if len(left) > 0 {
+		c.problems = slices.DeleteFunc(c.problems, func(p Problem) bool { return p.Severity == Warning })
+	}
 }
 
 // decode reads the values. What is wrong comes back with its place, which
@@ -98,7 +124,7 @@ func decode(ix *index) (tree map[string]any, problem *syntaxError) {
 			tree, problem = nil, &syntaxError{text: "the file cannot be read as TOML"}
 		}
 	}()
-	_, err := toml.Decode(ix.data, &tree)
+	_, err := toml.Decode(ix.text(), &tree)
 	if err == nil {
 		return tree, nil
 	}

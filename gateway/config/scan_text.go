@@ -162,6 +162,9 @@ func (s *scanner) bare(key []string) *syntaxError {
 		s.pos += len(first) // { a = 1 b = 2 }: what is missing is a comma
 		return nil
 	}
+	if strings.HasPrefix(s.rest()[len(token):], "#") { // /Home/#: here it is a wildcard, not a comment
+		token = s.until(" \t,]}")
+	}
 	return s.fail(start, "text must stand in quotes: %s = %s", quotePart(name), quoteClip(token))
 }
 

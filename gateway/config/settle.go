@@ -83,7 +83,7 @@ func (c *checker) settle() {
 // settleSensor lets the driver judge its keys, now that all register maps and
 // serial lines are known.
 func (c *checker) settleSensor(p *pending) {
-	if p.driver.Connection == sensors.OnSerial && p.given["bus"] == nil && findKey(p.driver.Keys, "bus") != nil && !c.onlyLine(p) {
+	if p.driver.Connection == sensors.OnSerial && p.given["bus"] == nil && findKey(p.driver.Keys, "bus") != nil && (c.bad[join(p.path, "bus")] || !c.onlyLine(p)) {
 		return
 	}
 	var rows []sensors.Row
