@@ -62,7 +62,12 @@ func readConfig(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, st.Size(), maxFile)
 	}
 	data, err := os.ReadFile(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read the configuration: %w; an empty file is a valid one: touch %s", err, path)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("read the configuration: %w; run it as a user that may read the file, such as with sudo", err)
+	case err != nil:
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	return data, nil
