@@ -97,6 +97,11 @@ func Parse(name string, data []byte, opts Options) (*Config, []Problem, error) {
 		}
 		c.errorAt(ix.position(problem.offset), "%s", problem.text)
 		if !ix.leaveOutAt(problem.offset) {
+			for _, r := range ix.twice { // a table written twice, and others that are
+				if e := ix.repeated(r); r.second > problem.offset {
+					c.errorAt(ix.position(e.offset), "%s", e.text)
+				}
+			}
 			return c.finish()
 		}
 		tree, problem = decode(ix)
@@ -147,12 +152,7 @@ func decode(ix *index) (tree map[string]any, problem *syntaxError) {
 // explain words an error of BurntSushi/toml.
 func explain(ix *index, parse toml.ParseError, offset int) *syntaxError {
 	if len(ix.twice) > 0 && strings.Contains(parse.Message, "already") {
-		r := ix.twice[0]
-		what := "is written twice"
-		if ix.places[r.path].header {
-			what = "this table is written twice"
-		}
-		return &syntaxError{offset: r.second, text: fmt.Sprintf("%s: %s, first in line %d", r.path, what, ix.position(r.first).Line)}
+		return ix.repeated(ix.twice[0])
 	}
 	message := parse.Message
 	if i := strings.Index(message, "Key '"); i == 0 {
@@ -171,6 +171,15 @@ func explain(ix *index, parse toml.ParseError, offset int) *syntaxError {
 		return r
 	}, message)
 	return &syntaxError{offset: offset, text: strings.TrimSuffix(message, ".")}
+}
+
+// repeated is the error of a key or table that is written twice.
+func (ix *index) repeated(r repeat) *syntaxError {
+	what := "is written twice"
+	if p := ix.places[r.path]; p != nil && p.header {
+		what = "this table is written twice"
+	}
+	return &syntaxError{offset: r.second, text: fmt.Sprintf("%s: %s, first in line %d", r.path, what, ix.position(r.first).Line)}
 }
 
 // lineAt is the line an offset is in.
