@@ -70,7 +70,8 @@ const (
 	NoHumidity     Reason = "the chip is a BMP280 and measures no humidity"
 	NotMeasured    Reason = "the chip did not measure"         // its code for a skipped channel
 	Saturated      Reason = "the converter is at its limit"    // lowest or highest raw value
-	BadCalibration Reason = "the chip's calibration is broken" // the compensation would divide by zero
+	BadCalibration Reason = "the chip's calibration is broken" // the compensation would divide by zero, or its words are empty
+	NoTemperature  Reason = "the temperature it is computed with is bad"
 	OtherChip      Reason = "another chip of the kind answers" // its calibration is not the one of before
 	ResetValue     Reason = "the value may be the one after power-up"
 	FaultValue     Reason = "the device sent its fault value"

@@ -130,6 +130,9 @@ func allSame(b []byte, v byte) bool {
 // busFault reports whether b is what a broken bus reads: all 00 or all FF.
 func busFault(b []byte) bool { return allSame(b, 0) || allSame(b, 0xff) }
 
+// within reports whether a chip can measure v; NaN it cannot.
+func within(m sensors.Measure, v float64) bool { return v >= m.Min && v <= m.Max }
+
 // i2cKeys are the settings every I2C driver takes.
 func i2cKeys(addresses []uint16, own ...sensors.Key) []sensors.Key {
 	low, high := addresses[0], addresses[0]
