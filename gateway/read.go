@@ -49,7 +49,8 @@ func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([
 		all = map[string]*config.Sensor{}
 	}
 	if cfg.Sensors.Auto {
-		more, err := found(ctx, g.machine, cfg, o)
+		k := seeker{machine: g.machine, cfg: cfg, o: o, log: o.Log, works: func(string) bool { return false }, places: map[string]bool{}}
+		more, err := k.found(ctx)
 		if err != nil {
 			return nil, err
 		}
