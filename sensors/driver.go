@@ -63,6 +63,10 @@ type Driver struct {
 	// settings; a shorter interval makes no sense. Nil: not known.
 	Least func(s Settings) time.Duration
 
+	// Most returns how long a Read may take with its retries, where the settings
+	// allow more than a few seconds. Nil: they do not.
+	Most func(s Settings) time.Duration
+
 	// Identify asks, with reads only, what answers at an address, for a scan.
 	// It returns the chip's name ("BMP280") or "" if it is none of this
 	// driver's. Nil for devices that cannot tell.

@@ -1,5 +1,7 @@
 package sensors
 
+import "time"
+
 // Quantity names what a reading measures, in lower case: the level of a topic
 // and the key of a payload. Devices with a register map or a pattern have
 // quantities of their own.
@@ -97,12 +99,13 @@ type Reading struct {
 // its quality. It is reused between reads; Readings is valid until the next.
 type Sample struct {
 	Chip     string    // what answered: "BME280", or the device's own name
+	At       time.Time // when it was measured; zero: just now
 	Readings []Reading // in the order of the driver's measures
 }
 
 // Reset empties s and keeps its memory.
 func (s *Sample) Reset() {
-	s.Chip = ""
+	s.Chip, s.At = "", time.Time{}
 	s.Readings = s.Readings[:0]
 }
 

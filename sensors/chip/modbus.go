@@ -22,6 +22,9 @@ var modbusRTU = sensors.Driver{
 	},
 	Table: &sensors.Table{Section: "modbus", Key: "map", Keys: modbusRowKeys, Presets: modbusPresets},
 	Open:  openModbus,
+	Most: func(s sensors.Settings) time.Duration { // every block of registers, and the line falling silent after it
+		return mostOf(time.Duration(max(len(s.Rows), 1)) * (2*s.Duration("timeout") + time.Second))
+	},
 	Named: func(s sensors.Settings) []sensors.Measure {
 		var all []sensors.Measure
 		for _, row := range s.Rows {

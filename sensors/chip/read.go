@@ -12,6 +12,16 @@ import (
 // try heals nearly all of them.
 var retryAfter = [...]time.Duration{10 * time.Millisecond, 50 * time.Millisecond}
 
+// mostOf is the longest time of a read with its retries, each of which takes up
+// to once.
+func mostOf(once time.Duration) time.Duration {
+	most := once
+	for _, after := range retryAfter {
+		most += after + once
+	}
+	return most
+}
+
 // measurer is a device without its patience.
 type measurer interface {
 	// measure fills the empty s, setting the device up first where needed.
