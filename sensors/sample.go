@@ -76,6 +76,7 @@ const (
 	NoTemperature  Reason = "the temperature it is computed with is bad"
 	OtherChip      Reason = "another chip of the kind answers" // its calibration is not the one of before
 	ResetValue     Reason = "the value may be the one after power-up"
+	ShortedValue   Reason = "the value may be the one of a shorted or open line"
 	FaultValue     Reason = "the device sent its fault value"
 	Missing        Reason = "the device sent no value"
 	OutsideChip    Reason = "outside the range of the chip"

@@ -157,8 +157,11 @@ func readW1(s *sensors.Sample, dir, id string) error {
 		return err
 	}
 	s.Add(w1Temperature, float64(n)/1000, 0.0625, n)
-	if n == 85000 {
-		s.Doubt(sensors.ResetValue) // the scratchpad that would tell is not there
+	switch n { // the scratchpad that would tell is not there
+	case 85000:
+		s.Doubt(sensors.ResetValue)
+	case 0, -62: // all bytes 00 pass the checksum; all FF are -0.0625 °C
+		s.Doubt(sensors.ShortedValue)
 	}
 	return nil
 }

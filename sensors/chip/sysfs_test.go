@@ -88,6 +88,10 @@ func TestDS18B20OnlyTheNewFile(tt *testing.T) {
 		b.wantValue(d, -10.062, good)
 		b.put(file, "85000\n")
 		b.wantValue(d, 85, sensors.Quality{Level: sensors.Uncertain, Reason: sensors.ResetValue})
+		for text, v := range map[string]float64{"0\n": 0, "-62\n": -0.062} {
+			b.put(file, text)
+			b.wantValue(d, v, sensors.Quality{Level: sensors.Uncertain, Reason: sensors.ShortedValue})
+		}
 		b.put(file, "none\n")
 		b.wantFault(d, sensors.Garbage, `got "none\n", want thousandths of a degree`)
 	})
