@@ -212,6 +212,7 @@ func (d *slave) measure(ctx context.Context, s *sensors.Sample) error {
 		if err := d.line.Do(ctx, d.x); err != nil {
 			if sensors.FaultOf(err) == sensors.Stuck {
 				d.x = d.fresh() // the owner may still be using the old one
+				d.x.owed = true
 			}
 			return err
 		}
@@ -231,15 +232,34 @@ type modbusExchange struct {
 	character time.Duration
 	where     string
 	block     modbusBlock
+	owed      bool // the answer to a request that was given up may still come
 
 	data     []byte // of the answer, part of received
 	request  [8]byte
 	received [2 * longestReply]byte
 }
 
-// Exchange implements sensors.Exchange.
+// Exchange implements sensors.Exchange. An answer does not say which registers it
+// is about. So after a request without an answer, the first answer to the next one
+// may be a late one: it is thrown away with all that follows it, and the question
+// is asked again.
 func (x *modbusExchange) Exchange(ctx context.Context, p sensors.Port) error {
+	if x.owed {
+		if err := x.ask(ctx, p); err != nil && x.owed {
+			return err
+		}
+		x.owed = true // until the line is silent
+		if err := p.Drain(x.silence(), time.Now().Add(x.timeout)); err != nil {
+			return err
+		}
+	}
+	return x.ask(ctx, p)
+}
+
+// ask sends the request and waits for the answer. Without one, owed is set.
+func (x *modbusExchange) ask(ctx context.Context, p sensors.Port) error {
 	b := x.block
+	x.owed = true
 	frame := modbusRequest(x.request[:0], x.slave, b.function, b.first, b.count)
 	if err := p.Write(frame); err != nil {
 		return err
@@ -257,9 +277,10 @@ func (x *modbusExchange) Exchange(ctx context.Context, p sensors.Port) error {
 		data, exception, ok := modbusReply(x.received[:n], x.slave, b.function, b.count)
 		switch {
 		case exception != 0:
+			x.owed = false
 			return sensors.Errorf(exceptionFault(exception), x.where, "exception %d to reading %s: %s", exception, b, cmp.Or(exceptionNames[exception], "unknown"))
 		case ok:
-			x.data = data
+			x.data, x.owed = data, false
 			return nil
 		case n == len(x.received):
 			return x.failed(p, n, sensors.Errorf(sensors.Garbage, x.where, "the line is never silent"))
@@ -279,14 +300,17 @@ func (x *modbusExchange) patience(received int, deadline time.Time) time.Time {
 	return deadline
 }
 
+// silence is what ends a frame: 3.5 characters, and at least 1.75 ms (serial line
+// 2.5.1.1).
+func (x *modbusExchange) silence() time.Duration { return max(4*x.character, 2*time.Millisecond) }
+
 // failed makes an error of what was received instead of an answer, and leaves
 // the line silent, so that a late rest is not taken for the next answer.
 func (x *modbusExchange) failed(p sensors.Port, n int, err error) error {
 	if f := sensors.FaultOf(err); f != sensors.Timeout && f != sensors.Garbage {
 		return err
 	}
-	silence := max(4*x.character, 2*time.Millisecond) // 3.5 characters, and at least 1.75 ms: serial line 2.5.1.1
-	drained := p.Drain(silence, time.Now().Add(x.timeout))
+	drained := p.Drain(x.silence(), time.Now().Add(x.timeout))
 	switch {
 	case sensors.FaultOf(drained) == sensors.Gone:
 		return drained
