@@ -51,6 +51,11 @@ type Driver struct {
 	Keys       []Key      // every setting it takes inside [sensor.NAME], generic ones (bus, address) included
 	Table      *Table     // further named tables it reads, or nil
 
+	// Check says which settings, each of them sound, cannot work together. Keys of
+	// rows stand behind section, table and quantity: "modbus.px400.pressure.unit".
+	// Nil: they always can.
+	Check func(s Settings) []*KeyError
+
 	// Open makes a device. It does no input or output and keeps no reference to
 	// s; an error means that the settings cannot work together.
 	Open func(m Machine, s Settings) (Device, error)

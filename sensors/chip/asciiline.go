@@ -2,7 +2,7 @@ package chip
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +32,13 @@ var asciiLine = sensors.Driver{
 			Meaning: "values the device sends when it has none; one without any digit, such as ****.**, always means that"},
 	},
 	Open: openLine,
+	Check: func(s sensors.Settings) []*sensors.KeyError {
+		var wrong *sensors.KeyError
+		if _, err := newLineFormat(s); errors.As(err, &wrong) {
+			return []*sensors.KeyError{wrong}
+		}
+		return nil
+	},
 	Most: func(s sensors.Settings) time.Duration {
 		if s.Text("poll") == "" {
 			return s.Duration("timeout") + time.Second
@@ -328,10 +335,10 @@ func unitsOf(texts []string, known []string) (map[string]sensors.Unit, error) {
 		unit, valid := sensors.ParseUnit(strings.TrimSpace(text))
 		name = strings.TrimSpace(name)
 		if !ok || !valid {
-			return nil, fmt.Errorf(`device_units: got %q, want quantity=unit, such as "pressure=hPa"`, t)
+			return nil, keyError("device_units", `got %q, want quantity=unit, such as "pressure=hPa"`, t)
 		}
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("device_units: pattern has no group called %q; it has: %s", name, strings.Join(known, ", "))
+			return nil, keyError("device_units", "pattern has no group called %q; it has: %s", name, strings.Join(known, ", "))
 		}
 		units[name] = unit
 	}

@@ -22,6 +22,14 @@ var modbusRTU = sensors.Driver{
 	},
 	Table: &sensors.Table{Section: "modbus", Key: "map", Keys: modbusRowKeys, Presets: modbusPresets},
 	Open:  openModbus,
+	Check: func(s sensors.Settings) (wrong []*sensors.KeyError) {
+		for _, row := range s.Rows {
+			if _, err := newModbusValue(row); err != nil {
+				wrong = append(wrong, &sensors.KeyError{Key: "modbus." + s.Text("map") + "." + row.Name + "." + err.Key, Text: err.Text})
+			}
+		}
+		return wrong
+	},
 	Most: func(s sensors.Settings) time.Duration { // every block of registers, and the line falling silent after it
 		return mostOf(time.Duration(max(len(s.Rows), 1)) * (2*s.Duration("timeout") + time.Second))
 	},
@@ -76,10 +84,16 @@ type modbusValue struct {
 	at       int // its first byte in the answer
 }
 
-func newModbusValue(row sensors.Settings) (modbusValue, error) {
+func newModbusValue(row sensors.Settings) (modbusValue, *sensors.KeyError) {
 	unit, err := unitOf(sensors.Quantity(row.Name), row.Unit("unit"))
 	if err != nil {
-		return modbusValue{}, err
+		return modbusValue{}, &sensors.KeyError{Key: "unit", Text: err.Error()}
+	}
+	if row.Float("scale") == 0 {
+		return modbusValue{}, &sensors.KeyError{Key: "scale", Text: "got 0, want a number that leaves something of the value"}
+	}
+	if row.Has("min") && row.Has("max") && row.Float("min") >= row.Float("max") {
+		return modbusValue{}, &sensors.KeyError{Key: "max", Text: fmt.Sprintf("got %v, want more than min, which is %v", row.Float("max"), row.Float("min"))}
 	}
 	v := modbusValue{
 		converted: newConverted(sensors.Quantity(row.Name), unit), function: readHolding, register: uint16(row.Int("register")),
@@ -89,7 +103,7 @@ func newModbusValue(row sensors.Settings) (modbusValue, error) {
 		v.function = readInput
 	}
 	if int(v.register)+v.words.registers > 1<<16 {
-		return modbusValue{}, fmt.Errorf("register: %d is the last one, want two", v.register)
+		return modbusValue{}, &sensors.KeyError{Key: "register", Text: fmt.Sprintf("%d is the last one, want two", v.register)}
 	}
 	if row.Has("min") || row.Has("max") {
 		low, high := math.Inf(-1), math.Inf(1)
