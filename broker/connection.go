@@ -50,9 +50,11 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 func (c *connection) Receive(b []byte) (n int, err error) {
 	r := c.b.newReading()
 	if c.session != nil {
-		c.session.freeAcked()
+		err = c.session.freeAcked()
 	}
-	n, err = c.packets(r, b)
+	if err == nil {
+		n, err = c.packets(r, b)
+	}
 	if n > 0 {
 		c.heard = time.Now()
 		r.counts.bytesIn += uint64(n)
@@ -116,8 +118,9 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 	return packet.Errorf(packet.ProtocolError, "%s from a client", f.Type)
 }
 
-// answerBytes is what answers may take beyond the bound of messages.
-const answerBytes = 64 << 10
+// answerBytes is what answers that the client does not read may take beyond the bound of messages: acknowledgements for
+// all packet ids of a 3.1.1 client that publishes first and reads later, of up to 5 bytes, and something for the rest.
+const answerBytes = 512 << 10
 
 // answer appends a packet to this connection's own output.
 func (c *connection) answer(r *reading, p interface {
@@ -130,14 +133,16 @@ func (c *connection) answer(r *reading, p interface {
 		return nil
 	}
 	o.room()
-	if len(o.pending) > c.b.cfg.QueueBytes+answerBytes { // it asks without reading the answers
-		return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", len(o.pending))
+	if err := o.unread(); err != nil {
+		return err
 	}
+	at := len(o.pending)
 	b, err := p.Append(o.pending, c.version)
 	if err != nil {
 		return err
 	}
 	o.pending = b
+	o.answers += len(b) - at
 	r.touch(o)
 	return nil
 }
@@ -256,7 +261,7 @@ func (c *connection) Take(done []byte) []byte {
 		}
 	}
 	b := o.pending
-	o.pending = nil
+	o.pending, o.answers = nil, 0
 	o.mu.Unlock()
 	if dropped > 0 {
 		c.b.quiet.info(c.b.log, "subscriber keeps up again", "peer", c.peer(), "dropped", dropped)

@@ -33,6 +33,7 @@ type out struct {
 	toucher    uint64 // the last reading that noted it as touched
 
 	pending []byte // for the socket
+	answers int    // bytes of pending that answer what the client sent
 	flight  *qos.Outbound
 	slots   []held   // of messages in flight, by reference
 	free    []uint64 // slots without a message
@@ -280,6 +281,7 @@ func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
 	if o.version == packet.V5 && reason != packet.Success {
 		a := packet.Ack{Type: t, ID: id, Reason: reason}
 		if b, err := a.Append(o.pending, o.version); err == nil {
+			o.answers += len(b) - len(o.pending)
 			o.pending = b
 		}
 		return
@@ -288,7 +290,16 @@ func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
 	if t == packet.TypePubrel {
 		first |= 0b0010 // v5 [MQTT-3.6.1-1], 3.1.1 [MQTT-3.6.1-1]
 	}
+	o.answers += 4
 	o.pending = append(o.pending, first, 2, byte(id>>8), byte(id)) // v5 [MQTT-2.2.1-5], 3.1.1 [MQTT-2.3.1-6]
+}
+
+// unread is an error if the client asks, or publishes, without reading the answers. The caller holds mu.
+func (o *out) unread() error {
+	if o.answers <= answerBytes {
+		return nil
+	}
+	return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", o.answers)
 }
 
 // received handles an acknowledgement from the subscriber. ok is false if it breaks the protocol. The caller holds mu.
