@@ -262,6 +262,9 @@ func (c *connection) Take(done []byte) []byte {
 	}
 	b := o.pending
 	o.pending, o.answers = nil, 0
+	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
+		o.fill(c.b)
+	}
 	o.mu.Unlock()
 	if dropped > 0 {
 		c.b.quiet.info(c.b.log, "subscriber keeps up again", "peer", c.peer(), "dropped", dropped)
