@@ -48,7 +48,7 @@
 // encoded packets for its socket. Beyond them the newest message is dropped and counted, QoS 0 and others apart. One message
 // is always taken, whatever its size. QoS 0 is not queued for a session without a connection. Retained messages
 // for a new subscription are sent as the socket takes them and do not count: they are references to what is
-// stored anyway. A client that asks, or publishes, without reading the answers is disconnected.
+// stored anyway. Of those in flight, which may have been replaced meanwhile, there are QueueBytes again. A client that asks, or publishes, without reading the answers is disconnected.
 //
 // # What is decided here
 //

@@ -40,6 +40,7 @@ type out struct {
 	queue   fifo     // QoS 1 and 2 messages that wait for the window or the connection
 	replay  []replay // retained messages still to be sent
 	bytes   int      // of messages in flight and in the queue
+	replays int      // of retained messages in flight because of a new subscription; not in bytes
 
 	acked    []uint16 // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
 	dropping int      // messages dropped since it was last able to keep up
@@ -52,6 +53,7 @@ type held struct {
 	retain  bool
 	ids     []uint32 // subscription identifiers
 	bytes   int
+	replay  bool // a retained message for a new subscription
 }
 
 // fifo of messages; the zero value is empty.
@@ -137,7 +139,11 @@ func (o *out) hold(h held) uint64 {
 
 // letGo frees what a finished message held. The caller holds mu.
 func (o *out) letGo(ref uint64) {
-	o.bytes -= o.slots[ref].bytes
+	if h := &o.slots[ref]; h.replay {
+		o.replays -= h.bytes
+	} else {
+		o.bytes -= h.bytes
+	}
 	o.slots[ref] = held{}
 	o.free = append(o.free, ref)
 }

@@ -95,19 +95,22 @@ func (o *out) fillReplay(f *filler) {
 			if len(o.pending) >= fillBytes || q > 0 && o.flight.Free() == 0 {
 				return
 			}
+			h := held{message: &kept.message, qos: q, retain: true, replay: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
+			if q > 0 {
+				h.bytes = footprint(h.message)
+				if o.replays > 0 && o.replays+h.bytes > f.b.cfg.QueueBytes { // they stay in memory though others take their place
+					return
+				}
+			}
 			p.list = p.list[1:]
 			if kept.over.Load() {
 				continue
 			}
-			h := held{message: &kept.message, qos: q, retain: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			if id := opt.id(); id != 0 {
 				h.ids = []uint32{id}
 			}
-			if q > 0 {
-				h.bytes = footprint(h.message)
-			}
 			if f.send(h) {
-				o.bytes += h.bytes
+				o.replays += h.bytes
 			}
 		}
 		o.replay = slices.Delete(o.replay, 0, 1)

@@ -179,7 +179,7 @@ func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true
-	o.queue, o.replay, o.slots, o.free, o.bytes = fifo{}, nil, nil, nil, 0
+	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo{}, nil, nil, nil, 0, 0
 	o.flight.Reset()
 	o.mu.Unlock()
 	s.owed.drop()
