@@ -160,6 +160,10 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 	if err != nil {
 		return err
 	}
+	if c.tooLarge(len(answer)) { // v5 [MQTT-3.1.2-24]
+		s.will = nil // as if refused
+		return packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket)
+	}
 	c.heard = time.Now()
 	b.count.connects.Add(1)
 	b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)

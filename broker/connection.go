@@ -141,11 +141,17 @@ func (c *connection) answer(r *reading, p interface {
 	if err != nil {
 		return err
 	}
+	if c.tooLarge(len(b) - at) { // v5 [MQTT-3.1.2-24]
+		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
+	}
 	o.pending = b
 	o.answers += len(b) - at
 	r.touch(o)
 	return nil
 }
+
+// tooLarge tells whether the client does not take packets of n bytes.
+func (c *connection) tooLarge(n int) bool { return c.maxPacket > 0 && n > c.maxPacket }
 
 // acknowledged handles PUBACK, PUBREC and PUBCOMP from a subscriber.
 func (c *connection) acknowledged(r *reading, f packet.Frame) error {
