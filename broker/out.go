@@ -2,8 +2,10 @@ package broker
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/broker/message"
 	"weir/broker/packet"
@@ -42,8 +44,9 @@ type out struct {
 	bytes   int      // of messages in flight and in the queue
 	replays int      // of retained messages in flight because of a new subscription; not in bytes
 
-	acked    []uint16 // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
-	dropping int      // messages dropped since it was last able to keep up
+	stale    time.Duration // since boot; no message in the queue expires before. 0: not known
+	acked    []uint16      // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
+	dropping int           // messages dropped since it was last able to keep up
 }
 
 // held is a message kept for one session.
@@ -192,6 +195,42 @@ func (f *filler) expired(m *message.Message) bool {
 	}
 	waited, _ := f.age(m)
 	return waited >= m.Props.MessageExpiry
+}
+
+// expires is when a message expires, in time since its boot; far away if it does not.
+func expires(m *message.Message) time.Duration {
+	if !m.Props.Has(packet.PropMessageExpiry) {
+		return math.MaxInt64
+	}
+	return m.Stamp.Since + time.Duration(m.Props.MessageExpiry)*time.Second
+}
+
+// expireQueue drops what has expired in the queue, which is full. It looks through all of it, but not again before
+// something more can have expired. The caller holds mu.
+func (f *filler) expireQueue() {
+	o := f.out
+	if f.now.Since < o.stale {
+		return
+	}
+	o.stale = math.MaxInt64
+	kept := o.queue.list[:0]
+	for _, h := range o.queue.list[o.queue.head:] {
+		if f.expired(h.message) {
+			f.counts.expired++
+			o.bytes -= h.bytes
+			continue
+		}
+		o.stale = min(o.stale, expires(h.message))
+		kept = append(kept, h)
+	}
+	clear(o.queue.list[len(kept):])
+	o.queue.list, o.queue.head = kept, 0
+}
+
+// wait puts a message at the end of the queue. The caller holds mu.
+func (o *out) wait(h held) {
+	o.queue.push(h)
+	o.stale = min(o.stale, expires(h.message))
 }
 
 // send starts the delivery of a message that waited; false: it was dropped and holds nothing. There is room in the window.

@@ -146,6 +146,49 @@ func TestWillDelay(t *testing.T) {
 	})
 }
 
+// TestExpiredMessagesMakeRoom: in a full queue, what has expired does not keep out what is fresh. v5 [MQTT-3.3.2-5]
+func TestExpiredMessagesMakeRoom(t *testing.T) {
+	bubble(t, Config{QueueMessages: 10}, func(t *testing.T, h *house) {
+		sub, _ := h.login(packet.V5, "sub", keepSession)
+		sub.subscribe(1, "x")
+		sub.leave()
+		pub, _ := h.login(packet.V5, "pub")
+		publish := func(payload string, seconds uint32) {
+			m := message1("x", payload, 1, 1)
+			if seconds > 0 {
+				m.Props.SetMessageExpiry(seconds)
+			}
+			pub.send(m)
+			pub.expectAck(packet.TypePuback, 1)
+		}
+		publish("lasting", 0)
+		for i := range 12 { // three too many
+			publish("old", uint32(10+i%3*20))
+		}
+		if s := h.b.Stats(); s.DroppedQueue != 3 || s.Expired != 0 {
+			t.Fatalf("%d dropped and %d expired, want 3 and 0", s.DroppedQueue, s.Expired)
+		}
+		after(35 * time.Second)
+		for range 6 { // those of 10 and 30 seconds make room
+			publish("fresh", 3600)
+		}
+		publish("one more", 0)
+		if s := h.b.Stats(); s.DroppedQueue != 4 || s.Expired != 6 {
+			t.Errorf("%d dropped and %d expired, want 4 and 6", s.DroppedQueue, s.Expired)
+		}
+		after(20 * time.Second)
+		publish("last", 0)
+		sub, _ = h.login(packet.V5, "sub", keepSession, resume)
+		for _, payload := range []string{"lasting", "fresh", "fresh", "fresh", "fresh", "fresh", "fresh", "last"} {
+			sub.expectMessage("x", payload)
+		}
+		sub.nothing()
+		if s := h.b.Stats(); s.DroppedQueue != 4 || s.Expired != 9 {
+			t.Errorf("%d dropped and %d expired, want 4 and 9", s.DroppedQueue, s.Expired)
+		}
+	})
+}
+
 // v5 [MQTT-3.3.2-5] [MQTT-3.3.2-6] [MQTT-4.3.3-7]
 func TestMessageExpiry(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, h *house) {
