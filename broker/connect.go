@@ -27,7 +27,7 @@ func (c *connection) connect(f packet.Frame) error {
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), c.started.Add(c.b.cfg.ConnectWait))
+	ctx, cancel := context.WithDeadline(c.b.serving, c.started.Add(c.b.cfg.ConnectWait))
 	defer cancel()
 	if refusal := c.login(ctx, &p); refusal != nil {
 		return c.refuse(refusal)
