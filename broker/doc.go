@@ -84,6 +84,7 @@
 //
 // # Time
 //
-// Message expiry goes by message.Stamp within one boot. Keep alive, session expiry and will delay go by Go's monotonic clock;
+// Message expiry goes by message.Stamp within one boot. Retained messages that have expired are not delivered, and are
+// looked for and removed every ten minutes. Keep alive, session expiry and will delay go by Go's monotonic clock;
 // a step of the wall clock changes nothing. Keep alive counts whole packets.
 package broker
