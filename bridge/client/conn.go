@@ -147,7 +147,8 @@ func (c *Conn) digest(b []byte) (used int, err error) {
 	for {
 		c.mu.Lock()
 		n, err := c.core.receive(b[used:], time.Now())
-		work := len(c.core.out) > 0
+		work := len(c.core.out) > 0 || c.core.rearm
+		c.core.rearm = false
 		c.mu.Unlock()
 		used += n
 		acks, messages := c.core.acks, c.core.messages // filled by this goroutine only

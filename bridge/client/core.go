@@ -39,6 +39,7 @@ type core struct {
 	lastReceived time.Time
 	ping         pingState
 	pingSent     time.Time
+	rearm        bool // the next tick is due sooner than the last one said
 
 	ack     packet.Ack // scratch: decoding and encoding allocate nothing
 	connack packet.Connack
