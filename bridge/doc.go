@@ -29,7 +29,8 @@
 //	quota exceeded (0x97)               sending stops for 1 s, doubled up to 1 min; then the record is sent again,
 //	                                    alone, and everything after it when it has been accepted
 //	message expiry passed               acknowledged to the source, counted
-//	no acknowledgement for StallAfter   stalled: the connection is closed and everything unacknowledged sent again
+//	no acknowledgement for StallAfter   stalled: the connection is closed and everything unacknowledged sent again;
+//	                                    not while what was sent is still moving to the upstream, over a slow link
 //
 // # Rules
 //

@@ -204,8 +204,9 @@ func (b *Bridge) nextDue(now time.Time) time.Duration {
 		sooner(b.link.until)
 	}
 	if s := b.session; s != nil {
-		if s.owing() {
+		if s.awaiting() {
 			sooner(s.progress.Add(b.cfg.StallAfter))
+			sooner(s.watched.Add(b.cfg.StallAfter / looks))
 		}
 		if s.window.onWay == 0 {
 			sooner(s.quota.until)
