@@ -67,6 +67,9 @@
 //
 //	{"state":"draining","since":"2026-11-22T14:02:11.250Z","backlog":1200,"bytes":96000,"oldest_age":61.5,"aside":2,"drops":0,"version":"1.0.0"}
 //
+// A forward rule under which the local copy would leave for the same topic does not take it there: what was true while it
+// waited would take the place of what is true now.
+//
 // since is left out while the clock is not trusted, oldest_age (seconds) when nothing waits or its age is not known.
 // When the connection breaks the upstream publishes the will:
 //

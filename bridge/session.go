@@ -185,6 +185,9 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 		b.intake.looped.Add(1)
 		s.window.add(r.Number, arrived, now)
 		return true, nil
+	case toldAlready:
+		s.window.add(r.Number, arrived, now)
+		return true, nil
 	}
 	if s.shaper.capped {
 		b.warnCapped()
