@@ -85,7 +85,7 @@ func New(cfg Config, src Source, sink Sink, clock Clock, log *slog.Logger) *Brid
 	b := &Bridge{
 		cfg: cfg, src: src, clock: clock, log: log, topic: stateTopic(cfg.Gateway, cfg.Name),
 		settledWake: make(chan struct{}, 1), results: make(chan result, 1), answers: make(chan answers), version: cfg.Connect.Version,
-		known: make([]bool, len(cfg.Servers)),
+		known:  make([]bool, len(cfg.Servers)),
 		intake: &intake{rules: cfg.Receive, sink: sink, clock: clock, origin: []byte("bridge/" + cfg.Name), maxHops: cfg.MaxHops},
 		shaper: &shaper{rules: cfg.Forward, clock: clock, maxHops: cfg.MaxHops},
 	}
