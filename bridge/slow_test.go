@@ -17,7 +17,7 @@ import (
 func TestStalledWhileQoS0Flows(t *testing.T) {
 	r := newRig(t, upstream.Options{})
 	r.cfg.Forward = map[uint32]Rule{1: {QoS: 1}, 2: {QoS: 0}}
-	r.cfg.StallAfter = 100 * time.Millisecond
+	r.cfg.StallAfter, r.cfg.Connect.ConnectTimeout = 100*time.Millisecond, 200*time.Millisecond
 	r.start()
 	r.waitWord(Connected)
 	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })

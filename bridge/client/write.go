@@ -16,8 +16,11 @@ func (c *Conn) write() {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		delivered := c.Delivered()
 		c.mu.Lock()
+		var delivered int64
+		if c.core.ping == pingWritten { // nobody else asks, and asking costs a system call
+			delivered = c.Delivered()
+		}
 		next, err := c.core.tick(now, delivered)
 		out, refs := c.core.take(spare, zeros)
 		c.taken += int64(len(out))
