@@ -83,7 +83,8 @@ const stateRef = 1<<63 - 1
 type stateMail struct {
 	payload []byte // to be sent; nil: nothing
 	onWay   bool
-	awaited bool // what is on its way needs an acknowledgement
+	awaited bool      // what is on its way needs an acknowledgement
+	refused time.Time // when the server last said 0x97 to it
 }
 
 // quota interrupts sending after the server said 0x97, with growing pauses, and lets one record at a time try again.
@@ -230,7 +231,10 @@ func (s *session) collect(now time.Time) {
 		}
 		if a.Ref == stateRef {
 			s.state.onWay = false
-			if a.Reason.Failed() {
+			switch {
+			case a.Reason == packet.QuotaExceeded: // later, or the retained state there would be the one before
+				s.told, s.state.refused = false, now
+			case a.Reason.Failed():
 				s.b.log.Warn("state topic refused by the upstream", "topic", s.b.topic, "reason", a.Reason.String())
 			}
 			continue

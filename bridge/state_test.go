@@ -93,6 +93,20 @@ func TestStateIsNotForwarded(t *testing.T) {
 	r.waitRetained(Offline)
 }
 
+// A state that the server had no quota for is told again: until then the retained one is the will of the link before.
+func TestStateAfterQuotaExceeded(t *testing.T) {
+	var refusals atomic.Int32
+	r := newRig(t, upstream.Options{Behaviour: upstream.Behaviour{Verdict: func(a *upstream.Arrival) packet.Reason {
+		if a.Topic == stateName && refusals.Add(1) <= 2 {
+			return packet.QuotaExceeded
+		}
+		return packet.Success
+	}}})
+	r.cfg.StateEvery = 20 * time.Millisecond
+	r.start()
+	r.waitRetained(Connected)
+}
+
 // A backlog is told as draining, with numbers, and then as connected.
 func TestStateDraining(t *testing.T) {
 	r := newRig(t, upstream.Options{Behaviour: upstream.Behaviour{AckDelay: 5 * time.Millisecond}})
