@@ -101,7 +101,7 @@ func (s *session) post(now time.Time) (sent bool, err error) {
 		if p.qos == 2 {
 			s.b.exact.published(p.number)
 		}
-		s.onWay(p.number, now)
+		s.onWay(p.number, p.qos, now)
 		sent = true
 		l.head++
 	}
@@ -152,7 +152,7 @@ func (s *session) settle(now time.Time) error {
 	flush := false
 	x.release(func(id uint16) {
 		s.conn.Release(id)
-		s.progress, flush = now, true
+		s.progress, s.upTo, flush = now, s.conn.Appended(), true
 	})
 	sent, err := s.post(now)
 	if flush || sent {

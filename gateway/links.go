@@ -48,9 +48,11 @@ func (g *Gateway) buildLinks() error {
 			return fmt.Errorf("bridge.%s: %w", name, err)
 		}
 		for i, f := range b.Forward {
-			g.store.journal.SetDurability(source.ID(), ids[i], durabilities[f.Durability])
-			if f.QoS >= 2 {
-				g.store.journal.SetExact(source.ID(), ids[i], f.QoS == config.AsPublished)
+			if slices.Index(ids, ids[i]) == i { // of two rules alike the first takes the messages
+				g.store.journal.SetDurability(source.ID(), ids[i], durabilities[f.Durability])
+				if f.QoS >= 2 {
+					g.store.journal.SetExact(source.ID(), ids[i], f.QoS == config.AsPublished)
+				}
 			}
 			routes = append(routes, broker.Route{
 				Upstream: source.ID(), Rule: ids[i], Order: i, Filter: f.Filter, Exclude: f.Exclude, NotFrom: origin(name),

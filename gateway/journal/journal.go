@@ -234,7 +234,8 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 			poke(j.news)
 			continue
 		}
-		j.pace.appended(m, j.scratch.levels[i], batch[i].Kind == broker.KindLocal)
+		own := batch[i].Kind == broker.KindLocal && len(batch[i].Message.Origin) == 0 // not what a bridge has brought in
+		j.pace.appended(m, j.scratch.levels[i], own)
 		for _, hit := range batch[i].Routes {
 			j.pace.handed(hit.Upstream, m)
 		}
