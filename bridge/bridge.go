@@ -17,8 +17,8 @@ type Source interface {
 	Ready() <-chan struct{}
 	// Ack says that the upstream has these records. Ranges hold only numbers that Next gave out, or that a kept pair names.
 	Ack(r []Range)
-	// Refuse sets a record aside: it stays stored, Next passes it, also after Rewind.
-	Refuse(number uint64, why packet.Reason)
+	// Refuse moves a record to the dead letters: Next passes it, also after Rewind. at is now.
+	Refuse(number uint64, why packet.Reason, at message.Stamp)
 	// Rewind lets Next begin again at the first record that is neither acknowledged nor refused.
 	Rewind()
 	// Live tells whether the link can take records now.
@@ -41,7 +41,9 @@ type Range struct{ First, Last uint64 }
 type Backlog struct {
 	Records     uint64
 	Bytes       int64
-	Aside       uint64 // refused by the upstream, kept
+	Aside       uint64 // refused by the upstream, not yet among the dead letters
+	Dead        uint64 // dead letters
+	DeadDropped uint64 // of those, given up for want of room
 	Dropped     uint64 // given up by the store's policy
 	OldestBoot  uint64 // stamp of the oldest waiting record
 	OldestSince time.Duration

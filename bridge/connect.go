@@ -91,8 +91,8 @@ func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair, held []uint
 	}
 }
 
-// meet shakes hands. The token is durably withdrawn before CONNECT with Clean Start 1, and durably written after CONNACK of a
-// new session, before anything else is sent or read.
+// meet shakes hands. The token is durably withdrawn before CONNECT of a new session, and durably written after its CONNACK,
+// before anything else is sent or read.
 func meet(ctx context.Context, nc net.Conn, o client.Options, g opening, keeper Keeper) (*client.Conn, error) {
 	if g.withdraw {
 		if err := keeper.Withdraw(); err != nil {
@@ -100,17 +100,49 @@ func meet(ctx context.Context, nc net.Conn, o client.Options, g opening, keeper 
 			return nil, fmt.Errorf("withdraw the token of the session before: %w", err)
 		}
 	}
+	if g.token != "" && !g.resume && o.Version == packet.V311 {
+		var err error
+		if nc, err = clear311(ctx, nc, o); err != nil {
+			return nil, err
+		}
+		o.Resume = true
+	}
 	conn, err := client.Greet(ctx, nc, o)
 	if err != nil {
 		return nil, err
 	}
-	if g.begins(conn.Info().SessionPresent) {
-		if err := keeper.Begin(g.token); err != nil {
+	if present := conn.Info().SessionPresent; g.begins(present) {
+		err := errOthers
+		if !present {
+			err = keeper.Begin(g.token)
+		}
+		if err != nil {
 			conn.Close()
-			return nil, fmt.Errorf("keep the token of the session: %w", err)
+			return nil, fmt.Errorf("begin a session: %w", err)
 		}
 	}
 	return conn, nil
+}
+
+var errOthers = errors.New("the server has one under our client id that is not ours")
+
+// clear311 has a server of 3.1.1 forget the session it may have, and dials once more. There a clean session ends with its
+// connection (3.1.1, 3.1.2.4), so one that lasts can only be begun without one.
+func clear311(ctx context.Context, nc net.Conn, o client.Options) (net.Conn, error) {
+	first := o
+	first.Resume, first.Will, first.OnAcks, first.OnMessages, first.OnReleases = false, nil, nil, nil, nil
+	conn, err := client.Start(ctx, nc, first)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Disconnect(ctx, packet.NormalDisconnection); err != nil {
+		return nil, err
+	}
+	addresses, err := client.Resolve(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return client.Dial(ctx, o, addresses)
 }
 
 // stepDone takes the result of a step and starts the next one.
@@ -214,6 +246,9 @@ func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
 	b.count.connects.Add(1)
 	b.log.Info("connected to the upstream", "server", b.cfg.Servers[b.server], "mqtt", b.version.String(), "window", s.size)
 	b.limits(info)
+	if b.trouble.refusing() {
+		b.refuseLane(s, now)
+	}
 	b.src.Rewind()
 	b.src.Live(true)
 	fresh := b.own(info)

@@ -65,7 +65,7 @@
 // The topic weir/GATEWAY/bridge/NAME tells the state upstream (retained if the server can, QoS 1) and here, on every
 // change and every StateEvery while a backlog drains:
 //
-//	{"state":"draining","since":"2026-11-22T14:02:11.250Z","backlog":1200,"bytes":96000,"oldest_age":61.5,"aside":2,"drops":0,"version":"1.0.0"}
+//	{"state":"draining","since":"2026-11-22T14:02:11.250Z","backlog":1200,"bytes":96000,"oldest_age":61.5,"aside":0,"dead":2,"repeats":0,"drops":0,"version":"1.0.0"}
 //
 // A forward rule under which the local copy would leave for the same topic does not take it there: what was true while it
 // waited would take the place of what is true now.

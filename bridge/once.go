@@ -26,6 +26,7 @@ type exchange struct {
 	id     uint16
 	step   step
 	stamp  uint64 // of the last change that must be durable before the next packet leaves
+	dead   bool   // the record is a dead letter: it is not acknowledged at PUBCOMP
 	here   bool   // the source gave the record, or PUBREL left, on this connection
 }
 
@@ -169,6 +170,13 @@ func (o *once) ended(number uint64) (id uint16, ok bool) {
 	id = o.exchanges[i].id
 	o.exchanges = slices.Delete(o.exchanges, i, i+1)
 	return id, true
+}
+
+// bury notes that a record that was sent became a dead letter. The upstream may hold its id, which PUBREL frees.
+func (o *once) bury(number uint64) {
+	if e := o.find(number); e != nil {
+		e.dead = true
+	}
 }
 
 // lost notes the end of a connection. What was never sent is taken out: those pairs are to be forgotten.

@@ -31,21 +31,23 @@ type Bridge struct {
 	answers     chan answers  // of the subscriptions
 
 	// Belong to the goroutine of Run.
-	group   sync.WaitGroup
-	link    link
-	server  int            // of cfg.Servers, for the next attempt
-	version packet.Version // for the next attempt
-	known   []bool         // by server: it has taken or refused 5.0 in words, so that closing without one is not about that
-	will    willFlags
-	greeted *session // of the CONNECT under way
-	session *session // nil: not up
-	opening opening  // of the CONNECT under way, or of the session
-	token   string   // the one that is kept
-	exact   exactly
-	stall   bool // a connection stalled, and nothing was acknowledged since
-	lastErr string
-	told    told
-	warned  bool
+	group     sync.WaitGroup
+	link      link
+	server    int            // of cfg.Servers, for the next attempt
+	version   packet.Version // for the next attempt
+	known     []bool         // by server: it has taken or refused 5.0 in words, so that closing without one is not about that
+	will      willFlags
+	greeted   *session // of the CONNECT under way
+	session   *session // nil: not up
+	opening   opening  // of the CONNECT under way, or of the session
+	token     string   // the one that is kept
+	exact     exactly
+	trouble   trouble
+	lanePause time.Duration // of a lane that is refused
+	stall     bool          // a connection stalled, and nothing was acknowledged since
+	lastErr   string
+	told      told
+	warned    bool
 
 	mu     sync.Mutex // guards status
 	status Status     // what Status returns, but for counters and backlog
@@ -306,6 +308,7 @@ func (b *Bridge) lose(ctx context.Context, err error, why cause) {
 	b.session.conn.Close()
 	b.anew()
 	b.session.collect(time.Now()) // what was acknowledged until then
+	b.blame(b.session, err)
 	b.drop()
 	if time.Since(b.link.since) >= b.cfg.StableAfter {
 		b.server = 0

@@ -32,6 +32,7 @@ type session struct {
 	watched  time.Time // when that was
 	quota    quota
 	state    stateMail
+	proven   bool // the upstream has acknowledged something
 	told     bool // the upstream has been told the state
 	fresh    bool // nobody has looked at the backlog yet
 	draining bool
@@ -116,6 +117,13 @@ func (q *quota) exceeded(now time.Time) {
 	q.until, q.probe = now.Add(q.pause), true
 }
 
+// hold interrupts sending for a pause, and lets one record at a time try again.
+func (q *quota) hold(pause time.Duration, now time.Time) {
+	if q.until.IsZero() {
+		q.until, q.probe = now.Add(pause), true
+	}
+}
+
 // active reports whether sending is interrupted or restricted.
 func (q *quota) active() bool { return !q.until.IsZero() || q.probe }
 
@@ -132,7 +140,10 @@ func (s *session) room() int {
 	if s.state.onWay {
 		room--
 	}
-	if s.quota.probe {
+	if s.b.trouble.narrow != 0 && s.state.onWay { // its acknowledgement proves that the upstream is well
+		return 0
+	}
+	if s.quota.probe || s.b.trouble.narrow != 0 {
 		room = min(room, 1-s.window.onWay-s.lane.waiting())
 	}
 	if s.lane.full() {
@@ -256,7 +267,7 @@ func (s *session) onWay(number uint64, qos byte, now time.Time) {
 // refuse sets a record aside that was not sent.
 func (s *session) refuse(number uint64, why packet.Reason) {
 	s.b.count.refused.Add(1)
-	s.b.src.Refuse(number, why)
+	s.b.src.Refuse(number, why, s.b.clock.Now())
 }
 
 // collect takes the acknowledgements that have come.
@@ -265,6 +276,7 @@ func (s *session) collect(now time.Time) {
 		if a.QoS > 0 { // that bytes were written says nothing
 			s.progress = now
 			s.b.stall = false
+			s.proven = s.proven || !a.Reason.Failed()
 		}
 		if a.Ref == stateRef {
 			s.state.onWay = false
@@ -311,11 +323,17 @@ func (s *session) finish(a client.Ack, now time.Time) {
 		if _, ok := s.window.finish(a.Ref, refused); ok {
 			s.quota.exceeded(now)
 		}
+	case a.Reason.Failed() && !b.trouble.refused(a.Ref): // nor are others: it stays, and is tried again after a while
+		b.exact.forget(a.Ref)
+		if _, ok := s.window.finish(a.Ref, refused); ok {
+			b.count.refused.Add(1)
+			b.refuseLane(s, now)
+		}
 	case a.Reason.Failed():
 		if _, ok := s.window.finish(a.Ref, refused); ok {
 			b.count.refused.Add(1)
 			s.tell() // what came before it first
-			b.src.Refuse(a.Ref, a.Reason)
+			b.src.Refuse(a.Ref, a.Reason, b.clock.Now())
 			s.quota.accepted()
 		}
 		b.exact.forget(a.Ref)
@@ -330,7 +348,8 @@ func (s *session) finish(a client.Ack, now time.Time) {
 			b.count.acked.Add(1)
 			b.roundTrip(now.Sub(sent), a.QoS)
 			s.quota.accepted()
-		} else if a.QoS == 2 { // PUBREL of an earlier connection, whose record was not given yet, or is gone
+			b.accepted(a)
+		} else if a.QoS == 2 && !b.exact.find(a.Ref).dead { // PUBREL of an earlier connection, whose record was not given yet, or is gone
 			b.src.Ack([]Range{{a.Ref, a.Ref}})
 		}
 	}

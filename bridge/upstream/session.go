@@ -27,6 +27,11 @@ func (p *peer) publish(f packet.Frame) error {
 		p.acknowledge(packet.TypePubrec, m.ID, packet.Success, b)
 		return nil
 	}
+	if b.Allergic != nil && b.Allergic(&a) {
+		p.queue = nil
+		p.reset()
+		return io.EOF
+	}
 	reason := packet.Success
 	if b.Verdict != nil {
 		reason = b.Verdict(&a)

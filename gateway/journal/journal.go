@@ -275,12 +275,14 @@ func (j *Journal) Run(ctx context.Context, notify func()) error {
 			case <-ctx.Done():
 				return
 			case <-j.news:
+				j.bury()
 				notify()
 			}
 		}
 	})
 	j.commits(ctx)
 	g.Wait()
+	j.bury()
 	notify() // whatever the last commit settled
 	return nil
 }

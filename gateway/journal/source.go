@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/bridge"
+	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/buffer"
 )
@@ -19,6 +20,7 @@ type Source struct {
 	c        *buffer.Consumer
 	entries  []buffer.Entry
 	ranges   []buffer.Range
+	dead     *dead
 	draining bool // the link came up with a backlog, whose end has not been reached
 
 	durable    chan struct{} // capacity 1: a barrier that was awaited is durable
@@ -36,7 +38,13 @@ func (j *Journal) Source(upstream string) (*Source, error) {
 	s := &Source{j: j, c: c, durable: make(chan struct{}, 1)}
 	generation, _ := s.token()
 	s.generation.Store(generation)
+	if s.dead, err = j.dead(upstream, c); err != nil {
+		return nil, err
+	}
 	j.sources.Store(upstream, s)
+	if err := s.dead.recover(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -116,8 +124,9 @@ func (s *Source) positions(now time.Time) {
 	s.j.mu.Unlock()
 }
 
-// Refuse sets a record aside that the upstream does not take: it stays stored, later records pass it.
-func (s *Source) Refuse(number uint64, why packet.Reason) {
+// Refuse moves a record that the upstream does not take to the dead letters; later records pass it. Until that is committed it
+// is set aside.
+func (s *Source) Refuse(number uint64, why packet.Reason, at message.Stamp) {
 	s.c.SetAside(number)
 	now := s.j.cfg.Now()
 	s.j.mu.Lock()
@@ -125,7 +134,8 @@ func (s *Source) Refuse(number uint64, why packet.Reason) {
 	s.j.pace.acked(s.c.ID(), number, now)
 	s.j.hurry()
 	s.j.mu.Unlock()
-	s.j.cfg.Log.Warn("message refused by the upstream, set aside", "record", number, "reason", why.String())
+	s.j.cfg.Log.Warn("message refused by the upstream, moved to the dead letters", "record", number, "reason", why.String())
+	s.dead.take(number, why, at)
 }
 
 // Rewind lets Next begin again at the first record that is not acknowledged.
@@ -144,8 +154,10 @@ func (s *Source) Live(up bool) {
 // Backlog is what waits for this upstream.
 func (s *Source) Backlog() bridge.Backlog {
 	b := s.c.Backlog()
-	return bridge.Backlog{
+	out := bridge.Backlog{
 		Records: b.Records, Bytes: b.Bytes, Aside: b.Aside, Dropped: b.Dropped,
 		OldestBoot: b.OldestBoot, OldestSince: time.Duration(b.OldestSince),
 	}
+	s.dead.backlog(&out)
+	return out
 }
