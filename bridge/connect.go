@@ -76,12 +76,17 @@ func (b *Bridge) open() opening {
 	return open(b.token, wanted)
 }
 
+// maxExchanges bounds the window of a session that lasts, so that what is acknowledged out of order always fits the store's
+// position of a consumer.
+const maxExchanges = 2048
+
 // dress writes into the options what is known of the session.
 func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair, held []uint16) {
 	if g.token == "" {
 		return
 	}
 	o.Resume, o.SessionExpiry, o.Handshakes = g.resume, cfg.Connect.SessionExpiry, true
+	o.Window = min(o.Window, maxExchanges)
 	if !g.resume {
 		return
 	}
@@ -282,6 +287,9 @@ func (b *Bridge) own(info client.Info) (fresh bool) {
 func (b *Bridge) limits(info client.Info) {
 	if !info.RetainAvailable {
 		b.log.Warn("the upstream keeps no retained messages: they are sent without the flag")
+	}
+	if b.token != "" && b.version == packet.V5 && info.SessionExpiry == 0 {
+		b.log.Warn("the upstream keeps no sessions: messages at QoS 2 that are on their way when the connection breaks may arrive twice")
 	}
 	if info.MaxQoS == 0 {
 		b.log.Warn("the upstream takes QoS 0 only: what is on the way when the connection breaks may be lost")

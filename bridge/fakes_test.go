@@ -31,7 +31,7 @@ type fakeSource struct {
 	dropped uint64
 	live    []bool
 	offence string
-	keeper  *fakeKeeper // whose pairs may name records that were not given; nil: none
+	keeper  *fakeKeeper   // whose pairs may name records that were not given; nil: none
 	changed chan struct{} // closed and made new at each change
 }
 

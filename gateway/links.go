@@ -197,6 +197,7 @@ func (l *link) status() status.Bridge {
 	return status.Bridge{
 		Name: l.name, State: s.State, Since: s.Since, Err: s.Err, NextTry: s.NextTry, RTT: s.RTT, InFlight: s.InFlight, Window: s.Window,
 		Backlog: s.Backlog.Records, Bytes: s.Backlog.Bytes, OldestAge: s.OldestAge, Aside: s.Backlog.Aside, Dropped: s.Backlog.Dropped,
+		Dead: s.Backlog.Dead, DeadLost: s.Backlog.DeadDropped, Repeats: s.Repeats,
 		Sent: s.Sent, Acked: s.Acked, Reconnects: s.Reconnects,
 	}
 }

@@ -202,15 +202,18 @@ address = "127.0.0.1:%d"
 auto = false
 [bridge.from]
 url = "mqtt://%s"
+version = "3.1.1"
 [[bridge.from.receive]]
 filter = "line"
 prefix = "plant"
 qos = 2
 [bridge.to]
 url = "mqtt://%s"
+version = "3.1.1"
 [[bridge.to.forward]]
 filter = "plant/#"
 prefix = "sites/{id}"
+format = "raw"
 qos = 2
 `, freePort(t), from.address(), to.address()))
 	w.start()
