@@ -23,6 +23,10 @@ type Entry struct {
 	Message *message.Message
 	Routes  []RouteHit // who wants it, at least one
 	Kind    Kind
+
+	// Publisher stands for the connection, or the Publisher, that is owed the acknowledgement of the message; unlike any
+	// other since the broker was made. 0: none is, or the message has waited for room.
+	Publisher uint64
 }
 
 // RouteHit names one destination of a message: the upstream and the rule of it that takes the message.
@@ -39,8 +43,8 @@ const (
 	KindQoS0           Kind = iota // nothing is owed
 	KindQoS1                       // PUBACK is owed
 	KindQoS2Clean                  // PUBREC is owed; the publisher's session ends with its connection
-	KindQoS2Persistent             // PUBREC is owed to a session that outlives its connection
-	KindLocal                      // from within the process: Publisher
+	KindQoS2Persistent             // PUBREC is owed to a session that outlives its connection, or to an upstream
+	KindLocal                      // from within the process, by a Publisher without acked: nobody waits
 )
 
 // Route is a durable destination of messages: one forward rule of one upstream. Of an upstream's routes the first one

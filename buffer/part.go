@@ -83,6 +83,7 @@ func (l *Log) writeBlocks(f File, sd seed, head []byte, off int64, reset bool) e
 			return err
 		}
 		bytes += int64(len(buf))
+		c.padding += h.room() - blockHeadLen - int64(h.length)
 		off += h.room()
 		block++
 		written += uint64(b.records)
@@ -91,6 +92,7 @@ func (l *Log) writeBlocks(f File, sd seed, head []byte, off int64, reset bool) e
 	c.counted.end = off
 	l.mu.Lock()
 	l.stats.Written += bytes
+	l.stats.Padding = c.padding
 	l.mu.Unlock()
 	return nil
 }

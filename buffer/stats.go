@@ -22,6 +22,7 @@ type Stats struct {
 	Commits  uint64 // parts written; one for each commit but very large ones
 	Syncs    uint64 // fdatasync calls on files of the log
 	Written  int64  // bytes given to the file system, headers, padding and spares included
+	Padding  int64  // of them: bytes that filled the last page of a block
 	Failed   uint64 // commits that failed
 	Freed    uint64 // segments that were freed
 	Dropped  uint64 // records times consumers, given up
@@ -56,6 +57,13 @@ func (l *Log) Stats() Stats {
 		return true
 	})
 	return s
+}
+
+// Padding is Stats().Padding without its walk over the consumers.
+func (l *Log) Padding() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats.Padding
 }
 
 // Recovery is what Open found.

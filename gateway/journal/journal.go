@@ -121,7 +121,7 @@ func (j *Journal) Append(batch []broker.Entry) (first uint64, n int) {
 
 // hurry wakes Run if something is due before the time that it knows of. The caller holds mu.
 func (j *Journal) hurry() {
-	if due := j.pace.due(); !due.IsZero() && (j.known.IsZero() || due.Before(j.known)) {
+	if due := sooner(j.pace.due(), j.pace.pubs.due); !due.IsZero() && (j.known.IsZero() || due.Before(j.known)) {
 		j.known = due
 		poke(j.wake)
 	}
@@ -230,6 +230,9 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 			continue
 		}
 		j.pace.appended(m, j.scratch.levels[i], batch[i].Kind == broker.KindLocal)
+		if batch[i].Publisher != 0 && batch[i].Kind != broker.KindQoS0 {
+			j.pace.owes(batch[i].Publisher, m, j.scratch.levels[i])
+		}
 		for _, hit := range batch[i].Routes {
 			j.pace.handed(hit.Upstream, m)
 		}
@@ -285,11 +288,11 @@ func (j *Journal) commits(ctx context.Context) {
 	var hold time.Time // after a failed commit: not before this
 	back := retryFirst
 	for {
+		now := j.cfg.Now()
 		j.mu.Lock()
-		due := j.pace.due()
+		due := j.pace.dueAt(now)
 		j.known = due
 		j.mu.Unlock()
-		now := j.cfg.Now()
 		if due.Before(hold) && !due.IsZero() {
 			due = hold
 		}
@@ -320,12 +323,12 @@ func (j *Journal) Commit() error {
 	j.mu.Lock()
 	j.pace.commit(j.cfg.Now())
 	j.mu.Unlock()
+	padding := j.log.Padding()
 	err := j.log.Commit()
+	padding = j.log.Padding() - padding
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err != nil {
-		j.pace.failed(j.cfg.Now())
-	}
+	j.pace.committed(err == nil, padding, j.cfg.Now())
 	j.remember(err)
 	return err
 }
