@@ -186,10 +186,17 @@ func (r *rig) record(kind broker.Kind, to ...*Source) uint64 {
 }
 
 func entry(kind broker.Kind, payload string, to ...*Source) broker.Entry {
+	qos := byte(1)
+	switch kind {
+	case broker.KindQoS0:
+		qos = 0
+	case broker.KindQoS2Clean, broker.KindQoS2Persistent:
+		qos = 2
+	}
 	e := broker.Entry{Kind: kind, Message: &message.Message{
 		Stamp:   message.Stamp{Boot: 7, Since: 1e9},
 		Origin:  []byte("pump"),
-		Publish: packet.Publish{QoS: 1, Topic: []byte("/Home/Floor1/Room1/Temperature"), Payload: []byte(payload)},
+		Publish: packet.Publish{QoS: qos, Topic: []byte("/Home/Floor1/Room1/Temperature"), Payload: []byte(payload)},
 	}}
 	for _, s := range to {
 		e.Routes = append(e.Routes, broker.RouteHit{Upstream: s.ID(), Rule: 1})

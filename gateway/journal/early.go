@@ -154,6 +154,23 @@ func (p *publishers) sweep(now time.Time) {
 	p.sweepAt = 2*len(p.all) + 64
 }
 
+// Flash is what commits before the end of Gather cost.
+type Flash struct {
+	Early  uint64 // such commits since Open
+	Spent  int64  // bytes of padding they wrote within the last hour
+	Budget int64  // bytes of it that are allowed in an hour
+	Held   bool   // it is used up: gather holds for everyone
+}
+
+// Flash is the state of the flash budget. Safe for concurrent use.
+func (j *Journal) Flash() Flash {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	b := &j.pace.pubs.budget
+	left := b.left(j.cfg.Now())
+	return Flash{Early: j.pace.earlies, Spent: b.total, Budget: b.limit, Held: b.limit > 0 && !left}
+}
+
 // budget bounds what is spent within an hour.
 type budget struct {
 	limit  int64

@@ -16,9 +16,10 @@ import (
 type Durability uint8
 
 const (
-	Auto       Durability = iota // written when the upstream is down, not answering, or late
-	DiskAlways                   // always written before it is acknowledged
-	MemoryOnly                   // never written; lost with the process
+	Auto            Durability = iota // written when the upstream is down, not answering, or late
+	DiskAlways                        // always written before it is acknowledged; rules that send at QoS 2 need it
+	MemoryOnly                        // never written; lost with the process
+	AutoAsPublished                   // Auto for a rule that sends at the QoS of the publisher: at QoS 2 always written
 )
 
 // Config of a journal.
@@ -45,7 +46,8 @@ type Journal struct {
 	scratch    scratch
 	commitErr  error
 	failedAt   time.Time
-	volatile   bool // there is no data directory behind it
+	volatile   bool      // there is no data directory behind it
+	heldTold   time.Time // when it was last logged that the flash budget is used up
 }
 
 type ruleKey struct{ upstream, rule uint32 }
@@ -189,7 +191,7 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		d := j.durability[ruleKey{hit.Upstream, hit.Rule}]
 		from := len(s.bytes)
 		s.bytes = binary.LittleEndian.AppendUint32(s.bytes, hit.Rule)
-		must := d == DiskAlways || d == Auto && e.Kind == broker.KindQoS2Persistent
+		must := d.must(e)
 		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
 		level = max(level, j.level(hit.Upstream, d, must))
 	}
@@ -198,6 +200,17 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		Boot: e.Message.Stamp.Boot, Since: int64(e.Message.Stamp.Since),
 		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload,
 	}
+}
+
+// must tells whether the record of a message is to be written however soon it is acknowledged.
+func (d Durability) must(e *broker.Entry) bool {
+	switch d {
+	case DiskAlways:
+		return true
+	case MemoryOnly:
+		return false
+	}
+	return e.Kind == broker.KindQoS2Persistent || d == AutoAsPublished && e.Message.QoS == 2
 }
 
 func (j *Journal) level(upstream uint32, d Durability, must bool) urgency {
@@ -328,8 +341,13 @@ func (j *Journal) Commit() error {
 	padding = j.log.Padding() - padding
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.pace.committed(err == nil, padding, j.cfg.Now())
+	now := j.cfg.Now()
+	j.pace.committed(err == nil, padding, now)
 	j.remember(err)
+	if j.pace.pubs.budget.limit > 0 && !j.pace.pubs.budget.left(now) && (j.heldTold.IsZero() || now.Sub(j.heldTold) >= time.Hour) {
+		j.heldTold = now
+		j.cfg.Log.Warn("flash budget used up: publishers that wait for acknowledgements wait for gather", "bytes", j.pace.pubs.budget.limit)
+	}
 	return err
 }
 
