@@ -7,6 +7,7 @@ import (
 const (
 	leastSilence = 2 * time.Millisecond  // a shorter one says nothing
 	sendsAgain   = 20 * time.Millisecond // who waits for acknowledgements sends so soon after they came
+	believed     = 64                    // so many times in a row that it does; then it is put to the test
 )
 
 // publisher is what the pace knows of one connection that publishes: whether it is waiting for acknowledgements, or
@@ -19,11 +20,29 @@ type publisher struct {
 	gap      time.Duration // the longest between two messages with no release between them; fades
 	from, to uint64        // oldest and newest record whose acknowledgement it is owed; 0: it is owed none
 	gathered uint64        // the newest of them that was gathered; 0: none was
+	streak   int           // how often in a row it was prompt, since it was last put to the test
+	test     time.Duration // a longer silence that is asked of it this time; 0: none
 	listed   bool          // it is in publishers.owed
 }
 
 // silence is how long it must be silent to count as waiting.
-func (pub *publisher) silence() time.Duration { return max(leastSilence, 4*pub.gap) }
+func (pub *publisher) silence() time.Duration { return max(leastSilence, 4*pub.gap, pub.test) }
+
+// again notes that it sent again after a release. One that sends every few milliseconds looks prompt for as long as early
+// commits release each message before the next one comes, which shows no gap. So now and then a commit is held back for
+// as long as such a one can be silent: took is how long a commit takes.
+func (pub *publisher) again(at time.Time, took time.Duration) {
+	pub.between, pub.test = false, 0
+	pub.prompt = !pub.released.IsZero() && at.Sub(pub.released) <= sendsAgain
+	switch {
+	case !pub.prompt:
+		pub.streak = 0
+	case pub.streak < believed:
+		pub.streak++
+	default:
+		pub.streak, pub.test = 0, leastSilence+took+sendsAgain+5*time.Millisecond
+	}
+}
 
 // release notes that acknowledgements up to a record left; at is when, zero if that is not known.
 func (pub *publisher) release(upto uint64, at time.Time) {
@@ -43,10 +62,12 @@ func (pub *publisher) release(upto uint64, at time.Time) {
 type publishers struct {
 	covered func(first, last uint64) bool
 	all     map[uint64]*publisher
-	sweepAt int          // size of all at which the idle ones are looked for
-	owed    []*publisher // those with gathered records
-	due     time.Time    // not after the moment at which the first of them counts as waiting; zero: none will
-	writing uint64       // the newest record of the running commit; 0: none runs
+	sweepAt int           // size of all at which the idle ones are looked for
+	owed    []*publisher  // those with gathered records
+	due     time.Time     // not after the moment at which the first of them counts as waiting; zero: none will
+	writing uint64        // the newest record of the running commit; 0: none runs
+	began   time.Time     // when it did
+	took    time.Duration // the last one
 	budget  budget
 }
 
@@ -56,8 +77,7 @@ func (p *publishers) sent(token uint64, m mark, gathered bool) {
 	p.notice(pub, m.at)
 	switch {
 	case pub.between:
-		pub.between = false
-		pub.prompt = !pub.released.IsZero() && m.at.Sub(pub.released) <= sendsAgain
+		pub.again(m.at, p.took)
 	case !pub.last.IsZero():
 		pub.gap = max(pub.gap, m.at.Sub(pub.last))
 	}
@@ -112,12 +132,14 @@ func (p *publishers) refresh(now time.Time) {
 }
 
 // begin notes that a commit of all records up to newest starts.
-func (p *publishers) begin(newest uint64) { p.writing, p.due = newest, time.Time{} }
+func (p *publishers) begin(newest uint64, now time.Time) {
+	p.writing, p.began, p.due = newest, now, time.Time{}
+}
 
 // end notes that the commit ended, well or not.
 func (p *publishers) end(now time.Time) {
 	written := p.writing
-	p.writing = 0
+	p.writing, p.took = 0, now.Sub(p.began)
 	kept := p.owed[:0]
 	for _, pub := range p.owed {
 		if pub.from != 0 && pub.from <= written && p.covered(pub.from, pub.from) {

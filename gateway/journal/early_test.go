@@ -335,6 +335,41 @@ func TestSteadyPublisherBesideWindows(t *testing.T) {
 	}
 }
 
+// TestSteadyPublisherIsFoundOut: on a fast disk, early commits for another publisher release each message of a steady one
+// before the next comes, so that it looks as if it waited for them. Alone, it must be found out.
+func TestSteadyPublisherIsFoundOut(t *testing.T) {
+	for _, pause := range []time.Duration{3 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond} {
+		for _, sync := range []time.Duration{100 * time.Microsecond, 5 * time.Millisecond, 20 * time.Millisecond} {
+			s := newStage(t)
+			steady, waits := &window{token: 1, pause: pause}, &window{token: 2, size: 1}
+			s.card(sync, 2*time.Second, steady, waits)
+			early := s.p.earlies
+			s.card(sync, 20*time.Second, steady)
+			if n := s.p.earlies - early; n > believed+2 {
+				t.Errorf("a message every %v, sync %v: %d early commits in 20 s for one that does not wait, want at most %d", pause, sync, n, believed+2)
+			}
+		}
+	}
+}
+
+// TestSteadyPublisherWhenTheLinkBreaks: while the upstream answered, its acknowledgements hid the gaps.
+func TestSteadyPublisherWhenTheLinkBreaks(t *testing.T) {
+	for _, pause := range []time.Duration{3 * time.Millisecond, 5 * time.Millisecond, 15 * time.Millisecond} {
+		s := newStage(t)
+		s.p.setUp(1, true, false, s.now)
+		for range 1000 {
+			n := s.publish(1)
+			s.pass(pause)
+			s.ack(1, n)
+		}
+		s.p.setUp(1, false, false, s.now)
+		s.card(100*time.Microsecond, 10*time.Second, &window{token: 1, pause: pause})
+		if s.p.earlies > 0 {
+			t.Errorf("a message every %v: %d early commits for one that does not wait", pause, s.p.earlies)
+		}
+	}
+}
+
 // TestPublishersAreForgotten: connections that came and went leave nothing behind, on a link that needs no commit too.
 func TestPublishersAreForgotten(t *testing.T) {
 	s := newStage(t)

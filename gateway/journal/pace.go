@@ -219,7 +219,7 @@ func (p *pacer) full(now time.Time) { p.gatherDue = sooner(p.gatherDue, now) }
 func (p *pacer) commit(now time.Time) {
 	due := p.due()
 	p.early = !p.pubs.due.IsZero() && !p.pubs.due.After(now) && (due.IsZero() || due.After(now))
-	p.pubs.begin(p.newest)
+	p.pubs.begin(p.newest, now)
 	for _, l := range p.links {
 		if len(l.sent) > 0 && now.Sub(l.sent[0].at) >= p.SpillAfter {
 			l.late()
