@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"weir/bridge/client"
@@ -73,6 +74,9 @@ func TestDurability(t *testing.T) {
 	}
 	if err := s.end(); !errors.Is(err, ErrStoreBack) {
 		t.Fatalf("run ended with %v, want %v", err, ErrStoreBack)
+	}
+	if !strings.Contains(s.said.String(), "are given up") {
+		t.Error("nothing was said of a message that was given up")
 	}
 	if err := <-safe; err == nil {
 		t.Error(`"disk": acknowledged without a disk`)
