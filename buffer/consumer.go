@@ -125,9 +125,11 @@ func (l *Log) Consumer(name string) (*Consumer, error) {
 	if limit := l.o.SegmentSize / 1024; int64(len(l.consumers)) >= limit {
 		return nil, fmt.Errorf("%w: %d consumers, limit %d with segments of %d bytes", ErrTooLarge, len(l.consumers), limit, l.o.SegmentSize)
 	}
-	if err := l.charge(int64(len(name)) + nameOverhead); err != nil {
-		return nil, err
+	more := int64(len(name)) + nameOverhead
+	if limit := l.o.SegmentSize / 8; l.nameBytes+more > limit {
+		return nil, fmt.Errorf("%w: consumer names would take %d bytes, limit %d", ErrTooLarge, l.nameBytes+more, limit)
 	}
+	l.nameBytes += more
 	l.last++
 	c := l.newConsumer(l.last, name)
 	c.horizon, c.cursor = l.number-1, l.number-1
@@ -192,7 +194,7 @@ func (l *Log) RemoveConsumer(name string) error {
 	delete(l.consumers, c.id)
 	delete(l.names, name)
 	l.buried = append(l.buried, c.id)
-	l.keyBytes -= int64(len(name)) + nameOverhead
+	l.nameBytes -= int64(len(name)) + nameOverhead
 	c.removed = true
 	c.signal()
 	room := l.roomNow()

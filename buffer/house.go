@@ -15,6 +15,9 @@ const maxSpares = 2
 func (l *Log) keepHouse() {
 	l.seal()
 	l.freeDoomed()
+	if l.wantsSnapshot() {
+		l.takeSnapshot()
+	}
 	if len(l.spares) > 0 || l.active == nil {
 		return
 	}
@@ -72,7 +75,7 @@ func (l *Log) freeDoomed() (freed bool) {
 		if !s.doomed {
 			continue
 		}
-		spare := l.recyclable(s) && len(l.spares) < maxSpares && (len(l.spares) == 0 || l.total <= l.o.MaxSize)
+		spare := l.recyclable(s) && len(l.spares) < maxSpares && (len(l.spares) == 0 || l.total+l.keyRoom() <= l.o.MaxSize)
 		name := sparePrefix + s.name[:len(s.name)-len(segmentSuffix)]
 		keep := false
 		if s.damaged {

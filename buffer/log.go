@@ -63,14 +63,19 @@ type Log struct {
 	buried    []uint32
 	keys      map[string][]byte
 	keyBytes  int64
+	nameBytes int64               // of consumers
 	changed   map[string]struct{} // keys that the next commit writes
 	segments  []*segment          // in order; the last one is being written, if active
 	active    *segment
 	freed     []freedSegment
 	freedNew  bool // the list of freed segments changed
 	spares    []string
+	snapshots []snapshot       // oldest first
+	snapping  bool             // one is being written
+	notBefore uint64           // the block before which it is not tried again
 	files     map[string]int64 // every file of the directory, by size
 	total     int64            // of them
+	opened    int64            // the same when the log was opened
 	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs

@@ -45,6 +45,7 @@ func (l *Log) sync(f File) error {
 func (l *Log) writeBlocks(f File, sd seed, head []byte, off int64, reset bool) error {
 	c := &l.c
 	c.counted.emptied()
+	c.keyed = false
 	block, written := c.block, c.written
 	var bytes int64
 	for i := range c.blocks {
@@ -116,6 +117,8 @@ func (c *committer) count(p []byte, base, boot uint64) {
 		}
 		if v, ok := parseRecord(item, base, boot); ok {
 			c.counted.hold(&v, len(p)-len(rest))
+		} else {
+			c.keyed = true
 		}
 		p = rest
 	}
@@ -127,6 +130,10 @@ func (l *Log) done() {
 	c, a, t := &l.c, l.active, &l.tail
 	a.end = c.counted.end
 	a.state = true
+	if len(c.taken) > 0 || c.keyed {
+		a.keyed = c.block + uint64(len(c.blocks)) - 1
+	}
+	c.taken = c.taken[:0]
 	a.join(&c.counted)
 	if c.counted.records > 0 {
 		a.upper = c.counted.last
@@ -190,6 +197,7 @@ func (l *Log) storedDone(r *tailRecord) {
 // l.mu is held.
 func (l *Log) undo(roll bool) {
 	c, t := &l.c, &l.tail
+	l.stateFailed()
 	if c.first != 0 {
 		for i := t.after(c.first - 1); i < len(t.records) && t.records[i].number <= c.last; {
 			r := &t.records[i]

@@ -52,6 +52,7 @@ type segment struct {
 	shares  []share // by consumer number
 	upper   uint64  // no record of this or an earlier segment is above it
 	after   uint64  // records written up to its end, if it was read in full
+	keyed   uint64  // the last block in it that may hold changes of keys; 0: none does
 	open    uint64  // records times consumers that are neither acknowledged nor dropped
 	state   bool    // a whole reset of keyed state stands in it
 	sealed  bool

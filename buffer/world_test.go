@@ -18,16 +18,17 @@ type world struct {
 	log  *buffer.Log
 	rng  *rand.Rand
 
-	mu      sync.Mutex
-	records map[uint64]*record
-	highest uint64
-	keys    map[string]*versions
-	cons    map[string]*buffer.Consumer
-	got     map[string][]buffer.Entry
-	drops   map[string]uint64         // highest durable count seen
-	barrier map[uint64]map[string]int // what each key was when the barrier was asked for
-	serial  int
-	fresh   bool // opened, and nothing done yet
+	mu       sync.Mutex
+	records  map[uint64]*record
+	highest  uint64
+	keys     map[string]*versions
+	cons     map[string]*buffer.Consumer
+	got      map[string][]buffer.Entry
+	drops    map[string]uint64         // highest durable count seen
+	barrier  map[uint64]map[string]int // what each key was when the barrier was asked for
+	serial   int
+	fresh    bool // opened, and nothing done yet
+	keyHeavy bool // the workload changes keys most of the time
 }
 
 type record struct {
@@ -244,7 +245,11 @@ func (w *world) setAside(name string) {
 func (w *world) step(i int) error {
 	w.fresh = false
 	name := consumerNames[w.rng.IntN(2)]
-	switch w.rng.IntN(12) {
+	what := w.rng.IntN(12)
+	if w.keyHeavy && what < 7 && what != 3 {
+		what = 9
+	}
+	switch what {
 	case 0, 1, 2:
 		return w.append(1+w.rng.IntN(6), 300)
 	case 3:
@@ -265,11 +270,11 @@ func (w *world) step(i int) error {
 		w.cons[name].Rewind()
 		w.got[name] = nil
 	case 9:
-		value := fmt.Sprintf("v%d", i)
+		value := fmt.Sprintf("v%d", i) + strings.Repeat("x", w.rng.IntN(900))
 		if w.rng.IntN(4) == 0 {
 			value = deleted
 		}
-		if err := w.put(fmt.Sprintf("key%d", w.rng.IntN(4)), value); err != nil {
+		if err := w.put(fmt.Sprintf("key%d", w.rng.IntN(9)), value); err != nil {
 			return err
 		}
 		return w.fence()
@@ -393,6 +398,7 @@ func (w *world) checkConsumer(name string, high uint64) error {
 // fork is the same memory of promises on another disk.
 func (w *world) fork(disk *crashfs.Disk, seed uint64) *world {
 	n := newWorld(disk, w.o, seed)
+	n.keyHeavy = w.keyHeavy
 	n.highest, n.serial = w.highest, w.serial+1000
 	for k, r := range w.records {
 		c := *r

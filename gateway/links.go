@@ -48,7 +48,9 @@ func (g *Gateway) buildLinks() error {
 			return fmt.Errorf("bridge.%s: %w", name, err)
 		}
 		for i, f := range b.Forward {
-			g.store.journal.SetDurability(source.ID(), ids[i], durability(f))
+			if slices.Index(ids, ids[i]) == i { // of two rules alike the first takes the messages
+				g.store.journal.SetDurability(source.ID(), ids[i], durability(f))
+			}
 			routes = append(routes, broker.Route{
 				Upstream: source.ID(), Rule: ids[i], Order: i, Filter: f.Filter, Exclude: f.Exclude, NotFrom: origin(name),
 			})

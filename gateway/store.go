@@ -46,7 +46,7 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store, error) {
 	var unusable *buffer.OpenError
 	var path *fs.PathError
 	if errors.As(err, &unusable) || errors.As(err, &path) {
-		log.Error("the data directory cannot be used: sensors and local delivery work, messages for upstreams are acknowledged only when the upstream has them",
+		log.Error("the data directory cannot be used: sensors and local delivery work, messages for upstreams are acknowledged only when the upstream has them; make room or make it writable, and weir takes it by itself",
 			"dir", cfg.Gateway.DataDir, "err", err)
 		s.journal, err = journal.OpenVolatile(c, err)
 	}

@@ -32,7 +32,7 @@ func (c *checker) cross() {
 				at = path
 			}
 		}
-		c.wrong(at, "a packet of broker.max_packet (%v) must fit half of buffer.segment (%v) and half of buffer.tail (%v)", c.cfg.Broker.MaxPacket, b.Segment, b.Tail)
+		c.wrong(at, "a packet of broker.max_packet (%v) and 4KiB around it must fit half of buffer.segment (%v) and half of buffer.tail (%v); at these sizes broker.max_packet can be %v at most", c.cfg.Broker.MaxPacket, b.Segment, b.Tail, most)
 	}
 }
 
