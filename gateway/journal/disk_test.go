@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"weir/bridge"
 	"weir/broker"
@@ -25,6 +26,7 @@ type disk struct {
 	syncs int
 	fail  int           // so many syncs fail
 	gate  chan struct{} // when set, a sync waits until it is closed
+	takes time.Duration // each sync
 }
 
 func newDisk(dir string) *disk { return &disk{FS: buffer.DirFS(dir)} }
@@ -34,7 +36,7 @@ var errSync = errors.New("input/output error")
 func (d *disk) sync() error {
 	d.mu.Lock()
 	d.syncs++
-	gate := d.gate
+	gate, takes := d.gate, d.takes
 	failing := d.fail > 0
 	if failing {
 		d.fail--
@@ -43,6 +45,7 @@ func (d *disk) sync() error {
 	if gate != nil {
 		<-gate
 	}
+	time.Sleep(takes)
 	if failing {
 		return errSync
 	}

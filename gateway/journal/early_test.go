@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"weir/broker"
 	"weir/buffer"
 )
 
@@ -382,4 +384,60 @@ func TestPublishersAreForgotten(t *testing.T) {
 	if n := len(s.p.pubs.all); n > 2000 {
 		t.Errorf("%d publishers are remembered of those of a minute, about 600", n)
 	}
+}
+
+// TestEarlyCommitsUntilTheBudgetIsUsedUp lets one publisher with a window of 1 wait for a disk whose sync takes 20 ms: at
+// first it waits for the sync, then for gather, and it is said so once. No byte of padding beyond the budget is spent but
+// that of the commit which used it up.
+func TestEarlyCommitsUntilTheBudgetIsUsedUp(t *testing.T) {
+	const budget = 40_000
+	inBubble(t, func(c *Config) { c.Pace.FlashBudget = budget }, func(r *rig) {
+		other := r.source("other")
+		r.settle()
+		r.disk.takes = 20 * time.Millisecond
+		waited := func() time.Duration {
+			start := time.Now()
+			e := entry(broker.KindQoS1, "75", other)
+			e.Publisher = 1
+			first, n := r.Append([]broker.Entry{e})
+			if n != 1 {
+				t.Fatal("not taken")
+			}
+			for !r.Settled(first) {
+				time.Sleep(time.Millisecond)
+			}
+			return time.Since(start)
+		}
+		if got := waited(); got < 120*time.Millisecond {
+			t.Errorf("the first message waited %v, want gather and a sync", got)
+		}
+		for range 5 {
+			if got := waited(); got > 25*time.Millisecond {
+				t.Errorf("one that sends again at once waited %v, want 2 ms and a sync", got)
+			}
+		}
+		f := r.Flash()
+		if f.Early != 5 || f.Spent < 5*3000 || f.Spent > 5*4096 || f.Budget != budget || f.Held {
+			t.Errorf("%+v after 5 early commits of a message each, want 5 nearly empty pages spent", f)
+		}
+		for range 20 {
+			waited()
+		}
+		f = r.Flash()
+		if !f.Held || f.Spent < budget || f.Spent > budget+4096 {
+			t.Errorf("%+v, want the budget used up", f)
+		}
+		if got := waited(); got < 120*time.Millisecond {
+			t.Errorf("with the budget used up a message waited %v, want gather and a sync", got)
+		}
+		if n := strings.Count(r.logged.String(), "flash budget used up"); n != 1 {
+			t.Errorf("told %d times that the budget is used up, want once", n)
+		}
+		time.Sleep(61 * time.Minute)
+		waited()
+		if got := waited(); got > 25*time.Millisecond || r.Flash().Held {
+			t.Errorf("an hour later a message waited %v, want no gather", got)
+		}
+		r.close()
+	})
 }
