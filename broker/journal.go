@@ -8,10 +8,10 @@ import (
 // A Journal keeps messages for destinations that must not lose them. The broker owes the acknowledgement of a message
 // until the journal calls its record settled. Implementations must be safe for concurrent use and must not block.
 type Journal interface {
-	// Append takes the messages of one read batch, in order. The first one taken has the record number first, the
-	// others follow it without gaps. n less than len(batch) means that there is no room: the first n were taken, and
-	// Broker.Notify is called when trying again makes sense. The batch and everything in it is valid during the call
-	// only. It may be called by several connections at once, never under a lock of the broker's sessions.
+	// Append takes the messages of one read batch, all from one publisher, in order. The first one taken has the record
+	// number first, the others follow it without gaps. n less than len(batch) means that there is no room: the first n
+	// were taken, and Broker.Notify is called when trying again makes sense. The batch and everything in it is valid
+	// during the call only. It may be called by several connections at once, never under a lock of the broker's sessions.
 	Append(batch []Entry) (first uint64, n int)
 
 	// Settled tells whether the record is kept, or with everyone who wants it. Cheap; once true, always true.

@@ -71,8 +71,9 @@ type publishers struct {
 	budget  budget
 }
 
-// sent notes a message of the publisher and its record. gathered: the record is not waiting for upstreams.
-func (p *publishers) sent(token uint64, m mark, gathered bool) {
+// sent notes messages of the publisher that came together and whose acknowledgements it is owed, and their records.
+// gathered is the newest of these that does not wait for upstreams; 0: all do.
+func (p *publishers) sent(token uint64, m mark, gathered uint64) {
 	pub := p.get(token, m.at)
 	p.notice(pub, m.at)
 	switch {
@@ -85,10 +86,10 @@ func (p *publishers) sent(token uint64, m mark, gathered bool) {
 	if pub.from == 0 {
 		pub.from = m.first
 	}
-	if !gathered {
+	if gathered == 0 {
 		return
 	}
-	pub.gathered = m.last
+	pub.gathered = gathered
 	if !pub.listed {
 		pub.listed = true
 		p.owed = append(p.owed, pub)

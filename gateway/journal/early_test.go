@@ -71,8 +71,12 @@ func (s *stage) release(w *window, upto uint64) {
 
 // publish enters one record of a publisher for link 1.
 func (s *stage) publish(token uint64) uint64 {
+	gathered := uint64(0)
+	if s.p.toward(1) == mustWrite {
+		gathered = s.next
+	}
 	n := s.record(false, 1)
-	s.p.owes(token, mark{first: n, last: n, at: s.now}, s.p.toward(1))
+	s.p.pubs.sent(token, mark{first: n, last: n, at: s.now}, gathered)
 	return n
 }
 

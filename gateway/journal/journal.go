@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -235,6 +236,7 @@ func (j *Journal) placeDests(batch []broker.Entry) {
 
 // note tells the pace of records first.. that the log has taken.
 func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
+	owed, gathered := mark{first: math.MaxUint64, at: now}, uint64(0)
 	for i := range batch {
 		m := mark{first: first + uint64(i), last: first + uint64(i), at: now}
 		if j.scratch.levels[i] == memoryOnly { // nothing was promised
@@ -243,12 +245,18 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 			continue
 		}
 		j.pace.appended(m, j.scratch.levels[i], batch[i].Kind == broker.KindLocal)
-		if batch[i].Publisher != 0 && batch[i].Kind != broker.KindQoS0 {
-			j.pace.owes(batch[i].Publisher, m, j.scratch.levels[i])
+		if batch[i].Kind != broker.KindQoS0 {
+			owed.first, owed.last = min(owed.first, m.first), m.last
+			if j.scratch.levels[i] == mustWrite {
+				gathered = m.last
+			}
 		}
 		for _, hit := range batch[i].Routes {
 			j.pace.handed(hit.Upstream, m)
 		}
+	}
+	if len(batch) > 0 && batch[0].Publisher != 0 && owed.last != 0 {
+		j.pace.pubs.sent(batch[0].Publisher, owed, gathered)
 	}
 }
 

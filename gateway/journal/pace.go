@@ -112,9 +112,6 @@ func (p *pacer) appended(m mark, u urgency, own bool) {
 	}
 }
 
-// owes notes that the publisher is owed the acknowledgement of the records, which appended was told of.
-func (p *pacer) owes(publisher uint64, m mark, u urgency) { p.pubs.sent(publisher, m, u == mustWrite) }
-
 // handed notes that the records are for the link, which is expected to acknowledge them.
 func (p *pacer) handed(id uint32, m mark) {
 	if l := p.link(id); l.up {
