@@ -27,13 +27,13 @@ type blockPlan struct {
 // committer is what only the goroutine that runs the commit touches. Its
 // slices keep their memory from commit to commit.
 type committer struct {
-	file    File // of the active segment
-	seed    seed
+	file    File   // of the active segment
 	block   uint64 // number of the next block
 	seq     uint64 // of the next segment
 	written uint64 // records in the log
 	spare   uint64 // names the next spare
 	buf     []byte
+	packer  packer
 	state   []byte
 	spans   []span
 	blocks  []blockPlan
