@@ -85,7 +85,7 @@ type Log struct {
 	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs
-	waiters   int              // callers of Commit that wait for one
+	callers   callers          // of Commit
 	started   uint64
 	finished  uint64
 	outcome   error  // of the last finished commit

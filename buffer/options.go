@@ -41,6 +41,9 @@ type Options struct {
 	// TailSize caps the memory that holds records not yet settled; 0 means
 	// 8 MiB; at least 64 KiB.
 	TailSize int64
+	// Compress stores blocks compressed where that saves a page of the disk,
+	// in segments begun while it is set. Compressed blocks are always read.
+	Compress bool
 	// Log takes the few lines an operator acts on; nil discards them.
 	Log *slog.Logger
 	// OnSettled is told of records that are now settled: disjoint ranges,

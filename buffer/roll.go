@@ -295,6 +295,9 @@ func (l *Log) writeSegment() (*segment, error) {
 	l.spares = l.spares[:len(l.spares)-1]
 	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
 		firstBlock: l.c.block, written: l.c.written}}
+	if l.o.Compress {
+		s.features = featurePacked
+	}
 	if k := len(l.segments); k > 0 {
 		p := l.segments[k-1]
 		s.prevSeq, s.prevEnd, s.upper = p.seq, p.end, p.upper
@@ -325,7 +328,7 @@ func (l *Log) writeSegment() (*segment, error) {
 		return nil, fmt.Errorf("begin segment %s: %w", s.name, err)
 	}
 	old := l.c.file
-	l.c.file, l.c.seed = f, s.seed()
+	l.c.file = f
 	if old != nil {
 		old.Close()
 	}
@@ -347,7 +350,7 @@ func (l *Log) writeSpare(s *segment, name string) (f File, written bool, err err
 	p := s.segmentHeader.append(nil)
 	p = s.segmentHeader.append(p)
 	s.end = dataStart
-	if err = l.writeBlocks(f, s.seed(), p, dataStart, true); err != nil {
+	if err = l.writeBlocks(f, &s.segmentHeader, p, dataStart, true); err != nil {
 		return f, false, err
 	}
 	return f, true, l.sync(f)

@@ -88,7 +88,8 @@ func bufferOptions(cfg *config.Config, log *slog.Logger) buffer.Options {
 	b := cfg.Buffer
 	return buffer.Options{
 		Dir: filepath.Join(cfg.Gateway.DataDir, "log"), SegmentSize: int64(b.Segment), MaxSize: int64(b.MaxSize),
-		MinFree: int64(b.MinFree), TailSize: int64(b.Tail), Newest: b.WhenFull == "drop-newest", Log: log,
+		MinFree: int64(b.MinFree), TailSize: int64(b.Tail), Newest: b.WhenFull == "drop-newest",
+		Compress: b.Compress == "zstd", Log: log,
 	}
 }
 

@@ -146,4 +146,5 @@ type Buffer struct {
 	Gather     time.Duration
 	OwnGather  time.Duration
 	AckFlush   time.Duration
+	Compress   string // "zstd" or "none"
 }
