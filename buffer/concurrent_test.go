@@ -148,7 +148,7 @@ func TestCommitsAreGrouped(t *testing.T) {
 	}
 	for waiting := 0; waiting < 20; {
 		l.mu.Lock()
-		waiting = int(l.waiters)
+		waiting = l.callers.next
 		l.mu.Unlock()
 	}
 	close(gate.open)

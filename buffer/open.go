@@ -276,6 +276,6 @@ func (r *recovery) continueLast() error {
 		return &OpenError{l.o.Dir, "open " + s.name, err}
 	}
 	s.sealed, s.summed = false, false
-	l.active, l.c.file, l.c.seed = s, f, s.seed()
+	l.active, l.c.file = s, f
 	return nil
 }

@@ -297,10 +297,31 @@ func (j *Journal) Run(ctx context.Context, notify func()) error {
 			}
 		}
 	})
+	g.Go(func() { j.trim(ctx) })
 	j.commits(ctx)
 	g.Wait()
 	notify() // whatever the last commit settled
 	return nil
+}
+
+// trimEvery is how often records are looked for that are older than they may be. A commit trims by itself.
+const trimEvery = 10 * time.Second
+
+// trim drops what has become too old while nothing was written.
+func (j *Journal) trim(ctx context.Context) {
+	if j.cfg.Buffer.Age == nil {
+		return
+	}
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			j.log.Trim()
+		}
+	}
 }
 
 func (j *Journal) commits(ctx context.Context) {
