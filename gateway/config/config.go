@@ -107,7 +107,10 @@ type Bridge struct {
 	KeepAlive time.Duration
 	Window    int
 	Clean     bool
-	Cluster   bool // all URLs share their sessions
+	Cluster   bool          // all URLs share their sessions
+	MaxSize   Size          // 0: no limit of its own
+	MaxAge    time.Duration // 0: Buffer.MaxAge
+	WhenFull  string        // "drop-oldest" or "drop-newest"
 
 	SessionExpiry time.Duration // how long the upstream keeps the session of a link that is down
 	Forward       []*Forward
@@ -136,7 +139,9 @@ type Receive struct {
 
 // Buffer is [buffer].
 type Buffer struct {
-	MaxSize    Size // 0: a quarter of the space free at the first start, at most 4 GiB
+	MaxSize    Size          // 0: a quarter of the space free at the first start, at most 4 GiB
+	MaxAge     time.Duration // 0: any
+	WhenFull   string        // "drop-oldest" or "drop-newest"
 	MinFree    Size
 	Segment    Size
 	Tail       Size
@@ -144,4 +149,7 @@ type Buffer struct {
 	Gather     time.Duration
 	OwnGather  time.Duration
 	AckFlush   time.Duration
+	Compress   string // "zstd" or "none"
+
+	FlashBudget Size // padding of early commits in an hour
 }

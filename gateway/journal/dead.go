@@ -26,14 +26,12 @@ import (
 //
 //	version u8, 1 | reason u8 | rule u32 | record u64 | refused: boot u64, since i64, wall i64
 //
-// They may take a sixteenth of the log's MaxSize; beyond it the oldest is dropped. How many were is kept under the key
-// "dropped/UPSTREAM", u64 big-endian.
+// They may take a sixteenth of the log's MaxSize; beyond it the oldest are dropped, and counted by the log.
 const (
-	deadPrefix    = "dead/"
-	droppedPrefix = "dropped/"
-	deadVersion   = 1
-	deadLen       = 1 + 1 + 4 + 8 + 3*8
-	deadShare     = 16
+	deadPrefix  = "dead/"
+	deadVersion = 1
+	deadLen     = 1 + 1 + 4 + 8 + 3*8
+	deadShare   = 16
 )
 
 // DeadLetter is a message that an upstream refused, or that made it disconnect.
@@ -70,6 +68,7 @@ func (j *Journal) dead(upstream string, of *buffer.Consumer) (*dead, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.SetLimits(buffer.Limits{MaxBytes: j.log.Stats().MaxSize / deadShare})
 	return &dead{j: j, name: upstream, of: of, c: c}, nil
 }
 
@@ -158,7 +157,6 @@ func (d *dead) write(m *move) bool {
 		return false
 	}
 	m.letter = number
-	d.trim()
 	return true
 }
 
@@ -178,37 +176,6 @@ func (j *Journal) appendOne(r buffer.Record) (number uint64, err error) {
 	j.pace.appended(mark{first: number, last: number, at: now}, mustWrite, false)
 	j.hurry()
 	return number, nil
-}
-
-// trim drops the oldest letters until the others have room. The caller holds mu.
-func (d *dead) trim() {
-	limit := d.j.log.Stats().MaxSize / deadShare
-	dropped := uint64(0)
-	for d.c.Backlog().Bytes > limit && d.c.Backlog().Records > 1 {
-		var first [1]buffer.Entry
-		d.c.Rewind()
-		if n, err := d.c.Next(first[:]); n == 0 || err != nil {
-			break
-		}
-		d.c.Ack([]buffer.Range{{First: first[0].Number, Last: first[0].Number}})
-		dropped++
-	}
-	if dropped == 0 {
-		return
-	}
-	total := d.dropped() + dropped
-	if err := d.j.log.Put(droppedPrefix+d.name, binary.BigEndian.AppendUint64(nil, total)); err != nil {
-		d.j.cfg.Log.Error("the count of dropped dead letters cannot be kept", "bridge", d.name, "err", err)
-	}
-	d.j.cfg.Log.Warn("dead letters are dropped, the oldest first", "bridge", d.name, "dropped", total, "limit", limit)
-}
-
-// dropped is how many letters were given up for want of room, by this cap or with the log.
-func (d *dead) dropped() uint64 {
-	if v, ok := d.j.log.Get(droppedPrefix + d.name); ok && len(v) == 8 {
-		return binary.BigEndian.Uint64(v)
-	}
-	return 0
 }
 
 // each calls f for the letters, oldest first, until it says false. What a letter points to is valid during the call. The caller
@@ -337,5 +304,5 @@ func (j *Journal) clear(upstream string, numbers []uint64, put func(d *dead, e *
 // backlog adds the dead letters to what is told of an upstream.
 func (d *dead) backlog(b *bridge.Backlog) {
 	letters := d.c.Backlog()
-	b.Dead, b.DeadDropped = letters.Records, letters.Dropped+d.dropped()
+	b.Dead, b.DeadDropped = letters.Records, letters.Dropped
 }

@@ -166,25 +166,6 @@ func (s *Source) settledNow() {
 	}
 }
 
-// SetExact says that a rule of an upstream sends at QoS 2: all its records, or those published at QoS 2. They are committed
-// before they are sent, whoever acknowledges them. Call it before the first Append that names the rule.
-func (j *Journal) SetExact(upstream, rule uint32, asPublished bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	least := byte(0)
-	if asPublished {
-		least = 2
-	}
-	j.exact[ruleKey{upstream, rule}] = least
-}
-
-// must tells whether a record has to be committed for this destination. The caller holds mu.
-func (j *Journal) must(e *broker.Entry, hit ruleKey) bool {
-	d := j.durability[hit]
-	least, exact := j.exact[hit]
-	return d == DiskAlways || d == Auto && e.Kind == broker.KindQoS2Persistent || exact && e.Message.QoS >= least
-}
-
 // heldWith is the held id that is kept in the block of a message received at QoS 2 through a bridge. The caller holds mu.
 func (j *Journal) heldWith(e *broker.Entry) []buffer.KeyValue {
 	m := e.Message
