@@ -14,19 +14,7 @@ import (
 	"weir/buffer"
 )
 
-// Dead letters are messages that an upstream refused. They are records of the consumer "dead/UPSTREAM", with the body of
-// the record they were. A letter is committed before its record is acknowledged at its old place; until then the record is set
-// aside there:
-//
-//	refused ──▶ set aside ──Append──▶ letter in the tail ──commit──▶ record acknowledged
-//	                ▲                                          │
-//	                └──── crash: moved again, unless the letter is there already
-//
-// Destination data of a letter, little-endian:
-//
-//	version u8, 1 | reason u8 | rule u32 | record u64 | refused: boot u64, since i64, wall i64
-//
-// They may take a sixteenth of the log's MaxSize; beyond it the oldest are dropped, and counted by the log.
+// Letters as they are stored; see doc.go.
 const (
 	deadPrefix  = "dead/"
 	deadVersion = 1

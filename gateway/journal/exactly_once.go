@@ -10,14 +10,7 @@ import (
 	"weir/buffer"
 )
 
-// What a session upstream must remember is keyed state of the log, by consumer:
-//
-//	"session/" consumer u32          generation u32, token      whose session it is; no token: nobody's
-//	"held/"    consumer u32 id u16   generation u32             a received QoS 2 id that was not released
-//	"pair/"    ...                                              see pairs
-//
-// all big-endian. A held id is put in the block of the message it came with (see held), so it can become durable after
-// its session was lost; the generation, which rises with each token, tells that it means nothing any more.
+// Keys of what a session upstream must remember; see doc.go.
 const (
 	sessionPrefix = "session/"
 	heldPrefix    = "held/"
