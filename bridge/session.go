@@ -427,6 +427,7 @@ func (s *session) goodbye(ctx context.Context, last []byte) {
 		s.state.payload = last
 	}
 	s.quota.until = time.Now().Add(time.Hour) // no more records
+	s.unwrap()
 	for waiting := true; waiting; {
 		if s.tellState(time.Now()) {
 			s.conn.Flush()

@@ -40,8 +40,10 @@ type dead struct {
 	of   *buffer.Consumer // the upstream's own
 	c    *buffer.Consumer
 
-	mu     sync.Mutex // guards the field below, and reading c
+	mu     sync.Mutex // guards the field below
 	moving []move
+
+	reading sync.Mutex // one reader of c at a time
 }
 
 // move is a record on its way to the dead letters.
@@ -60,8 +62,8 @@ func (j *Journal) dead(upstream string, of *buffer.Consumer) (*dead, error) {
 	return &dead{j: j, name: upstream, of: of, c: c}, nil
 }
 
-// recover moves what was set aside when the process ended. What is a letter already is acknowledged.
-func (d *dead) recover() error {
+// reclaim moves what was set aside when the process ended. What is a letter already is acknowledged.
+func (d *dead) reclaim() error {
 	aside := d.of.Aside()
 	if len(aside) == 0 {
 		return nil
@@ -167,7 +169,7 @@ func (j *Journal) appendOne(r buffer.Record) (number uint64, err error) {
 }
 
 // each calls f for the letters, oldest first, until it says false. What a letter points to is valid during the call. The caller
-// holds mu, or nobody else knows d.
+// holds reading, or nobody else knows d.
 func (d *dead) each(f func(l DeadLetter) bool) error {
 	entries := make([]buffer.Entry, 16)
 	d.c.Rewind()
@@ -232,13 +234,14 @@ func (j *Journal) DeadLetters(upstream string, f func(l DeadLetter) bool) error 
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.reading.Lock()
+	defer d.reading.Unlock()
 	return d.each(f)
 }
 
 // Replay puts dead letters, by number, back into the queue of their upstream, behind what waits there, to be sent as their
-// rule said. It returns how many it has put there, durably; no number names all.
+// rule said. It returns how many it has put there, durably; no number names all. A crash before it returns may leave a
+// letter in both places.
 func (j *Journal) Replay(upstream string, numbers ...uint64) (n int, err error) {
 	return j.clear(upstream, numbers, func(d *dead, e *buffer.Entry) (uint64, error) {
 		number, err := j.appendOne(buffer.Record{
@@ -262,8 +265,8 @@ func (j *Journal) clear(upstream string, numbers []uint64, put func(d *dead, e *
 	if err != nil {
 		return 0, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.reading.Lock()
+	defer d.reading.Unlock()
 	var taken []buffer.Range
 	eachErr := d.each(func(l DeadLetter) bool {
 		if len(numbers) > 0 && !slices.Contains(numbers, l.Number) {

@@ -201,10 +201,14 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
 		level = max(level, j.level(hit.Upstream, d, must))
 	}
+	keys := j.heldWith(e)
+	if len(keys) > 0 {
+		level = mustWrite
+	}
 	s.levels = append(s.levels, level)
 	return buffer.Record{
 		Boot: e.Message.Stamp.Boot, Since: int64(e.Message.Stamp.Since),
-		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload, Keys: j.heldWith(e),
+		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload, Keys: keys,
 	}
 }
 

@@ -42,7 +42,7 @@ func (j *Journal) Source(upstream string) (*Source, error) {
 		return nil, err
 	}
 	j.sources.Store(upstream, s)
-	if err := s.dead.recover(); err != nil {
+	if err := s.dead.reclaim(); err != nil {
 		return nil, err
 	}
 	return s, nil
