@@ -235,6 +235,7 @@ func (l *Log) makeSpare() error {
 	l.addFile(sparePrefix+name, size)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.stats.Written += size
+	l.stats.Prepared += size
 	l.stats.Syncs++
 	return nil
 }

@@ -22,6 +22,7 @@ type Stats struct {
 	Commits  uint64 // parts written; one for each commit but very large ones
 	Syncs    uint64 // fdatasync calls on files of the log
 	Written  int64  // bytes given to the file system, headers, padding and spares included
+	Prepared int64  // of Written, what only made room: spares, written once so that commits into them are cheap
 	Saved    int64  // bytes that compression kept from being written, in whole pages
 	Failed   uint64 // commits that failed
 	Freed    uint64 // segments that were freed

@@ -103,12 +103,25 @@ type boltStore struct{ db *bolt.DB }
 
 var bucket = []byte("messages")
 
-func openBolt(dir string, producers int) (store, error) {
+func openBolt(dir string, _ int) (store, error) {
+	db, err := bolt.Open(dir, 0o600, nil)
+	if err != nil {
+		return nil, err
+	}
+	return makeBucket(db)
+}
+
+// openTunedBolt knows how many producers there are and waits for no more.
+func openTunedBolt(dir string, producers int) (store, error) {
 	db, err := bolt.Open(dir, 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
 	if err != nil {
 		return nil, err
 	}
-	db.MaxBatchSize, db.MaxBatchDelay = producers, 2*time.Millisecond // all who wait, at once
+	db.MaxBatchSize, db.MaxBatchDelay = producers, 2*time.Millisecond
+	return makeBucket(db)
+}
+
+func makeBucket(db *bolt.DB) (store, error) {
 	return &boltStore{db}, db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucket(bucket)
 		return err
