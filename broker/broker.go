@@ -28,7 +28,8 @@ type Broker struct {
 	wills    *Publisher
 	count    counters
 	quiet    quiet
-	token    atomic.Uint64 // the last reading's
+	token    atomic.Uint64   // the last reading's
+	serving  context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
 
 	waitingBytes bounded // of all publishers, for room in the journal
 
@@ -66,6 +67,7 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 	var work, serve sync.WaitGroup
 	work.Go(func() { b.releaseOnNotice(working) })
 	work.Go(func() { b.keepDates(working) })
+	b.serving = serving
 	errs := make([]error, len(listeners))
 	for i, l := range listeners {
 		serve.Go(func() {

@@ -50,9 +50,11 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 func (c *connection) Receive(b []byte) (n int, err error) {
 	r := c.b.newReading()
 	if c.session != nil {
-		c.session.freeAcked()
+		err = c.session.freeAcked()
 	}
-	n, err = c.packets(r, b)
+	if err == nil {
+		n, err = c.packets(r, b)
+	}
 	if n > 0 {
 		c.heard = time.Now()
 		r.counts.bytesIn += uint64(n)
@@ -116,8 +118,9 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 	return packet.Errorf(packet.ProtocolError, "%s from a client", f.Type)
 }
 
-// answerBytes is what answers may take beyond the bound of messages.
-const answerBytes = 64 << 10
+// answerBytes is what answers that the client does not read may take beyond the bound of messages: acknowledgements for
+// all packet ids of a 3.1.1 client that publishes first and reads later, of up to 5 bytes, and something for the rest.
+const answerBytes = 512 << 10
 
 // answer appends a packet to this connection's own output.
 func (c *connection) answer(r *reading, p interface {
@@ -130,17 +133,25 @@ func (c *connection) answer(r *reading, p interface {
 		return nil
 	}
 	o.room()
-	if len(o.pending) > c.b.cfg.QueueBytes+answerBytes { // it asks without reading the answers
-		return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", len(o.pending))
+	if err := o.unread(); err != nil {
+		return err
 	}
+	at := len(o.pending)
 	b, err := p.Append(o.pending, c.version)
 	if err != nil {
 		return err
 	}
+	if c.tooLarge(len(b) - at) { // v5 [MQTT-3.1.2-24]
+		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
+	}
 	o.pending = b
+	o.answers += len(b) - at
 	r.touch(o)
 	return nil
 }
+
+// tooLarge tells whether the client does not take packets of n bytes.
+func (c *connection) tooLarge(n int) bool { return c.maxPacket > 0 && n > c.maxPacket }
 
 // acknowledged handles PUBACK, PUBREC and PUBCOMP from a subscriber.
 func (c *connection) acknowledged(r *reading, f packet.Frame) error {
@@ -256,7 +267,10 @@ func (c *connection) Take(done []byte) []byte {
 		}
 	}
 	b := o.pending
-	o.pending = nil
+	o.pending, o.answers = nil, 0
+	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
+		o.fill(c.b)
+	}
 	o.mu.Unlock()
 	if dropped > 0 {
 		c.b.quiet.info(c.b.log, "subscriber keeps up again", "peer", c.peer(), "dropped", dropped)

@@ -53,6 +53,7 @@ type owed struct {
 	place   uint64    // of waiting[0]: how many messages have left it so far
 	bytes   int       // of waiting
 	edition int       // rises when the FIFO is changed in another way than adding and releasing
+	gone    bool      // the publisher is; waiting is for retry to drop
 }
 
 // waiting is a message that the journal had no room for.
@@ -229,6 +230,9 @@ func (o *owed) releaseSome() (some bool) {
 func (o *owed) retry() (full bool) {
 	for {
 		o.mu.Lock()
+		if o.gone {
+			o.dropWaiting()
+		}
 		n := min(len(o.waiting), 64)
 		if n == 0 {
 			o.mu.Unlock()
@@ -253,7 +257,6 @@ func (o *owed) retry() (full bool) {
 
 // recorded notes that the journal took the first n waiting messages. The caller holds mu.
 func (o *owed) recorded(first uint64, n int) {
-	n = min(n, len(o.waiting)) // none are left if the publisher is gone
 	for i := range o.waiting[:n] {
 		o.bytes -= o.waiting[i].bytes
 		o.b.waitingBytes.sub(o.waiting[i].bytes)
@@ -319,11 +322,23 @@ func (o *owed) prune() {
 // drop forgets everything: the publisher's session has ended.
 func (o *owed) drop() {
 	o.mu.Lock()
-	o.b.waitingBytes.sub(o.bytes)
-	o.fifo, o.head, o.waiting, o.bytes = nil, 0, nil, 0
+	o.fifo, o.head, o.gone = nil, 0, true
 	o.edition++
 	o.mu.Unlock()
+	o.release() // drops what waits, or has it dropped by who is offering it to the journal now
 	o.b.owing.remove(o)
+}
+
+// dropWaiting drops the messages that wait, and counts those of QoS 0: the others were not acknowledged. The caller holds
+// mu and has the turn.
+func (o *owed) dropWaiting() {
+	for i := range o.waiting {
+		if o.waiting[i].message.QoS == 0 {
+			o.b.count.droppedTail.Add(1)
+		}
+	}
+	o.b.waitingBytes.sub(o.bytes)
+	o.waiting, o.bytes = nil, 0
 }
 
 // idle tells whether the journal has to be waited for no more.

@@ -124,6 +124,28 @@ func TestJournalFull(t *testing.T) {
 	})
 }
 
+// TestGoneWhileMessagesWait: what a client had waiting for the journal ends with its session, not without being counted.
+func TestGoneWhileMessagesWait(t *testing.T) {
+	each(t, func(t *testing.T, v packet.Version) {
+		h := build(t, Config{})
+		h.route("up/#")
+		h.journal.room = 0
+		pub, _ := h.login(v, "pub")
+		pub.publish("up/x", "1", 1, 1)
+		pub.publish("up/x", "2", 0, 0) // waits behind the first
+		pub.publish("up/x", "3", 0, 0)
+		pub.nothing()
+		if s := h.b.Stats(); s.DroppedTail != 0 || s.WaitingBytes == 0 {
+			t.Errorf("%d dropped and %d bytes waiting, want none and some", s.DroppedTail, s.WaitingBytes)
+		}
+		h.vanish(pub)
+		h.until(func() bool { s := h.b.Stats(); return s.Sessions == 0 && s.WaitingBytes == 0 && s.Owed == 0 })
+		if s := h.b.Stats(); s.DroppedTail != 2 {
+			t.Errorf("%d messages of QoS 0 counted as dropped, want 2", s.DroppedTail)
+		}
+	})
+}
+
 func TestAllowanceUsedUp(t *testing.T) {
 	each(t, func(t *testing.T, v packet.Version) {
 		h := build(t, Config{AllowanceBytes: 10 << 10})

@@ -4,8 +4,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/broker/message"
+	"weir/broker/packet"
 	"weir/broker/topic"
 )
 
@@ -14,7 +16,14 @@ type retainedStore struct {
 	mu    sync.Mutex // makes finding the old message and storing the new one a single step
 	names topic.Names[*retained]
 	bytes atomic.Int64
+
+	expiring atomic.Int64 // those with a message expiry: while there are any, they are looked through now and then
 }
+
+// sweepEvery is how often retained messages that have expired are looked for. Until then they are only not delivered.
+const sweepEvery = 10 * time.Minute
+
+var everyName = func() topic.Filter { f, _ := topic.ParseFilter("#"); return f }() // names with $ are not for clients, and stay
 
 // retained is one retained message.
 type retained struct {
@@ -42,10 +51,41 @@ func (b *Broker) retain(r *reading, m *message.Message) {
 		kept := &retained{message: m.Clone()}
 		s.bytes.Add(int64(footprint(m)))
 		s.names.Set(name, kept)
+		if m.Props.Has(packet.PropMessageExpiry) && s.expiring.Add(1) == 1 {
+			b.calendar.look()
+		}
 	}
 	if had {
-		old.over.Store(true)
-		s.bytes.Add(int64(-footprint(&old.message)))
+		s.forget(old)
+	}
+}
+
+// forget notes that a message was taken out of the store. The caller holds mu.
+func (s *retainedStore) forget(old *retained) {
+	old.over.Store(true)
+	s.bytes.Add(int64(-footprint(&old.message)))
+	if old.message.Props.Has(packet.PropMessageExpiry) {
+		s.expiring.Add(-1)
+	}
+}
+
+// sweep removes what has expired: v5 section 3.3.2.3.3.
+func (s *retainedStore) sweep(f *filler) {
+	var list []*retained
+	s.names.Match(everyName, func(_ string, kept *retained) bool {
+		if f.expired(&kept.message) {
+			list = append(list, kept)
+		}
+		return true
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kept := range list {
+		name := string(kept.message.Topic)
+		if now, _ := s.names.Get(name); now == kept { // not replaced meanwhile
+			s.names.Remove(name)
+			s.forget(kept)
+		}
 	}
 }
 
@@ -95,19 +135,22 @@ func (o *out) fillReplay(f *filler) {
 			if len(o.pending) >= fillBytes || q > 0 && o.flight.Free() == 0 {
 				return
 			}
+			h := held{message: &kept.message, qos: q, retain: true, replay: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
+			if q > 0 {
+				h.bytes = footprint(h.message)
+				if o.replays > 0 && o.replays+h.bytes > f.b.cfg.QueueBytes { // they stay in memory though others take their place
+					return
+				}
+			}
 			p.list = p.list[1:]
 			if kept.over.Load() {
 				continue
 			}
-			h := held{message: &kept.message, qos: q, retain: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			if id := opt.id(); id != 0 {
 				h.ids = []uint32{id}
 			}
-			if q > 0 {
-				h.bytes = footprint(h.message)
-			}
 			if f.send(h) {
-				o.bytes += h.bytes
+				o.replays += h.bytes
 			}
 		}
 		o.replay = slices.Delete(o.replay, 0, 1)

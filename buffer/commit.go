@@ -36,9 +36,12 @@ type committer struct {
 	buf     []byte
 	packer  packer
 	state   []byte
+	taken   []string // keys in it
+	more    bool     // keys that changed are left for another part
 	spans   []span
 	blocks  []blockPlan
 	counted segment // what the part holds for whom
+	keyed   bool    // records of the part have keys with them
 	boot    uint64  // of records that name none
 	first   uint64  // records of the part
 	last    uint64
@@ -155,13 +158,14 @@ func (l *Log) plan(upto uint64, roll bool) (needRoll bool, err error) {
 	if roll {
 		l.giveWay()
 		next := segmentHeader{seq: c.seq, written: c.written}
-		c.state = l.appendState(c.state[:0], true, &next)
-		whole := l.layOut(upto, l.o.SegmentSize-dataStart-page)
+		c.state, c.more = l.appendState(c.state[:0], true, &next)
+		whole := l.layOut(l.upto(upto), l.o.SegmentSize-dataStart-page)
 		return l.take(whole)
 	}
 	l.giveUpDone()
 	room := a.size - page - a.end
-	c.state = l.appendState(c.state[:0], !a.state, &a.segmentHeader)
+	c.state, c.more = l.appendState(c.state[:0], !a.state, &a.segmentHeader)
+	upto = l.upto(upto)
 	if l.tail.live == 0 && len(l.spares) == 0 && l.layOut(0, room) {
 		return l.take(true)
 	}
@@ -173,6 +177,15 @@ func (l *Log) plan(upto uint64, roll bool) (needRoll bool, err error) {
 		return l.take(false)
 	}
 	return true, nil
+}
+
+// upto is the number up to which records go into a part: none while keys are
+// left that were changed before them.
+func (l *Log) upto(upto uint64) uint64 {
+	if l.c.more {
+		return 0
+	}
+	return upto
 }
 
 // noteAcked marks the positions of consumers that have acknowledged records
@@ -245,7 +258,7 @@ func (l *Log) layOut(upto uint64, room int64) (whole bool) {
 // take marks the laid out records as being written and the state as taken.
 func (l *Log) take(whole bool) (bool, error) {
 	c, t := &l.c, &l.tail
-	c.first, c.last, c.full, c.boot = 0, 0, whole, t.boot
+	c.first, c.last, c.full, c.boot = 0, 0, whole && !c.more, t.boot
 	for i := range c.blocks {
 		if b := &c.blocks[i]; b.records > 0 {
 			if c.first == 0 {

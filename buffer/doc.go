@@ -17,10 +17,13 @@
 //	spare-...              a file of the right size, written full once, to
 //	                       become the next segment: a commit into it changes
 //	                       no metadata of the file system
-//	new-...                a spare that is being made; removed at start
+//	0000000000000123.keys  a snapshot of all keys; the name is the block, in
+//	                       hex, up to which it has their changes. Two are kept
+//	new-...                a spare or a snapshot that is being made; removed at
+//	                       start
 //	....bad                a damaged segment whose records are all done with,
-//	                       or one without a sound header; the newest is kept
-//	                       while there is room
+//	                       or one without a sound header, or a damaged
+//	                       snapshot; the newest is kept while there is room
 //	lock                   held by flock; says the pid of the holder
 //
 // # Segment
@@ -44,7 +47,8 @@
 //	72   8  sequence of the segment before, 0 for none
 //	80   8  where that one's last good block ends
 //	88   8  features a reader must know: 1 blocks may be compressed
-//	96  32  zero
+//	96   8  records that were left out when it was rewritten
+//	104 24  zero
 //
 // A segment header:
 //
@@ -128,6 +132,48 @@
 // neither a block of the file's earlier life, nor one that was moved, nor a
 // payload that looks like a block can be taken for one.
 //
+// # Keyed state
+//
+// There are two kinds. What the log keeps for itself (consumers, positions,
+// counters) is small, bounded by the segment, and stands as a whole at the
+// head of each segment. Keys that were put may be many times a segment. Their
+// changes are items of blocks too; a snapshot holds them all as of a block,
+// and what changed behind that block is read from the segments. A segment
+// stays until the snapshot before the newest has its changes of keys, so
+// that a damaged snapshot costs nothing; if room is needed, until the newest
+// has. A snapshot is taken when four segments hold changes that none has (for
+// large states, as many as twice the snapshot), when three segments are
+// kept for it alone, and before the cap takes a segment whose changes are
+// nowhere else. On a full disk it is written over a spare.
+//
+// A snapshot is written aside, synced, renamed, and the directory synced:
+//
+//	 0   8  magic "weirkey" 0x1a
+//	 8   4  format version, 1
+//	12   4  CRC-32C of bytes 0-11 and 16-63
+//	16   8  the block it covers
+//	24   8  keys
+//	32   8  bytes of all pieces
+//	40   8  features a reader must know, none so far
+//	48   4  run
+//	52  12  salt
+//	64      pieces: length u32 | CRC-32C of salt, file offset and items |
+//	        items, each a put, whole
+//
+// A snapshot of "clock", which is put, as of block 42:
+//
+//	0000  77 65 69 72 6b 65 79 1a 01 00 00 00 04 af 9f cb
+//	0010  2a 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00
+//	0020  13 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+//	0030  02 00 00 00 a0 a1 a2 a3 a4 a5 a6 a7 a8 a9 aa ab
+//	0040  0b 00 00 00 e3 2b 4c fb 0a 02 06 75 63 6c 6f 63
+//	0050  6b 01 05
+//
+// Keys put along with a record are items right behind it, in its block. They
+// count for Get and for snapshots when that block is durable. Changes made by
+// Put and Delete count at once, and a snapshot may have them before any commit
+// does.
+//
 // # Commit
 //
 // A commit is one block, of as many pages as it takes, written with one write
@@ -141,8 +187,8 @@
 // A new segment takes a spare: headers and the first commit are written and
 // synced while it is called a spare, then it is renamed and the directory is
 // synced. So a header with its salt is durable before any block behind it can
-// count. That first commit carries all live keyed state (names, positions,
-// keys), which is why freeing the segments before it loses none.
+// count. That first commit carries all that the log keeps for itself (names,
+// positions, counters), which is why freeing the segments before it loses none.
 //
 // After a failed write or sync a segment is never synced again. The next
 // commit goes to a new one, whose header says where the good blocks of the
@@ -183,6 +229,30 @@
 // as a new one is begun: its records that were not acknowledged are counted
 // per consumer and reason, durably. The segment being written never goes.
 //
+// # Limits of a consumer
+//
+// A consumer may have limits of its own (SetLimits): bytes, with the oldest
+// dropped or the newest refused, and an age. What a commit leaves beyond them
+// is dropped after it, oldest first: a segment's share at once where all of it
+// has to go, otherwise record by record, which takes reading that segment.
+// What is refused never names the consumer. With Options.Newest the log itself
+// refuses when it is full, instead of giving up its oldest segment. Whatever
+// is dropped or refused is counted by reason, and a record that all its
+// destinations refused is settled when that count is durable. Two files are
+// kept back for such counts: they fill one after the other, and each is free
+// again when the next is begun.
+//
+// # Rewriting
+//
+// When room is short, and a sealed segment would gain half a segment by losing
+// its padding and the records that nobody waits for, it is written anew: a
+// file with the same numbers in the same order and fuller blocks, synced, and
+// renamed over it. Its header says how many records were left out, so that
+// counts still add up. Readers keep the old file open until they are through.
+// This comes before anything is dropped. Its changes of keys must be in a
+// snapshot, and the last sealed segment is left alone: recovery falls back to
+// its state. It is not done without need, since it writes to the flash.
+//
 // # Start
 //
 // Start reads the headers, the summaries, and the last segment. Segments
@@ -192,18 +262,22 @@
 // positions: records repeat, none is lost. If there is none, consumers are
 // made anew, called orphan-NUMBER, with all records that name them.
 //
+// Keys are those of the newest whole snapshot, and the changes behind it.
+//
 //	summary:
 //	 0  magic "wsum" | 4 CRC-32C of salt, incarnation, offset, bytes 8-n |
 //	 8  bytes n u32 | 12 consumers u32 | 16 end of blocks | 24 first record |
 //	32  last | 40 records | 48 bytes | 56 boot | 64 since | 72 1: holds a
-//	whole state | 80 records written before |
-//	88  per consumer, uvarints: number less the one before | first record less
+//	whole state | 80 records written before | 88 the last block with changes
+//	of keys |
+//	96  per consumer, uvarints: number less the one before | first record less
 //	    the segment's | last less first | records | bytes | since less the
 //	    segment's (zigzag) | boot xor the segment's
 //
 // # Limits
 //
-// Keys, values and consumer names together: an eighth of a segment. Records:
+// Consumer names, and one value: an eighth of a segment. Keys and values
+// together: Options.MaxKeys. Records:
 // half a segment or half the tail. Consumers: one per KiB of segment. Ranges
 // in a position: 4096; marks of records set aside: 65,536 and a sixty-fourth
 // of a segment's bytes, shared by the consumers. Runs: 16,777,215.

@@ -24,6 +24,15 @@ func (l *Log) spareLimit() int {
 func (l *Log) keepHouse() {
 	l.seal()
 	l.freeDoomed()
+	if l.limited {
+		l.trim()
+	}
+	if l.pressed() && l.reusable() == 0 {
+		l.spareDead()
+	}
+	if l.wantsSnapshot() {
+		l.takeSnapshot()
+	}
 	if len(l.spares) > 0 || l.active == nil {
 		return
 	}
@@ -81,7 +90,7 @@ func (l *Log) freeDoomed() (freed bool) {
 		if !s.doomed {
 			continue
 		}
-		spare := l.recyclable(s) && len(l.spares) < l.spareLimit() && (len(l.spares) == 0 || l.total <= l.o.MaxSize)
+		spare := l.recyclable(s) && len(l.spares) < l.spareLimit() && (len(l.spares) == 0 || l.total+l.keyRoom() <= l.o.MaxSize)
 		name := sparePrefix + s.name[:len(s.name)-len(segmentSuffix)]
 		keep := false
 		if s.damaged {

@@ -46,6 +46,7 @@ func (l *Log) sync(f File) error {
 func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, reset bool) error {
 	c, sd := &l.c, s.seed()
 	c.counted.emptied()
+	c.keyed = false
 	block, written := c.block, c.written
 	var bytes, saved int64
 	for i := range c.blocks {
@@ -123,6 +124,8 @@ func (c *committer) count(p []byte, base, boot uint64) {
 		}
 		if v, ok := parseRecord(item, base, boot); ok {
 			c.counted.hold(&v, len(p)-len(rest))
+		} else {
+			c.keyed = true
 		}
 		p = rest
 	}
@@ -134,6 +137,10 @@ func (l *Log) done() {
 	c, a, t := &l.c, l.active, &l.tail
 	a.end = c.counted.end
 	a.state = true
+	if len(c.taken) > 0 || c.keyed {
+		a.keyed = c.block + uint64(len(c.blocks)) - 1
+	}
+	c.taken = c.taken[:0]
 	a.join(&c.counted)
 	if c.counted.records > 0 {
 		a.upper = c.counted.last
@@ -197,6 +204,7 @@ func (l *Log) storedDone(r *tailRecord) {
 // l.mu is held.
 func (l *Log) undo(roll bool) {
 	c, t := &l.c, &l.tail
+	l.stateFailed()
 	if c.first != 0 {
 		for i := t.after(c.first - 1); i < len(t.records) && t.records[i].number <= c.last; {
 			r := &t.records[i]

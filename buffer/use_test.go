@@ -226,13 +226,15 @@ func TestRemovedConsumer(t *testing.T) {
 }
 
 func TestKeysAreBounded(t *testing.T) {
-	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment})
+	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxKeys: minSegment / 8})
 	defer l.Close()
 	if err := l.Put("k", make([]byte, minSegment/8-100)); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Put("l", make([]byte, 200)); !errors.Is(err, ErrTooLarge) {
-		t.Fatalf("got %v, want ErrTooLarge", err)
+	for _, size := range []int{200, minSegment/8 + 1} {
+		if err := l.Put("l", make([]byte, size)); !errors.Is(err, ErrTooLarge) {
+			t.Fatalf("%d bytes: got %v, want ErrTooLarge", size, err)
+		}
 	}
 	commit(t, l)
 	l.Delete("k")
@@ -290,7 +292,7 @@ func TestBarrierWaitsForWhatWasPut(t *testing.T) {
 }
 
 func TestKeysPutAlongWithARecord(t *testing.T) {
-	o := Options{Dir: t.TempDir(), SegmentSize: 64 << 10, MaxSize: 1 << 20, TailSize: 64 << 10}
+	o := Options{Dir: t.TempDir(), SegmentSize: 64 << 10, MaxSize: 1 << 20, TailSize: 64 << 10, MaxKeys: 8192}
 	l := open(t, o)
 	c, _ := l.Consumer("c")
 	n, _, err := l.Append([]Record{{Dests: []Dest{{Consumer: c.ID()}}, Payload: []byte("body"), Keys: []KeyValue{{"id/1", []byte("x")}, {"id/2", nil}}}})

@@ -185,6 +185,19 @@ func (r *rig) record(kind broker.Kind, to ...*Source) uint64 {
 	return first
 }
 
+// reading appends a reading of the gateway itself.
+func (r *rig) reading(to ...*Source) uint64 {
+	r.t.Helper()
+	e := entry(broker.KindLocal, fmt.Sprint(r.next), to...)
+	e.Message.Origin = nil
+	first, n := r.Append([]broker.Entry{e})
+	if n != 1 {
+		r.t.Fatalf("append took %d records, want 1", n)
+	}
+	r.next++
+	return first
+}
+
 func entry(kind broker.Kind, payload string, to ...*Source) broker.Entry {
 	e := broker.Entry{Kind: kind, Message: &message.Message{
 		Stamp:   message.Stamp{Boot: 7, Since: 1e9},

@@ -229,7 +229,8 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 			poke(j.news)
 			continue
 		}
-		j.pace.appended(m, j.scratch.levels[i], batch[i].Kind == broker.KindLocal)
+		own := batch[i].Kind == broker.KindLocal && len(batch[i].Message.Origin) == 0 // not what a bridge has brought in
+		j.pace.appended(m, j.scratch.levels[i], own)
 		for _, hit := range batch[i].Routes {
 			j.pace.handed(hit.Upstream, m)
 		}
@@ -273,10 +274,31 @@ func (j *Journal) Run(ctx context.Context, notify func()) error {
 			}
 		}
 	})
+	g.Go(func() { j.trim(ctx) })
 	j.commits(ctx)
 	g.Wait()
 	notify() // whatever the last commit settled
 	return nil
+}
+
+// trimEvery is how often records are looked for that are older than they may be. A commit trims by itself.
+const trimEvery = 10 * time.Second
+
+// trim drops what has become too old while nothing was written.
+func (j *Journal) trim(ctx context.Context) {
+	if j.cfg.Buffer.Age == nil {
+		return
+	}
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			j.log.Trim()
+		}
+	}
 }
 
 func (j *Journal) commits(ctx context.Context) {

@@ -164,7 +164,7 @@ func TestOwnReadingsGatherLonger(t *testing.T) {
 	inBubble(t, nil, func(r *rig) {
 		cloud := r.source("cloud")
 		since := r.disk.count()
-		a := r.record(broker.KindLocal, cloud)
+		a := r.reading(cloud)
 		time.Sleep(DefaultPace.OwnGather - time.Millisecond)
 		synctest.Wait()
 		r.wantSettled(false, a)
@@ -173,11 +173,24 @@ func TestOwnReadingsGatherLonger(t *testing.T) {
 		synctest.Wait()
 		r.wantSettled(true, a)
 
-		b := r.record(broker.KindLocal, cloud)
+		b := r.reading(cloud)
 		r.record(broker.KindQoS1, cloud)
 		time.Sleep(DefaultPace.Gather)
 		synctest.Wait()
 		r.wantSettled(true, b)
+		r.close()
+	})
+}
+
+// TestReceivedIsNoReading: what a bridge brings in from one upstream for another is acknowledged there within Gather: only
+// so many messages may wait for that.
+func TestReceivedIsNoReading(t *testing.T) {
+	inBubble(t, nil, func(r *rig) {
+		cloud := r.source("cloud")
+		a := r.record(broker.KindLocal, cloud) // with an origin
+		time.Sleep(DefaultPace.Gather)
+		synctest.Wait()
+		r.wantSettled(true, a)
 		r.close()
 	})
 }
