@@ -50,8 +50,8 @@ type committer struct {
 
 // Commit makes durable everything that was appended, put, acknowledged or
 // marked before it was called, in one write (of blocks of at most 128 KiB for
-// a large tail, 256 KiB before compression) and one sync; callers that come while a commit runs share the
-// next one. With nothing to do it does no I/O. After an error nothing of it
+// a large tail, 256 KiB before compression) and one sync; callers that come
+// while a commit runs share the next one. With nothing to do it does no I/O. After an error nothing of it
 // is settled or lost: it is all tried again, in a new segment, by the next
 // Commit.
 func (l *Log) Commit() error {
