@@ -41,6 +41,7 @@ func Open(o Options) (*Log, error) {
 		}
 		return nil, errors.Join(err, l.unlock())
 	}
+	l.up = true
 	l.recovery.Run, l.recovery.Took = uint32(l.run), time.Since(begun)
 	l.tellRecovery()
 	return l, nil

@@ -160,6 +160,10 @@ func (l *Log) makeReady() error {
 	for l.pressed() && l.reusable() == 0 && l.spareDead() {
 	}
 	for len(l.spares) == 0 {
+		if l.making { // by Chores
+			l.cond.Wait()
+			continue
+		}
 		if l.mayGrow() {
 			if err = l.makeSpare(); err == nil {
 				return nil
@@ -250,6 +254,8 @@ func (l *Log) makeSpare() error {
 	size := l.o.SegmentSize
 	name := fmt.Sprintf("%08x", l.c.spare)
 	l.c.spare++
+	l.making = true
+	l.addFile(newPrefix+name, size) // it counts from here on
 	l.mu.Unlock()
 	err := l.fillSpare(newPrefix+name, size)
 	if err == nil {
@@ -258,10 +264,13 @@ func (l *Log) makeSpare() error {
 		}
 	}
 	l.mu.Lock()
+	l.making = false
+	l.cond.Broadcast()
 	if err != nil {
+		l.dropFile(newPrefix + name)
 		return fmt.Errorf("make a spare segment: %w", err)
 	}
-	l.addFile(sparePrefix+name, size)
+	l.moveFile(newPrefix+name, sparePrefix+name)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.stats.Written += size
 	l.stats.Prepared += size
