@@ -76,7 +76,8 @@ func flash(s *settings) error {
 	for _, c := range flashScenarios {
 		last := results[c.name][0]
 		fmt.Printf("\n %s (%d readings, %d commits, %d segments begun)\n", c.text, last.Readings, last.Commits, last.Segments)
-		fmt.Printf("   %-42s %7.1f\n", "item in the log, before compression", of(c.name, func(r flashResult) int64 { return r.Item }))
+		item := of(c.name, func(r flashResult) int64 { return r.Item })
+		fmt.Printf("   %-42s %7.1f  %s\n", "item in the log, before compression", item, breakdown(c.name, item))
 		fmt.Printf("   %-42s %7.1f\n", "written by weir: headers, blocks, padding", of(c.name, func(r flashResult) int64 { return r.Asked - r.Prepared }))
 		fmt.Printf("   %-42s %7.1f\n", "written by weir: new files", of(c.name, func(r flashResult) int64 { return r.Prepared }))
 		fmt.Printf("   %-42s %7.1f\n", "write_bytes of the process", of(c.name, func(r flashResult) int64 { return r.Process }))
@@ -93,6 +94,23 @@ func flash(s *settings) error {
 		bar("bytes on the device per reading, "+c.name+", log growing", growing, c.want, true)
 	}
 	return nil
+}
+
+// breakdown says what the bytes of an item are.
+func breakdown(name string, item float64) string {
+	kind := broker.KindQoS1
+	if name == "own" {
+		kind = broker.KindLocal
+	}
+	var m message.Message
+	fillReading(&m, rand.New(rand.NewPCG(1, 2)), 0, time.Now(), 0, kind)
+	head, err := m.AppendHead(nil)
+	if err != nil {
+		return err.Error()
+	}
+	const dests = 1 + 1 + 1 + 4 // count, consumer, length, rule
+	return fmt.Sprintf("(length, flags, number, time %.0f; destination %d; message %d: topic %d, origin %d, rest %d; payload %d)",
+		item-float64(dests+len(head)+len(m.Payload)), dests, len(head), len(m.Topic), len(m.Origin), len(head)-len(m.Topic)-len(m.Origin), len(m.Payload))
 }
 
 // inChild runs a scenario in a process of its own, whose write_bytes count
