@@ -124,6 +124,9 @@ id = "killed"
 address = "%s"
 [sensors]
 auto = false
+[buffer]
+segment = "256KiB"  # lives are short: segments and positions are to change in each
+ack_flush = "200ms"
 [bridge.cloud]
 url = "%s"
 [[bridge.cloud.forward]]
