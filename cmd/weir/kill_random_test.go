@@ -124,6 +124,8 @@ id = "killed"
 address = "%s"
 [sensors]
 auto = false
+[broker]
+max_packet = "64KiB"
 [buffer]
 segment = "256KiB"  # lives are short: segments and positions are to change in each
 ack_flush = "200ms"
