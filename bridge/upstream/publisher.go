@@ -25,8 +25,8 @@ type PublisherOptions struct {
 }
 
 // Publisher is the near end of the proofs: it sends numbered messages, from 1 in each topic, and keeps each until it is
-// acknowledged, sending it again, in order and with DUP, on every new connection. It holds the server to the order of
-// its acknowledgements. Methods are safe for concurrent use.
+// acknowledged, sending it again, in order, on every new connection, with DUP if the session is still there. It holds the
+// server to the order of its acknowledgements. Methods are safe for concurrent use.
 type Publisher struct {
 	o PublisherOptions
 
@@ -36,6 +36,8 @@ type Publisher struct {
 	onWay      []onWay    // in the order sent
 	lastID     uint16
 	turn       int
+	live       net.Conn // the connection whose acknowledgements count
+	severed    bool     // there is to be none
 	finishing  bool
 	stats      PublisherStats
 	violations []string
@@ -92,6 +94,25 @@ func (p *Publisher) Acked() map[string]uint64 {
 		m[t] = p.acked[i]
 	}
 	return m
+}
+
+// Sever ends the connection at once, as a power cut at the other end does, and returns what Acked says at that moment:
+// nothing that the server still says counts. Run connects again after Mend.
+func (p *Publisher) Sever() map[string]uint64 {
+	p.mu.Lock()
+	if p.live != nil {
+		p.live.Close()
+	}
+	p.live, p.severed = nil, true
+	p.mu.Unlock()
+	return p.Acked() // nothing is added to it while no connection counts
+}
+
+// Mend lets Run connect again after Sever.
+func (p *Publisher) Mend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.severed = false
 }
 
 // Stats counts since the start.
@@ -196,10 +217,13 @@ func (p *Publisher) greet(c net.Conn, in *frames) error {
 		return err
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.severed {
+		return net.ErrClosed
+	}
 	p.stats.Connects++
-	b = p.appendAgain(b[:0], ack.SessionPresent)
-	p.mu.Unlock()
-	_, err = c.Write(b)
+	p.live = c
+	_, err = c.Write(p.appendAgain(b[:0], ack.SessionPresent))
 	return err
 }
 
@@ -213,7 +237,7 @@ func (p *Publisher) appendAgain(b []byte, present bool) []byte {
 		if w.received {
 			b = p.appendRelease(b, w.id)
 		} else {
-			b = p.appendPublish(b, w, true)
+			b = p.appendPublish(b, w, present)
 		}
 	}
 	return b
@@ -284,6 +308,9 @@ func (p *Publisher) listen(c net.Conn, in *frames) error {
 func (p *Publisher) take(c net.Conn, a packet.Ack) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.live != c {
+		return net.ErrClosed
+	}
 	at := slices.IndexFunc(p.onWay, func(w onWay) bool { return w.id == a.ID })
 	if at < 0 {
 		p.violate("%s for packet id %d, which is not in use", a.Type, a.ID)
