@@ -78,7 +78,7 @@
 //	48   8  boot of the records that name none
 //	56   4  run
 //	60   2  flags: 1 first block of a commit, 2 last block of it,
-//	        4 keyed state starts here from nothing
+//	        4 keyed state starts here from nothing, 8 a hole
 //	62   2  codec, 0: the body is as it is
 //	64      body: items, then zeros to the end of the page
 //

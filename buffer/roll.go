@@ -43,7 +43,7 @@ func (l *Log) doom(s *segment) {
 		}
 		return 1
 	})
-	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records})
+	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.holes})
 	l.freedNew = true
 }
 
