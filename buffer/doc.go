@@ -47,7 +47,8 @@
 //	72   8  sequence of the segment before, 0 for none
 //	80   8  where that one's last good block ends
 //	88   8  features a reader must know, none so far
-//	96  32  zero
+//	96   8  records that were left out when it was rewritten
+//	104 24  zero
 //
 // A segment header:
 //
@@ -202,6 +203,30 @@
 // has no more than MinFree left, or is full), the oldest segment is given up
 // as a new one is begun: its records that were not acknowledged are counted
 // per consumer and reason, durably. The segment being written never goes.
+//
+// # Limits of a consumer
+//
+// A consumer may have limits of its own (SetLimits): bytes, with the oldest
+// dropped or the newest refused, and an age. What a commit leaves beyond them
+// is dropped after it, oldest first: a segment's share at once where all of it
+// has to go, otherwise record by record, which takes reading that segment.
+// What is refused never names the consumer. With Options.Newest the log itself
+// refuses when it is full, instead of giving up its oldest segment. Whatever
+// is dropped or refused is counted by reason, and a record that all its
+// destinations refused is settled when that count is durable. Two files are
+// kept back for such counts: they fill one after the other, and each is free
+// again when the next is begun.
+//
+// # Rewriting
+//
+// When room is short, and a sealed segment would gain half a segment by losing
+// its padding and the records that nobody waits for, it is written anew: a
+// file with the same numbers in the same order and fuller blocks, synced, and
+// renamed over it. Its header says how many records were left out, so that
+// counts still add up. Readers keep the old file open until they are through.
+// This comes before anything is dropped. Its changes of keys must be in a
+// snapshot, and the last sealed segment is left alone: recovery falls back to
+// its state. It is not done without need, since it writes to the flash.
 //
 // # Start
 //

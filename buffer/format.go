@@ -54,6 +54,7 @@ type segmentHeader struct {
 	written     uint64   // records written to the log before this segment
 	prevSeq     uint64   // the segment before, 0 for none
 	prevEnd     int64    // where that one's last good block ends
+	omitted     uint64   // records that were left out when it was rewritten
 }
 
 // append adds one copy of the header, a whole page.
@@ -73,6 +74,7 @@ func (h *segmentHeader) append(dst []byte) []byte {
 	le.PutUint64(p[72:], h.prevSeq)
 	le.PutUint64(p[80:], uint64(h.prevEnd))
 	le.PutUint64(p[88:], 0) // features a reader must know
+	le.PutUint64(p[96:], h.omitted)
 	le.PutUint32(p[12:], segmentHeadCRC(p))
 	return dst
 }
@@ -100,6 +102,7 @@ func decodeSegmentHeader(p []byte) (h segmentHeader, ok bool, err error) {
 	h.written = le.Uint64(p[64:])
 	h.prevSeq = le.Uint64(p[72:])
 	h.prevEnd = int64(le.Uint64(p[80:]))
+	h.omitted = le.Uint64(p[96:])
 	if version == 0 || h.seq == 0 || h.size < dataStart+page || h.size%page != 0 || h.run > maxRun {
 		return h, false, nil
 	}

@@ -15,6 +15,12 @@ const maxSpares = 2
 func (l *Log) keepHouse() {
 	l.seal()
 	l.freeDoomed()
+	if l.limited {
+		l.trim()
+	}
+	if l.pressed() && l.reusable() == 0 {
+		l.spareDead()
+	}
 	if l.wantsSnapshot() {
 		l.takeSnapshot()
 	}

@@ -146,6 +146,7 @@ func (r *recovery) lookOn() error {
 			return errMoved
 		}
 	}
+	r.l.recovery.Segments = len(r.l.segments)
 	within := len(r.l.recovery.Lost)
 	r.gaps()
 	r.between = r.l.recovery.Lost[within:]
@@ -175,9 +176,14 @@ func (r *recovery) moved() (gone []*segment, err error) {
 		there[f.Name] = f
 	}
 	for _, s := range r.l.segments {
-		if f, ok := there[s.name]; !ok || !r.still(s, f) {
-			gone = append(gone, s)
+		f, ok := there[s.name]
+		if ok && r.still(s, f) {
+			continue
 		}
+		if ok && !r.full {
+			return nil, errMoved // it was rewritten, and holds what somebody waits for
+		}
+		gone = append(gone, s)
 	}
 	return gone, nil
 }
@@ -201,7 +207,6 @@ func (r *recovery) without(s *segment) bool {
 	l.segments = slices.Delete(l.segments, i, i+1)
 	l.dropFile(s.name)
 	l.recovery.Records -= s.records
-	l.recovery.Segments--
 	l.recovery.Lost = slices.DeleteFunc(l.recovery.Lost, func(x Loss) bool { return x.File == s.name })
 	return true
 }

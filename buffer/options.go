@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // Range is a run of record numbers, both ends included.
@@ -28,6 +29,12 @@ type Options struct {
 	// MaxKeys caps the bytes of keys and values together; 0 means a sixteenth
 	// of MaxSize. Snapshots of them take up to three times as much, of MaxSize.
 	MaxKeys int64
+	// Newest makes a log that has reached MaxSize, or a disk that has no more
+	// than MinFree left, refuse new records instead of giving up the oldest.
+	Newest bool
+	// Age tells how old a record is, by its boot and time; known is false if
+	// nobody can say. Without it no record is too old.
+	Age func(boot uint64, since int64) (age time.Duration, known bool)
 	// MinFree is how many bytes of the file system must stay free for the log
 	// to grow; 0 means no minimum.
 	MinFree int64

@@ -132,7 +132,9 @@ func (c *Consumer) fromTail(dst []Entry) (n int) {
 func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err error) {
 	in := &c.in
 	if in.seg != s {
-		if err := c.enter(s); errors.Is(err, fs.ErrNotExist) {
+		if err := c.enter(s); errors.Is(err, errReplaced) {
+			return 0, nil // Next looks again
+		} else if errors.Is(err, fs.ErrNotExist) {
 			c.damage(s, w.cursor, w.last)
 			w.at, w.over = w.last, true
 			return 0, nil
@@ -199,7 +201,7 @@ func (c *Consumer) fromBlock(w *extent, dst []Entry, k int) int {
 // enter opens a segment and places the scanner at its start.
 func (c *Consumer) enter(s *segment) error {
 	c.leave()
-	f, err := c.l.fs.Open(s.name, false)
+	f, err := c.l.openSegment(s)
 	if err != nil {
 		return err
 	}
@@ -229,6 +231,10 @@ func (c *Consumer) leave() {
 // admit takes what was read from s into the window and leaves out what is
 // acknowledged, set aside, or dropped meanwhile. l.mu is held.
 func (c *Consumer) admit(s *segment, w *extent, got []Entry) (n int) {
+	if s.replaced { // by a file with the same records: it is entered anew
+		c.in.seg = nil
+		return 0
+	}
 	if s.doomed || c.removed {
 		c.in.seg = nil
 		c.pass(s.last)
@@ -276,6 +282,9 @@ func (c *Consumer) leaveBehind(next *segment) {
 		return
 	}
 	c.in.seg = nil
+	if s.replaced {
+		return
+	}
 	if h := s.share(c.id); h != nil && h.last <= c.cursor && h.done < h.count {
 		c.settleUp(s, h, &extent{last: s.last, count: h.count})
 	}

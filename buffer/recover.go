@@ -329,10 +329,7 @@ func (r *recovery) gaps() {
 				l.recovery.Lost = append(l.recovery.Lost, Loss{Records: missing, Above: above, Below: s.firstOr(), File: s.name})
 			}
 		}
-		end := s.written + s.records
-		if s.after > end {
-			end = s.after
-		}
+		end := max(s.written+s.records, s.after) + s.omitted
 		known, above = max(known, end), max(above, s.last)
 		if _, is := gone[s.seq]; is || s.seq < seq {
 			s.doomed = true

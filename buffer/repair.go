@@ -208,7 +208,7 @@ func (m *mender) stretches(s *segment) (all []stretch, ok bool) {
 		if size := r.sizes[s.seq]; next.prevEnd <= size-page {
 			end = max(end, next.prevEnd) // a part was cut off
 		}
-		written = next.written
+		written = next.written - s.omitted
 	}
 	if at < end {
 		all = append(all, stretch{at, end, number, run, written})

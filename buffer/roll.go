@@ -43,7 +43,7 @@ func (l *Log) doom(s *segment) {
 		}
 		return 1
 	})
-	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.holes})
+	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.holes + s.omitted})
 	l.freedNew = true
 }
 
@@ -102,7 +102,7 @@ func (l *Log) mayGrow() bool {
 // what it takes away. l.mu is held.
 func (l *Log) dropOldest() bool {
 	for _, s := range l.segments {
-		if s.doomed || s == l.active || s.keyed > l.inSnapshot() {
+		if s.doomed || s == l.active || s.keyed > l.inSnapshot() || l.o.Newest && s.open > 0 {
 			continue
 		}
 		reason := DropSize
@@ -124,14 +124,7 @@ func (l *Log) dropSegment(s *segment, reason DropReason) {
 		if c == nil || h.done == h.count {
 			continue
 		}
-		n := h.count - h.done
-		aside, asideBytes := c.forget(s.first, s.last)
-		c.records -= min(c.records, n-min(n, aside))
-		c.bytes = max(0, c.bytes-(h.bytes-h.doneBytes-asideBytes))
-		c.drops[reason] += n
-		c.dirty, c.counted = true, true
-		l.stats.Dropped += n
-		s.finish(h, n, h.bytes-h.doneBytes)
+		n := l.dropShare(c, s, h, reason)
 		l.note("records dropped: the oldest segment gives way", "consumer", c.name, "records", n, "reason", reason.String())
 	}
 }
@@ -164,6 +157,8 @@ func (l *Log) makeReady() error {
 		l.dropBad()
 	}
 	l.coverOldest()
+	for l.pressed() && l.reusable() == 0 && l.spareDead() {
+	}
 	for len(l.spares) == 0 {
 		if l.mayGrow() {
 			if err = l.makeSpare(); err == nil {

@@ -20,6 +20,7 @@ type Stats struct {
 	Stored    uint64 // records written and synced
 	Spared    uint64 // records settled by acknowledgement
 	Commits   uint64 // parts written; one for each commit but very large ones
+	Rewritten uint64 // segments that were made smaller
 	Snapshots uint64 // of the keyed state, written
 	Syncs     uint64 // fdatasync calls on files of the log
 	Written   int64  // bytes given to the file system, headers, padding and spares included
