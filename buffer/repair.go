@@ -28,8 +28,10 @@ func (r *Repaired) Lost() uint64 { return r.Before.Lost }
 // removed, and no record that can be read is given up. With dry, nothing is
 // changed and no lock is taken; Done says what would be.
 //
-// Errors: those of Open, an *InUseError among them, and of Verify.
+// A SegmentSize of 0 is that of the store. Errors: those of Open, an
+// *InUseError among them, and of Verify.
 func Repair(o Options, dry bool) (*Repaired, error) {
+	asStored := o.SegmentSize == 0
 	o, err := o.checked()
 	if err != nil {
 		return nil, err
@@ -46,6 +48,11 @@ func Repair(o Options, dry bool) (*Repaired, error) {
 	out, err := mendLocked(o)
 	if err != nil || len(out.Before.Problems) == 0 {
 		return out, err
+	}
+	if k := len(out.Before.View.Segments); asStored && k > 0 {
+		if size := out.Before.View.r.sizes[out.Before.View.Segments[k-1].Sequence]; size >= minSegment && size <= maxSegment {
+			o.SegmentSize = size
+		}
 	}
 	// Nothing may be dropped for want of room here.
 	o.MaxSize = max(o.MaxSize, min(out.Before.View.Bytes+8*o.SegmentSize, o.SegmentSize*(o.SegmentSize/16)))
@@ -149,7 +156,7 @@ func (m *mender) mend() {
 		}
 	}
 	if n := v.View.Recovery.Orphans; n > 0 {
-		m.did("%d consumers whose names are lost keep their records as orphan-NUMBER", n)
+		m.did("consumers whose names are lost keep their records, as orphan-NUMBER: %d", n)
 	}
 }
 
@@ -175,7 +182,7 @@ func (m *mender) segment(s *segment, problems []Problem) {
 			return
 		}
 		aside := m.asideName(s)
-		m.try(func() error { return m.rewrite(s, aside, holes) }, "%s: copied to %s, and %d unreadable stretches of it are holes now", s.name, aside, len(holes))
+		m.try(func() error { return m.rewrite(s, aside, holes) }, "%s: copied to %s, then %s of it turned into holes", s.name, aside, several(uint64(len(holes)), "unreadable place"))
 	case has(headerProblem):
 		m.try(func() error { return m.rewriteHeads(s) }, "%s: the damaged copy of the header is written again", s.name)
 	}

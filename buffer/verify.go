@@ -31,13 +31,18 @@ const (
 // String is the problem in one line, the place first.
 func (p Problem) String() string {
 	text := fmt.Sprintf("%s:%d: %s, want %s", p.File, p.Offset, p.Seen, p.Want)
-	switch {
-	case p.Records == 1:
-		text += " (1 record lost)"
-	case p.Records > 1:
-		text += fmt.Sprintf(" (%d records lost)", p.Records)
+	if p.Records > 0 {
+		text += " (" + several(p.Records, "record") + " lost)"
 	}
 	return text
+}
+
+// several is such as "1 record" or "2 records".
+func several(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Verification is what Verify found. The store is sound when there are no
@@ -196,7 +201,7 @@ func (v *verifier) describe(s *segment, off, end int64, number uint64) (seen, wa
 	b, ok := decodeBlockHeader(p[:n], sd, off, s.size-off)
 	switch {
 	case ok:
-		return fmt.Sprintf("block %d of %d bytes with %d records, whose bytes have not its checksum", b.number, b.length, b.count) + stretch,
+		return fmt.Sprintf("block %d of %d bytes with %s, whose bytes do not have its checksum", b.number, b.length, several(uint64(b.count), "record")) + stretch,
 			fmt.Sprintf("checksum %08x", b.bodyCRC)
 	case n >= blockHeadLen && [4]byte(p[:4]) == blockMagic:
 		return fmt.Sprintf("a block header with checksum %08x", le.Uint32(p[4:])) + stretch,
@@ -275,7 +280,7 @@ func (v *verifier) gaps() {
 		v.note("the last commit was not whole and does not count; nothing of it was acknowledged (%d bytes)", v.r.l.recovery.TornBytes)
 	}
 	if v.out.Known > 0 {
-		v.note("%d records were lost to damage before; an earlier repair has noted it", v.out.Known)
+		v.note("%s lost to damage before, as an earlier repair has noted", several(v.out.Known, "record"))
 	}
 }
 

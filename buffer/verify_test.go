@@ -112,9 +112,9 @@ func TestVerifySoundStore(t *testing.T) {
 func TestVerifySaysWhatRecoveryWould(t *testing.T) {
 	d, want := store(t, 30)
 	names := segments(t, d)
-	step := 211
+	step := 401
 	if raceEnabled {
-		step = 1009
+		step = 2003
 	} else if size(t, 3) > 3 {
 		step = 1
 	}

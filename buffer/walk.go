@@ -1,5 +1,10 @@
 package buffer
 
+import (
+	"errors"
+	"io/fs"
+)
+
 // Stored is a record on the disk. Its slices are valid during the call that
 // gives it, and must not be changed.
 type Stored struct {
@@ -36,14 +41,14 @@ func (s DestState) String() string {
 	return [...]string{"waits", "done", "aside", "removed"}[min(s, DestRemoved)]
 }
 
-// Waits reports whether anybody still wants the record.
-func (s *Stored) Waits() bool {
+// Done reports whether the record neither waits for anybody nor is set aside.
+func (s *Stored) Done() bool {
 	for i := range s.Dests {
-		if s.Dests[i].State == DestWaits {
-			return true
+		if d := s.Dests[i].State; d == DestWaits || d == DestAside {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // For gives the destination of one consumer, nil if the record has none.
@@ -62,46 +67,83 @@ func (s *Stored) For(consumer uint32) *StoredDest {
 // Segments that were freed since are passed over in silence; skipped counts
 // the records of those still there that could not be read.
 func (v *View) Records(from uint64, consumer uint32, f func(*Stored) bool) (skipped uint64, err error) {
-	var last uint64
-	more := true
+	w := follow{v: v, from: from, f: f}
 	for _, s := range v.l.segments {
 		if s.records == 0 || s.last < from || consumer != 0 && s.share(consumer) == nil {
-			last = max(last, s.last)
 			continue
 		}
-		seen := uint64(0)
-		err := v.r.blocksUntil(s, s.end, func(b *block) bool {
-			for rest := b.body; more && b.count > 0; {
-				item, after, ok := nextItem(rest)
-				if !ok {
-					break
-				}
-				if r, ok := parseRecord(item, b.first, b.boot); ok && r.number > last {
-					last = r.number
-					seen++
-					if r.number >= from {
-						more = f(v.stored(s, &r, len(rest)-len(after)))
-					}
-				}
-				rest = after
-			}
-			return more
-		})
-		if !more {
-			return skipped, nil
+		missing, err := w.segment(s)
+		skipped += missing
+		if err != nil || w.over {
+			return skipped, err
 		}
-		if err == nil && seen >= s.records {
-			continue
-		}
-		if !v.r.still(s, FileInfo{Name: s.name}) {
-			continue // freed meanwhile: who wanted its records has them
-		}
-		if err != nil {
-			return skipped, &OpenError{v.l.o.Dir, "read " + s.name, err}
-		}
-		skipped += s.records - seen
 	}
 	return skipped, nil
+}
+
+// follow walks records through the segments.
+type follow struct {
+	v    *View
+	from uint64
+	f    func(*Stored) bool
+	last uint64 // number of the last record that was given
+	over bool   // f said so
+}
+
+// segment gives the records of a segment, and says how many cannot be read. If
+// it was rewritten meanwhile, the new file has what anybody waits for.
+func (w *follow) segment(s *segment) (missing uint64, err error) {
+	for {
+		seen := uint64(0)
+		err := w.v.r.blocksUntil(s, s.end, func(b *block) bool { return w.block(s, b, &seen) })
+		if w.over || err == nil && seen >= s.records {
+			return 0, nil
+		}
+		now, there, changed := w.v.now(s)
+		switch {
+		case !there:
+			return 0, nil // freed: who wanted its records has them
+		case changed:
+			s = now
+			continue
+		case err != nil:
+			return 0, &OpenError{w.v.l.o.Dir, "read " + s.name, err}
+		}
+		return s.records - seen, nil
+	}
+}
+
+func (w *follow) block(s *segment, b *block, seen *uint64) (more bool) {
+	for rest := b.body; b.count > 0; {
+		item, after, ok := nextItem(rest)
+		if !ok {
+			break
+		}
+		if r, ok := parseRecord(item, b.first, b.boot); ok {
+			*seen++
+			if r.number > w.last && r.number >= w.from {
+				w.last = r.number
+				if w.over = !w.f(w.v.stored(s, &r, len(rest)-len(after))); w.over {
+					return false
+				}
+			}
+		}
+		rest = after
+	}
+	return true
+}
+
+// now gives what stands in the place of a segment: nothing, the same, or what
+// it was rewritten to. Of that, how many records it holds is not asked.
+func (v *View) now(s *segment) (now *segment, there, changed bool) {
+	h, ok, err := v.r.header(FileInfo{Name: s.name})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, false, false
+	case err != nil || !ok || h.salt == s.salt:
+		return s, true, false
+	}
+	return &segment{segmentHeader: h, name: s.name, end: h.size - page, doomed: s.doomed}, true, true
 }
 
 // stored is a record with what its consumers have done with it.
@@ -139,19 +181,20 @@ func (c *Consumer) stateOf(number uint64) DestState {
 	return DestWaits
 }
 
-// Oldest gives the first record that waits for a consumer; ok is false if none
-// does.
-func (v *View) Oldest(consumer uint32) (boot uint64, since int64, ok bool) {
+// Oldest gives f the first record that waits for a consumer; it is false if
+// none does.
+func (v *View) Oldest(consumer uint32, f func(*Stored)) (some bool) {
 	c := v.l.consumers[consumer]
 	if c == nil || c.records == 0 {
-		return 0, 0, false
+		return false
 	}
 	v.Records(c.horizon+1, consumer, func(s *Stored) bool {
 		if d := s.For(consumer); d == nil || d.State != DestWaits {
 			return true
 		}
-		boot, since, ok = s.Boot, s.Since, true
+		f(s)
+		some = true
 		return false
 	})
-	return boot, since, ok
+	return some
 }

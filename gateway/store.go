@@ -99,14 +99,33 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 		},
 		Forgotten: func(boot uint64) { kept.Delete(clockPrefix + strconv.FormatUint(boot, 16)) },
 	})
-	kept.Range(clockPrefix, func(key string, value []byte) bool {
+	loadOffsets(c, kept.Range)
+	return c, nil
+}
+
+// loadOffsets gives a clock the offsets of earlier boots.
+func loadOffsets(c *clock.Clock, each func(prefix string, f func(key string, value []byte) bool)) {
+	each(clockPrefix, func(key string, value []byte) bool {
 		boot, err := strconv.ParseUint(strings.TrimPrefix(key, clockPrefix), 16, 64)
 		if err == nil && len(value) == 8 {
 			c.Load(boot, time.Duration(binary.LittleEndian.Uint64(value)))
 		}
 		return true
 	})
-	return c, nil
+}
+
+// StoredClock is a clock of this machine that knows what a store that is only looked at says of earlier boots. It keeps
+// nothing.
+func StoredClock(v *buffer.View) *clock.Clock {
+	machine, _ := clock.Machine() // without a boot, times of the running one are not certain
+	c := clock.New(machine, clock.Config{})
+	loadOffsets(c, v.Range)
+	return c
+}
+
+// StoreOptions are the settings of the log in a data directory.
+func StoreOptions(cfg *config.Config, log *slog.Logger) buffer.Options {
+	return bufferOptions(cfg, log)
 }
 
 // status is what the snapshot says of the store.
