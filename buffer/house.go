@@ -24,17 +24,40 @@ func (l *Log) keepHouse() {
 	if l.wantsSnapshot() {
 		l.takeSnapshot()
 	}
-	if len(l.spares) > 0 || l.active == nil {
+	if len(l.spares) > 0 || l.active == nil || l.making {
+		return
+	}
+	if l.o.OnChores == nil || !l.up {
+		l.provide()
 		return
 	}
 	l.mu.Unlock()
+	l.o.OnChores()
+	l.mu.Lock()
+}
+
+// Chores writes the next spare segment, if there is none. Options.OnChores
+// says when there is something to do. Safe for concurrent use.
+func (l *Log) Chores() {
+	l.mu.Lock()
+	if len(l.spares) == 0 && l.active != nil && !l.making && !l.closed {
+		l.provide()
+	}
+	l.mu.Unlock()
+	l.say()
+}
+
+// provide makes a spare if it may. l.mu is held at both ends.
+func (l *Log) provide() {
+	l.mu.Unlock()
 	l.checkFree()
 	l.mu.Lock()
-	if l.mayGrow() {
-		if err := l.makeSpare(); err != nil {
-			l.stats.Full = outOfSpace(err)
-			l.note("no spare segment can be made", "error", err)
-		}
+	if !l.mayGrow() || l.making || l.closed {
+		return
+	}
+	if err := l.makeSpare(); err != nil {
+		l.stats.Full = outOfSpace(err)
+		l.note("no spare segment can be made", "error", err)
 	}
 }
 

@@ -249,7 +249,7 @@ func run(l *buffer.Log, stop *atomic.Bool) error {
 
 // Whatever is damaged, Inspect comes back with what a start would find.
 func TestInspectDamagedStore(t *testing.T) {
-	d, _ := store(t, 30)
+	d, _ := store(t, small, 30)
 	step := 509
 	if raceEnabled {
 		step = 4093

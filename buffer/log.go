@@ -58,6 +58,7 @@ type Log struct {
 
 	mu        sync.Mutex // guards what follows, and the fields of consumers that say so; never held during I/O
 	cond      *sync.Cond // on mu: a commit ended
+	up        bool       // Open is done
 	closed    bool
 	run       uint64
 	number    uint64 // of the next record
@@ -85,7 +86,7 @@ type Log struct {
 	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs
-	waiters   int              // callers of Commit that wait for one
+	callers   callers          // of Commit
 	started   uint64
 	finished  uint64
 	outcome   error  // of the last finished commit
@@ -93,6 +94,7 @@ type Log struct {
 	stats     Stats
 	limited   bool // a consumer has limits
 	trimming  bool
+	making    bool      // a spare is being written
 	refused   []refusal // by the record being appended
 	admitted  Record    // what is left of it
 	dests     []Dest
@@ -360,7 +362,7 @@ func (l *Log) stateDirty() bool {
 func (l *Log) Close() error {
 	err := l.Commit()
 	l.mu.Lock()
-	for l.running {
+	for l.running || l.making {
 		l.cond.Wait()
 	}
 	if l.closed {

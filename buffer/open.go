@@ -38,6 +38,7 @@ func Open(o Options) (*Log, error) {
 		}
 		return nil, errors.Join(err, l.unlock())
 	}
+	l.up = true
 	l.recovery.Run, l.recovery.Took = uint32(l.run), time.Since(begun)
 	l.tellRecovery()
 	return l, nil
@@ -305,6 +306,6 @@ func (r *recovery) continueLast() error {
 		return &OpenError{l.o.Dir, "open " + s.name, err}
 	}
 	s.sealed, s.summed = false, false
-	l.active, l.c.file, l.c.seed = s, f, s.seed()
+	l.active, l.c.file = s, f
 	return nil
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// TailSize caps the memory that holds records not yet settled; 0 means
 	// 8 MiB; at least 64 KiB.
 	TailSize int64
+	// Compress stores blocks compressed where that saves a page of the disk,
+	// in segments begun while it is set. Compressed blocks are always read.
+	Compress bool
 	// Log takes the few lines an operator acts on; nil discards them.
 	Log *slog.Logger
 	// OnSettled is told of records that are now settled: disjoint ranges,
@@ -48,6 +51,11 @@ type Options struct {
 	// Append, Commit, Ack and RemoveConsumer, by several goroutines at once
 	// if several call those.
 	OnSettled func([]Range)
+	// OnChores is called, as OnSettled is, when Chores has something to do:
+	// writing a spare segment, which takes as long as writing a segment. It
+	// must not wait for it. Without OnChores a commit does so before the next
+	// can begin.
+	OnChores func()
 	// OnRoom is called when the tail has room again after an Append took
 	// less than it was given.
 	OnRoom func()

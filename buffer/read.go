@@ -147,10 +147,14 @@ func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err e
 	w.at = w.cursor
 	for {
 		k = c.fromBlock(w, dst, k)
-		if k == len(dst) || k > 0 && !in.scan.buffered() {
+		if k == len(dst) {
 			return k, nil
 		}
+		in.scan.held = k > 0
 		b, ok, err := in.scan.next()
+		if errors.Is(err, errHeld) {
+			return k, nil
+		}
 		if err != nil {
 			return k, err
 		}
@@ -208,6 +212,9 @@ func (c *Consumer) enter(s *segment) error {
 	if c.in.scan.buf == nil {
 		c.in.scan.buf = c.l.borrow()
 	}
+	if c.in.scan.plain == nil && s.features&featurePacked != 0 {
+		c.in.scan.plain = c.l.borrow()
+	}
 	c.in.seg, c.in.file = s, f
 	c.in.scan.reset(f, s.seed(), dataStart, 0)
 	return nil
@@ -225,6 +232,10 @@ func (c *Consumer) leave() {
 	if in.scan.buf != nil {
 		c.l.giveBack(in.scan.buf)
 		in.scan.buf = nil
+	}
+	if in.scan.plain != nil {
+		c.l.giveBack(in.scan.plain)
+		in.scan.plain = nil
 	}
 }
 
@@ -372,7 +383,7 @@ func (l *Log) borrow() []byte {
 func (l *Log) giveBack(b []byte) {
 	l.poolMu.Lock()
 	defer l.poolMu.Unlock()
-	if len(l.pool) < 4 && cap(b) <= 2*blockLimit {
+	if len(l.pool) < 8 && cap(b) <= 2*blockLimit {
 		l.pool = append(l.pool, b)
 	}
 }

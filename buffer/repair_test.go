@@ -52,10 +52,17 @@ func mend(t *testing.T, d *crashfs.Disk, want map[uint64]string, what string) *b
 // Whatever byte of whatever file is flipped, a repair makes the store sound,
 // and costs no record that was not lost already.
 func TestRepairOfFlippedByte(t *testing.T) {
-	d, want := store(t, 30)
-	step := 997
+	packed := small
+	packed.Compress = true
+	t.Run("plain", func(t *testing.T) { t.Parallel(); repairOfFlippedByte(t, small, 30) })
+	t.Run("packed", func(t *testing.T) { t.Parallel(); repairOfFlippedByte(t, packed, 16) })
+}
+
+func repairOfFlippedByte(t *testing.T, o buffer.Options, commits int) {
+	d, want := store(t, o, commits)
+	step := 1999
 	if raceEnabled {
-		step = 4099
+		step = 9973
 	} else if size(t, 3) > 3 {
 		step = 13
 	}
@@ -72,7 +79,7 @@ func TestRepairOfFlippedByte(t *testing.T) {
 }
 
 func TestRepairOfTruncatedAndMissingSegments(t *testing.T) {
-	d, want := store(t, 40)
+	d, want := store(t, small, 40)
 	for _, name := range segments(t, d) {
 		for at := -1; at < int(small.SegmentSize); at += 7 * 1021 {
 			e := d.Clone()
@@ -90,7 +97,7 @@ func TestRepairOfTruncatedAndMissingSegments(t *testing.T) {
 }
 
 func TestRepairOfBothHeaders(t *testing.T) {
-	d, want := store(t, 40)
+	d, want := store(t, small, 40)
 	for _, name := range segments(t, d) {
 		e := d.Clone()
 		e.Corrupt(name, func(p []byte) []byte { clear(p[:8192]); return p })
@@ -107,7 +114,7 @@ func TestRepairOfBothHeaders(t *testing.T) {
 // The damaged segment is kept as it was, beside the repaired one; a repair of
 // the repaired one does not overwrite it.
 func TestRepairKeepsWhatItReplaces(t *testing.T) {
-	d, want := store(t, 30)
+	d, want := store(t, small, 30)
 	name := segments(t, d)[1]
 	d.Corrupt(name, func(p []byte) []byte { p[3*4096+100] ^= 1; return p })
 	was := contents(t, d)[name]
@@ -142,7 +149,7 @@ func TestRepairOfSnapshots(t *testing.T) {
 }
 
 func TestRepairNeedsTheLock(t *testing.T) {
-	d, _ := store(t, 5)
+	d, _ := store(t, small, 5)
 	o := small
 	o.FS = d
 	l, err := buffer.Open(o)
@@ -167,7 +174,7 @@ func TestRepairNeedsTheLock(t *testing.T) {
 
 // A disk that cannot be written is told, and nothing is lost by it.
 func TestRepairOnAFullDisk(t *testing.T) {
-	d, want := store(t, 30)
+	d, want := store(t, small, 30)
 	name := segments(t, d)[1]
 	d.Corrupt(name, func(p []byte) []byte { p[3*4096+100] ^= 1; return p })
 	d.FullAt(1, 1<<30)

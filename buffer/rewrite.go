@@ -33,7 +33,7 @@ type keptRecord struct {
 }
 
 // spareDead rewrites the segment that gains most, if that gains half a segment.
-// l.mu is held at both ends. It reports whether there is more room than before.
+// Only the goroutine that runs the commit does so. l.mu is held at both ends. It reports whether there is more room than before.
 func (l *Log) spareDead() bool {
 	var best *segment
 	var gain int64
@@ -67,6 +67,9 @@ func (s *segment) dense() int64 {
 		open += s.shares[i].bytes - s.shares[i].doneBytes
 	}
 	open = min(open, s.bytes)
+	if used := s.end - dataStart; used < s.bytes { // it is compressed
+		open = open * used / s.bytes
+	}
 	return dataStart + pages(open+open/512+blockHeadLen) + page
 }
 
@@ -76,6 +79,9 @@ func (r *rewriting) run() error {
 	r.next = &segment{segmentHeader: s.segmentHeader, name: s.name, upper: s.upper, sealed: true, summed: true}
 	r.next.incarnation++
 	rand.Read(r.next.salt[:])
+	if r.next.features = 0; l.o.Compress {
+		r.next.features = featurePacked
+	}
 	r.seed, r.block, r.off = r.next.seed(), s.firstBlock, dataStart
 	temp := newPrefix + "dense-" + s.name
 	end, sd := s.end, s.seed()
@@ -249,6 +255,12 @@ func (r *rewriting) flush() error {
 		return nil
 	}
 	r.h.length = uint32(len(r.buf) - blockHeadLen)
+	if r.next.features&featurePacked != 0 {
+		if stored, ok := r.l.c.packer.pack(r.buf[blockHeadLen:]); ok {
+			r.buf = append(r.buf[:blockHeadLen], stored...)
+			r.h.length, r.h.codec = uint32(len(stored)), codecZstd
+		}
+	}
 	r.h.encode(r.buf, r.seed, r.off)
 	r.buf = append(r.buf, zeros[:r.h.room()-int64(len(r.buf))]...)
 	if r.off+int64(len(r.buf))+page > r.most() {

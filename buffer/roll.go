@@ -160,6 +160,10 @@ func (l *Log) makeReady() error {
 	for l.pressed() && l.reusable() == 0 && l.spareDead() {
 	}
 	for len(l.spares) == 0 {
+		if l.making { // by Chores
+			l.cond.Wait()
+			continue
+		}
 		if l.mayGrow() {
 			if err = l.makeSpare(); err == nil {
 				return nil
@@ -250,6 +254,8 @@ func (l *Log) makeSpare() error {
 	size := l.o.SegmentSize
 	name := fmt.Sprintf("%08x", l.c.spare)
 	l.c.spare++
+	l.making = true
+	l.addFile(newPrefix+name, size) // it counts from here on
 	l.mu.Unlock()
 	err := l.fillSpare(newPrefix+name, size)
 	if err == nil {
@@ -258,10 +264,13 @@ func (l *Log) makeSpare() error {
 		}
 	}
 	l.mu.Lock()
+	l.making = false
+	l.cond.Broadcast()
 	if err != nil {
+		l.dropFile(newPrefix + name)
 		return fmt.Errorf("make a spare segment: %w", err)
 	}
-	l.addFile(sparePrefix+name, size)
+	l.moveFile(newPrefix+name, sparePrefix+name)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.stats.Written += size
 	l.stats.Syncs++
@@ -295,6 +304,9 @@ func (l *Log) writeSegment() (*segment, error) {
 	l.spares = l.spares[:len(l.spares)-1]
 	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
 		firstBlock: l.c.block, written: l.c.written}}
+	if l.o.Compress {
+		s.features = featurePacked
+	}
 	if k := len(l.segments); k > 0 {
 		p := l.segments[k-1]
 		s.prevSeq, s.prevEnd, s.upper = p.seq, p.end, p.upper
@@ -325,7 +337,7 @@ func (l *Log) writeSegment() (*segment, error) {
 		return nil, fmt.Errorf("begin segment %s: %w", s.name, err)
 	}
 	old := l.c.file
-	l.c.file, l.c.seed = f, s.seed()
+	l.c.file = f
 	if old != nil {
 		old.Close()
 	}
@@ -347,7 +359,7 @@ func (l *Log) writeSpare(s *segment, name string) (f File, written bool, err err
 	p := s.segmentHeader.append(nil)
 	p = s.segmentHeader.append(p)
 	s.end = dataStart
-	if err = l.writeBlocks(f, s.seed(), p, dataStart, true); err != nil {
+	if err = l.writeBlocks(f, &s.segmentHeader, p, dataStart, true); err != nil {
 		return f, false, err
 	}
 	return f, true, l.sync(f)

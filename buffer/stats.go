@@ -24,6 +24,7 @@ type Stats struct {
 	Snapshots uint64 // of the keyed state, written
 	Syncs     uint64 // fdatasync calls on files of the log
 	Written   int64  // bytes given to the file system, headers, padding and spares included
+	Saved     int64  // bytes that compression kept from being written, in whole pages
 	Failed    uint64 // commits that failed
 	Freed     uint64 // segments that were freed
 	Dropped   uint64 // records times consumers, given up

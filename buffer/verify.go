@@ -199,7 +199,13 @@ func (v *verifier) describe(s *segment, off, end int64, number uint64) (seen, wa
 	}
 	sd := s.seed()
 	b, ok := decodeBlockHeader(p[:n], sd, off, s.size-off)
+	body := make([]byte, b.length)
+	if ok {
+		f.ReadAt(body, off+blockHeadLen)
+	}
 	switch {
+	case ok && b.sound(sd, off, body):
+		return fmt.Sprintf("block %d of %d bytes with %s, whose sound bytes are not packed as they say", b.number, b.length, several(uint64(b.count), "record")) + stretch, want
 	case ok:
 		return fmt.Sprintf("block %d of %d bytes with %s, whose bytes do not have its checksum", b.number, b.length, several(uint64(b.count), "record")) + stretch,
 			fmt.Sprintf("checksum %08x", b.bodyCRC)

@@ -92,7 +92,7 @@ func sameContents(a, b map[string][]byte) error {
 }
 
 func TestVerifySoundStore(t *testing.T) {
-	d, want := store(t, 30)
+	d, want := store(t, small, 30)
 	before := contents(t, d)
 	v := verify(t, d)
 	if len(v.Problems) > 0 || v.Lost > 0 || v.Records != uint64(len(want)) {
@@ -110,18 +110,25 @@ func TestVerifySoundStore(t *testing.T) {
 // A byte of a store is flipped in turn: verify says it if anything counts on
 // the byte, and tells as many lost records as a start and reading it all do.
 func TestVerifySaysWhatRecoveryWould(t *testing.T) {
-	d, want := store(t, 30)
+	packed := small
+	packed.Compress = true
+	t.Run("plain", func(t *testing.T) { t.Parallel(); saysWhatRecoveryWould(t, small, 30) })
+	t.Run("packed", func(t *testing.T) { t.Parallel(); saysWhatRecoveryWould(t, packed, 16) })
+}
+
+func saysWhatRecoveryWould(t *testing.T, o buffer.Options, commits int) {
+	d, want := store(t, o, commits)
 	names := segments(t, d)
-	step := 401
+	step := 601
 	if raceEnabled {
-		step = 2003
+		step = 4001
 	} else if size(t, 3) > 3 {
-		step = 1
+		step = 13
 	}
 	for k, name := range names {
 		last := k == len(names)-1
 		for at := 0; at < int(small.SegmentSize); at++ {
-			if at%step != 0 && !(at%4096 < 64 && at%7 == 0) {
+			if at%step != 0 && !(at%4096 < 64 && at%7 == 0 && at < 5*4096) {
 				continue
 			}
 			e := d.Clone()
@@ -150,7 +157,7 @@ func TestVerifySaysWhatRecoveryWould(t *testing.T) {
 }
 
 func TestVerifyTruncatedAndMissingSegments(t *testing.T) {
-	d, want := store(t, 30)
+	d, want := store(t, small, 30)
 	names := segments(t, d)
 	step := 2039
 	if raceEnabled {
@@ -194,7 +201,7 @@ func TestVerifyReadsEverySnapshot(t *testing.T) {
 }
 
 func TestVerifyNamesThePlace(t *testing.T) {
-	d, _ := store(t, 30)
+	d, _ := store(t, small, 30)
 	name := segments(t, d)[1]
 	d.Corrupt(name, func(p []byte) []byte { p[3*4096+100] ^= 1; return p })
 	v := verify(t, d)

@@ -112,6 +112,9 @@ func (w *world) append(n, size int) error {
 		w.serial++
 		r := &record{dests: map[string]string{}, acked: map[string]mark{}, aside: map[string]mark{}}
 		r.body = fmt.Sprintf("%d:%s", w.serial, strings.Repeat(string(rune('a'+w.serial%26)), w.rng.IntN(size)))
+		if w.o.Compress { // half of it can be saved, not all
+			r.body = fmt.Sprintf("%d:%s", w.serial, digits(w.rng, w.rng.IntN(size)))
+		}
 		in := buffer.Record{Boot: uint64(1 + w.serial%2), Since: int64(w.serial), Head: []byte(r.body[:2]), Payload: []byte(r.body[2:])}
 		for i, name := range consumerNames {
 			if w.serial%3 == i && !w.sparse || w.sparse && i == 1 && w.serial%9 != 0 {
@@ -140,6 +143,15 @@ func (w *world) append(n, size int) error {
 		w.highest = first + uint64(i)
 	}
 	return w.put("high", fmt.Sprint(w.highest)) // durable no later than the records
+}
+
+// digits are n random hexadecimal digits: compression halves them.
+func digits(rng *rand.Rand, n int) string {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = "0123456789abcdef"[rng.IntN(16)]
+	}
+	return string(p)
 }
 
 func (w *world) commit() error {

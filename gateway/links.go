@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
+	"weir/buffer"
 	"weir/gateway/config"
 	"weir/gateway/journal"
 	"weir/gateway/status"
@@ -43,6 +45,9 @@ func (g *Gateway) buildLinks() error {
 		if err != nil {
 			return fmt.Errorf("bridge.%s: %w", name, err)
 		}
+		source.SetLimits(buffer.Limits{
+			MaxBytes: int64(b.MaxSize), MaxAge: cmp.Or(b.MaxAge, g.cfg.Buffer.MaxAge), Newest: b.WhenFull == "drop-newest",
+		})
 		rules, ids, err := g.rules(b)
 		if err != nil {
 			return fmt.Errorf("bridge.%s: %w", name, err)

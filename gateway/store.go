@@ -10,9 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
 
+	"weir/broker/message"
 	"weir/buffer"
 	"weir/gateway/clock"
 	"weir/gateway/config"
@@ -24,6 +25,22 @@ import (
 type store struct {
 	dir     string
 	journal *journal.Journal
+	times   atomic.Pointer[clock.Clock] // nil until there is one
+}
+
+// age is how long ago something was, as far as that is known: across boots only if the times of both are certain.
+func (s *store) age(boot uint64, since int64) (age time.Duration, known bool) {
+	c := s.times.Load()
+	if c == nil {
+		return 0, false
+	}
+	now, then := c.Now(), message.Stamp{Boot: boot, Since: time.Duration(since)}
+	if now.Boot == boot {
+		return now.Since - then.Since, true
+	}
+	today, sure := c.Wall(now)
+	at, certain := c.Wall(then)
+	return today.Sub(at), sure && certain
 }
 
 // openStore opens the log below the data directory.
@@ -38,6 +55,7 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store, error) {
 		Log:    log,
 	}
 	s := &store{dir: cfg.Gateway.DataDir}
+	c.Buffer.Age = s.age
 	err := os.MkdirAll(cfg.Gateway.DataDir, 0o700)
 	if err == nil {
 		s.journal, err = journal.Open(c)
@@ -69,7 +87,8 @@ func bufferOptions(cfg *config.Config, log *slog.Logger) buffer.Options {
 	b := cfg.Buffer
 	return buffer.Options{
 		Dir: filepath.Join(cfg.Gateway.DataDir, "log"), SegmentSize: int64(b.Segment), MaxSize: int64(b.MaxSize),
-		MinFree: int64(b.MinFree), TailSize: int64(b.Tail), Log: log,
+		MinFree: int64(b.MinFree), TailSize: int64(b.Tail), Newest: b.WhenFull == "drop-newest",
+		Compress: b.Compress == "zstd", Log: log,
 	}
 }
 
@@ -100,32 +119,8 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 		Forgotten: func(boot uint64) { kept.Delete(clockPrefix + strconv.FormatUint(boot, 16)) },
 	})
 	loadOffsets(c, kept.Range)
+	s.times.Store(c)
 	return c, nil
-}
-
-// loadOffsets gives a clock the offsets of earlier boots.
-func loadOffsets(c *clock.Clock, each func(prefix string, f func(key string, value []byte) bool)) {
-	each(clockPrefix, func(key string, value []byte) bool {
-		boot, err := strconv.ParseUint(strings.TrimPrefix(key, clockPrefix), 16, 64)
-		if err == nil && len(value) == 8 {
-			c.Load(boot, time.Duration(binary.LittleEndian.Uint64(value)))
-		}
-		return true
-	})
-}
-
-// StoredClock is a clock of this machine that knows what a store that is only looked at says of earlier boots. It keeps
-// nothing.
-func StoredClock(v *buffer.View) *clock.Clock {
-	machine, _ := clock.Machine() // without a boot, times of the running one are not certain
-	c := clock.New(machine, clock.Config{})
-	loadOffsets(c, v.Range)
-	return c
-}
-
-// StoreOptions are the settings of the log in a data directory.
-func StoreOptions(cfg *config.Config, log *slog.Logger) buffer.Options {
-	return bufferOptions(cfg, log)
 }
 
 // status is what the snapshot says of the store.

@@ -36,6 +36,7 @@ type Journal struct {
 	settled settled
 	wake    chan struct{} // capacity 1: the due time may have become earlier
 	news    chan struct{} // capacity 1: something was settled, or there is room
+	chores  chan struct{} // capacity 1: the log has something to do that no commit should wait for
 
 	mu         sync.Mutex // guards everything below; never held during I/O
 	pace       *pacer
@@ -66,7 +67,7 @@ func Open(cfg Config) (*Journal, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1), news: make(chan struct{}, 1), durability: map[ruleKey]Durability{}}
+	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1), news: make(chan struct{}, 1), chores: make(chan struct{}, 1), durability: map[ruleKey]Durability{}}
 	j.pace = newPacer(cfg.Pace, j.settled.covers)
 	o := cfg.Buffer
 	o.OnSettled = func(r []buffer.Range) {
@@ -74,6 +75,7 @@ func Open(cfg Config) (*Journal, error) {
 		poke(j.news)
 	}
 	o.OnRoom = func() { poke(j.news) }
+	o.OnChores = func() { poke(j.chores) }
 	log, err := buffer.Open(o)
 	if err != nil {
 		return nil, err
@@ -274,10 +276,41 @@ func (j *Journal) Run(ctx context.Context, notify func()) error {
 			}
 		}
 	})
+	g.Go(func() { j.trim(ctx) })
+	g.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-j.chores:
+				j.log.Chores()
+			}
+		}
+	})
 	j.commits(ctx)
 	g.Wait()
 	notify() // whatever the last commit settled
 	return nil
+}
+
+// trimEvery is how often records are looked for that are older than they may be. A commit trims by itself.
+const trimEvery = 10 * time.Second
+
+// trim drops what has become too old while nothing was written.
+func (j *Journal) trim(ctx context.Context) {
+	if j.cfg.Buffer.Age == nil {
+		return
+	}
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			j.log.Trim()
+		}
+	}
 }
 
 func (j *Journal) commits(ctx context.Context) {
