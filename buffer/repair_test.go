@@ -189,3 +189,39 @@ func TestRepairOnAFullDisk(t *testing.T) {
 		t.Fatalf("%d records missing, %v", missing, err)
 	}
 }
+
+// A repair that is cut short at any of its operations, in whatever way the disk
+// then looks, has cost nothing that could be read, and can be done again.
+func TestRepairCutShort(t *testing.T) {
+	d, want := store(t, small, 30)
+	names := segments(t, d)
+	d.Corrupt(names[1], func(p []byte) []byte { p[3*4096+100] ^= 1; p[40] ^= 1; return p })
+	d.Corrupt(names[0], func(p []byte) []byte { p[4096+33] ^= 1; return p })
+	whole := false
+	for n := 1; !whole; n++ {
+		e := d.Clone()
+		e.CrashAt(n)
+		o := small
+		o.FS = e
+		_, err := buffer.Repair(o, false)
+		if whole = !e.Crashed(); whole {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n < 20 {
+				t.Fatalf("a repair took %d operations", n)
+			}
+			continue
+		}
+		step := 0
+		e.After([]uint64{uint64(n)}, func(x crashfs.Outcome) {
+			missing, _, _, err := damaged(x.Disk.Clone(), want)
+			if err != nil || missing > perCommit {
+				t.Fatalf("cut at operation %d, %v: %d records missing, %v", n, x, missing, err)
+			}
+			if step++; step%16 == 1 {
+				mend(t, x.Disk, want, "a repair that was cut short")
+			}
+		})
+	}
+}
