@@ -79,7 +79,7 @@
 //	48   8  boot of the records that name none
 //	56   4  run
 //	60   2  flags: 1 first block of a commit, 2 last block of it,
-//	        4 keyed state starts here from nothing
+//	        4 keyed state starts here from nothing, 8 a hole
 //	62   2  codec, 0: the body is the items; 1: it is packed
 //	64      body, then zeros to the end of the page
 //
@@ -178,9 +178,10 @@
 //
 // A commit is one block, of as many pages as it takes, written with one write
 // and made durable with one sync. A large tail is several blocks of at most
-// 128 KiB (and an eighth of a segment), each one write, and still one sync, so
-// that readers need little memory; the flags mark the first and the last, and a commit that is not
-// whole at the end of the log never happened. What does not fit a segment is
+// 128 KiB (256 KiB before compression, and an eighth of a segment), each one
+// write, and still one sync, so that readers need little memory; the flags mark
+// the first and the last, and a commit that is not whole at the end of the log
+// never happened. What does not fit a segment is
 // several commits, keyed changes in the first.
 //
 // A new segment takes a spare: headers and the first commit are written and
@@ -218,6 +219,10 @@
 // a spare nor a page in the active segment is left; then the hole is reported
 // as lost at the next start. Four pages of each segment are kept back for what
 // is no record, to avoid it.
+//
+// Spares are kept up to a sixteenth of MaxSize: making one writes each of its
+// pages, so the log writes twice what it holds while it grows, and once when it
+// uses its files again, as in every outage after the first.
 //
 // MaxSize counts every file of the directory. When it is reached (or the disk
 // has no more than MinFree left, or is full), the oldest segment is given up
@@ -268,6 +273,33 @@
 //	96  per consumer, uvarints: number less the one before | first record less
 //	    the segment's | last less first | records | bytes | since less the
 //	    segment's (zigzag) | boot xor the segment's
+//
+// # Looking and repairing
+//
+// Inspect runs the same recovery as a start, less all that changes something,
+// over a file system that refuses to change anything; it takes no lock. A log
+// that runs meanwhile frees segments, makes them into others, rewrites them and
+// removes snapshots. So the directory is listed again afterwards, and the
+// headers compared: a segment that was freed is left out, with what was found
+// in it; if more than its records may be missing then (state, keys), or it was
+// rewritten, everything is read again. What stands behind the last whole commit
+// is being written, and does not count, as at a start.
+//
+// Verify is the same, but reads every block in spite of summaries, both copies
+// of each header, every snapshot, and each file from end to end. Its problems
+// carry as many lost records as a start would report, or consumers would miss.
+//
+// Repair makes a damaged store one that Verify finds sound. A stretch of a
+// segment without a sound block becomes a hole: a block over all of it that
+// holds no record, is a commit of its own, and says in "records written to the
+// log before" what the next block or segment says there, so that what is
+// missing is not missed again. A program that does not know the flag takes a
+// hole for damage, and reports what the hole is about. The new file has the
+// header and offsets of the old one, a copy of which is set aside first; it is
+// written, synced and renamed over it, so a cut leaves one or the other. A
+// damaged copy of a header is written in place, the other one being sound.
+// Segments that are missing altogether are noted as freed. Everything else is
+// what each start does.
 //
 // # Limits
 //

@@ -85,7 +85,7 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 		h.encode(buf[at:], sd, off)
 		buf = append(buf, zeros[:h.room()-int64(len(buf)-at)]...)
 		c.buf = buf
-		if cap(c.buf) > 2*blockLimit {
+		if cap(c.buf) > 2*packLimit {
 			c.buf = nil // a large record: do not keep its room
 		}
 		if err := writeAt(f, buf, off-int64(at)); err != nil {

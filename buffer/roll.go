@@ -43,7 +43,7 @@ func (l *Log) doom(s *segment) {
 		}
 		return 1
 	})
-	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.omitted})
+	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.holes + s.omitted})
 	l.freedNew = true
 }
 
@@ -273,6 +273,7 @@ func (l *Log) makeSpare() error {
 	l.moveFile(newPrefix+name, sparePrefix+name)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.stats.Written += size
+	l.stats.Prepared += size
 	l.stats.Syncs++
 	return nil
 }

@@ -11,6 +11,9 @@
 // subscriptions, packet ids of both directions and what waits for the client. A QoS 2 message arrives, and is recorded,
 // with its first PUBLISH.
 //
+// Publisher and Ledger are what the proofs put before and behind the gateway: numbered messages, each kept until it is
+// acknowledged, and an account of what came.
+//
 // # What it does not do
 //
 // No shared subscriptions, topic aliases, message or session expiry, will delay, retain handling, AUTH. One lock for
