@@ -180,7 +180,7 @@ func (j *Journal) heldWith(e *broker.Entry) []buffer.KeyValue {
 // distrust withdraws all tokens if the store has lost something: what the sessions upstream hold may not be what is kept here.
 // It becomes durable before the first CONNECT, which starts clean.
 func (j *Journal) distrust(found buffer.Recovery) {
-	if len(found.Lost) == 0 && found.Orphans == 0 {
+	if len(found.Lost) == 0 && found.Orphans == 0 && !found.KeysLost {
 		return
 	}
 	j.log.Range(sessionPrefix, func(key string, value []byte) bool {
