@@ -137,6 +137,7 @@ func TestRefusedWhileTheStoreFails(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		r.wantSettled(false, n)
+		r.bury() // whatever it is called for
 		if b := cloud.Backlog(); b.Aside != 1 {
 			t.Errorf("backlog %+v while the store fails, want it set aside", b)
 		}
