@@ -195,7 +195,7 @@ func (x *exactly) keep(p Pair) {
 	}
 }
 
-// forget takes a exchange out and its pair with it.
+// forget takes an exchange out and its pair with it.
 func (x *exactly) forget(number uint64) {
 	if id, ok := x.ended(number); ok {
 		x.keeper.Forget(id)

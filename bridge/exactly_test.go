@@ -200,6 +200,9 @@ func TestOnceAcrossACrash(t *testing.T) {
 	r.start()
 	r.source.waitDrained(t)
 	r.wantOnce(6)
+	if r.arrivals()[5].Dup {
+		t.Error("a new message has DUP set, as those sent again before it")
+	}
 	if st := r.bridge.Status(); st.Repeats != 0 {
 		t.Errorf("%d repeats counted", st.Repeats)
 	}

@@ -161,7 +161,7 @@ func (o *once) release(send func(id uint16)) {
 	}
 }
 
-// ended takes a exchange out: PUBCOMP, or refused. After PUBCOMP the record is acknowledged first, and then the pair forgotten.
+// ended takes an exchange out: PUBCOMP, or refused. After PUBCOMP the record is acknowledged first, and then the pair forgotten.
 func (o *once) ended(number uint64) (id uint16, ok bool) {
 	i, ok := o.place(number)
 	if !ok {

@@ -37,6 +37,9 @@ func (b *Bridge) blame(s *session, err error) {
 		return
 	}
 	first, last, ok := s.window.span()
+	if x := b.exact.find(first); ok && x != nil && x.step > published {
+		return // its PUBREC came: the upstream took it
+	}
 	if !ok || !b.trouble.disconnected(first, last, s.proven) {
 		return
 	}

@@ -38,7 +38,9 @@ func TestDeadLettersAndBack(t *testing.T) {
 			if a := s.arrived("sites/g1/Home/yes"); int(a.QoS) != qos {
 				t.Errorf("arrived at QoS %d", a.QoS)
 			}
-			s.want("a dead letter", func(st *status.Snapshot) bool { return st.Bridges[0].Dead == 1 && st.Bridges[0].Aside == 0 && st.Bridges[0].Backlog == 0 })
+			s.want("a dead letter", func(st *status.Snapshot) bool {
+				return st.Bridges[0].Dead == 1 && st.Bridges[0].Aside == 0 && st.Bridges[0].Backlog == 0
+			})
 			if err := s.gateway.store.journal.DeadLetters("cloud", func(l journal.DeadLetter) bool {
 				if string(l.Message.Topic) != "/Home/no" || l.Reason != packet.NotAuthorized || l.Refused.Boot == 0 {
 					t.Errorf("%+v", l)

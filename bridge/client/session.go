@@ -50,6 +50,7 @@ func (c *Conn) Again(p *packet.Publish, id uint16, dst []byte) ([]byte, error) {
 	}
 	p.ID, p.Dup = id, true // v5 and v3 [MQTT-3.3.1-1]
 	out, err := c.core.encode(dst, p)
+	p.Dup = false // the caller uses p again
 	if err != nil {
 		return dst, err
 	}
