@@ -1,6 +1,7 @@
 package buffer_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -127,6 +128,125 @@ func TestInspectSeesWhatAStartWould(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameAsStart(t, w.disk, small)
+	}
+}
+
+// busy is a disk on which something happens just before its nth opening or
+// listing.
+type busy struct {
+	*crashfs.Disk
+	n    int
+	then func()
+}
+
+func (b *busy) next() {
+	if b.n--; b.n == 0 {
+		b.then()
+	}
+}
+
+func (b *busy) ReadDir() ([]buffer.FileInfo, error) { b.next(); return b.Disk.ReadDir() }
+
+func (b *busy) Open(name string, write bool) (buffer.File, error) {
+	b.next()
+	return b.Disk.Open(name, write)
+}
+
+// watched is a disk that says when what is on it changed for good.
+type watched struct {
+	*crashfs.Disk
+	then func()
+}
+
+func (w *watched) SyncDir() error { return w.after(w.Disk.SyncDir()) }
+
+func (w *watched) Open(name string, write bool) (buffer.File, error) {
+	f, err := w.Disk.Open(name, write)
+	return &watchedFile{f, w}, err
+}
+
+func (w *watched) Create(name string) (buffer.File, error) {
+	f, err := w.Disk.Create(name)
+	return &watchedFile{f, w}, err
+}
+
+func (w *watched) after(err error) error {
+	if w.then != nil {
+		w.then()
+	}
+	return err
+}
+
+type watchedFile struct {
+	buffer.File
+	w *watched
+}
+
+func (f *watchedFile) Sync() error { return f.w.after(f.File.Sync()) }
+
+// told is all that a view says of consumers, records and keys.
+func told(t *testing.T, v *buffer.View) string {
+	t.Helper()
+	h := sha256.New()
+	for _, c := range v.Consumers {
+		fmt.Fprintln(h, c.ID, c.Name, c.Backlog.Records, c.Backlog.Bytes, c.Backlog.Aside, c.Drops)
+	}
+	v.Range("", func(k string, value []byte) bool { fmt.Fprintf(h, "%s=%s\n", k, value); return true })
+	if n := v.Recovery.LostRecords(); n > 0 || len(v.Unsound) > 0 || v.Recovery.Orphans > 0 || v.Recovery.BadSnapshots > 0 {
+		t.Errorf("damage where there is none: %+v %v", v.Recovery, v.Unsound)
+	}
+	return string(h.Sum(nil))
+}
+
+// Whatever a log does between any two files that are read, what is seen is a
+// moment that was: everything is as of one commit.
+func TestInspectSeesOneMoment(t *testing.T) {
+	for seed := range uint64(size(t, 3)) {
+		w := newWorld(crashfs.New(diskSize), small, seed+50)
+		w.keyHeavy = seed%3 == 2
+		disk := &watched{Disk: w.disk}
+		w.o.FS = disk
+		if err := w.open(); err != nil {
+			t.Fatal(err)
+		}
+		steps := 0
+		run := func(n int) {
+			for range n {
+				if err := w.step(steps); err != nil {
+					t.Fatal(err)
+				}
+				steps++
+			}
+		}
+		run(200)
+		reached := true
+		for n := 1; reached; n += 1 + n/8 {
+			reached = false
+			moments := map[string]bool{}
+			note := func() {
+				v, err := buffer.Inspect(w.disk.Clone())
+				if err != nil {
+					t.Fatal(err)
+				}
+				moments[told(t, v)] = true
+			}
+			note()
+			v, err := buffer.Inspect(&busy{w.disk, n, func() {
+				reached = true
+				disk.then = note
+				run(20)
+				disk.then = nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !moments[told(t, v)] {
+				t.Errorf("seed %d, busy before file %d: what was seen never was", seed, n)
+			}
+		}
+		if err := w.log.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
