@@ -33,6 +33,7 @@ type committer struct {
 	seq     uint64 // of the next segment
 	written uint64 // records in the log
 	spare   uint64 // names the next spare
+	padding int64  // bytes that filled pages
 	buf     []byte
 	packer  packer
 	state   []byte
@@ -50,8 +51,8 @@ type committer struct {
 
 // Commit makes durable everything that was appended, put, acknowledged or
 // marked before it was called, in one write (of blocks of at most 128 KiB for
-// a large tail) and one sync; callers that come while a commit runs share the
-// next one. With nothing to do it does no I/O. After an error nothing of it
+// a large tail, 256 KiB before compression) and one sync; callers that come
+// while a commit runs share the next one. With nothing to do it does no I/O. After an error nothing of it
 // is settled or lost: it is all tried again, in a new segment, by the next
 // Commit.
 func (l *Log) Commit() error {
@@ -216,6 +217,9 @@ func (l *Log) layOut(upto uint64, room int64) (whole bool) {
 	c.spans, c.blocks = c.spans[:0], c.blocks[:0]
 	b := blockPlan{size: int64(len(c.state))}
 	limit := min(blockLimit, l.o.SegmentSize/8)
+	if l.o.Compress { // fewer pages that are not full
+		limit = min(packLimit, l.o.SegmentSize/8)
+	}
 	var used int64
 	for i := t.head; i < len(t.records) && t.records[i].number <= upto; i++ {
 		r := &t.records[i]

@@ -179,9 +179,10 @@
 //
 // A commit is one block, of as many pages as it takes, written with one write
 // and made durable with one sync. A large tail is several blocks of at most
-// 128 KiB (and an eighth of a segment), each one write, and still one sync, so
-// that readers need little memory; the flags mark the first and the last, and a commit that is not
-// whole at the end of the log never happened. What does not fit a segment is
+// 128 KiB (256 KiB before compression, and an eighth of a segment), each one
+// write, and still one sync, so that readers need little memory; the flags mark
+// the first and the last, and a commit that is not whole at the end of the log
+// never happened. What does not fit a segment is
 // several commits, keyed changes in the first.
 //
 // A new segment takes a spare: headers and the first commit are written and
@@ -219,6 +220,10 @@
 // a spare nor a page in the active segment is left; then the hole is reported
 // as lost at the next start. Four pages of each segment are kept back for what
 // is no record, to avoid it.
+//
+// Spares are kept up to a sixteenth of MaxSize: making one writes each of its
+// pages, so the log writes twice what it holds while it grows, and once when it
+// uses its files again, as in every outage after the first.
 //
 // MaxSize counts every file of the directory. When it is reached (or the disk
 // has no more than MinFree left, or is full), the oldest segment is given up

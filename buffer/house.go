@@ -7,7 +7,16 @@ import (
 	"strings"
 )
 
-const maxSpares = 2
+// spareLimit is how many spares are kept when segments are freed: a sixteenth
+// of the cap, so that an outage after the first one writes over what is there
+// instead of growing the log again, which writes each page twice. On a disk
+// that is full, two. l.mu is held.
+func (l *Log) spareLimit() int {
+	if l.stats.Full {
+		return 2
+	}
+	return max(2, int(l.o.MaxSize/l.o.SegmentSize/16))
+}
 
 // keepHouse does, after a commit, what nobody waits for: a summary at the end
 // of a sealed segment, files of given up segments, a spare. Errors leave
@@ -104,7 +113,7 @@ func (l *Log) freeDoomed() (freed bool) {
 		if !s.doomed {
 			continue
 		}
-		spare := l.recyclable(s) && len(l.spares) < maxSpares && (len(l.spares) == 0 || l.total+l.keyRoom() <= l.o.MaxSize)
+		spare := l.recyclable(s) && len(l.spares) < l.spareLimit() && (len(l.spares) == 0 || l.total+l.keyRoom() <= l.o.MaxSize)
 		name := sparePrefix + s.name[:len(s.name)-len(segmentSuffix)]
 		keep := false
 		if s.damaged {

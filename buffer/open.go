@@ -275,7 +275,7 @@ func (r *recovery) sweep() error {
 	for _, f := range r.files {
 		spare := strings.HasPrefix(f.Name, sparePrefix)
 		old := slices.Contains(r.oldSnapshots, f.Name)
-		if spare && f.Size == l.o.SegmentSize && (len(l.spares) == 0 || len(l.spares) < maxSpares && l.total <= l.o.MaxSize) {
+		if spare && f.Size == l.o.SegmentSize && (len(l.spares) == 0 || len(l.spares) < l.spareLimit() && l.total <= l.o.MaxSize) {
 			l.spares = append(l.spares, f.Name)
 			continue
 		}

@@ -13,9 +13,10 @@ const (
 )
 
 const (
-	packWindow = 128 << 10 // of the encoder: a decoder needs as much memory
-	packHead   = 4         // bytes in front of the frame
-	packMost   = 1 << 20   // a body above this is stored as it is, which bounds what a reader must unpack
+	packWindow = 128 << 10      // of the encoder: a decoder needs as much memory
+	packLimit  = 2 * blockLimit // as blockLimit, if it will be compressed
+	packHead   = 4              // bytes in front of the frame
+	packMost   = 1 << 20        // a body above this is stored as it is, which bounds what a reader must unpack
 )
 
 // packer compresses bodies. Its memory is made with the first one and kept.
@@ -36,13 +37,13 @@ func (k *packer) pack(body []byte) (stored []byte, ok bool) {
 		k.encoder, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 			zstd.WithWindowSize(packWindow), zstd.WithLowerEncoderMem(true),
 			zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderCRC(false)) // fails on bad options only
-		k.out = make([]byte, 0, blockLimit)
+		k.out = make([]byte, 0, blockLimit/2)
 	}
 	k.out = le.AppendUint32(k.out[:0], uint32(len(body)))
 	k.out = k.encoder.EncodeAll(body, k.out)
 	stored = k.out
-	if cap(k.out) > 2*blockLimit {
-		k.out = make([]byte, 0, blockLimit) // a large body: do not keep its room
+	if cap(k.out) > packLimit {
+		k.out = make([]byte, 0, blockLimit/2) // a large body: do not keep its room
 	}
 	return stored, pages(blockHeadLen+int64(len(stored))) < raw
 }

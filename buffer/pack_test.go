@@ -342,3 +342,59 @@ func TestGoldenPackedSegment(t *testing.T) {
 		t.Fatal("packed without being asked to")
 	}
 }
+
+// A block whose sums are right and whose body is no body, as a faulty machine
+// might have written it, is lost and counted like any damaged block.
+func TestSoundBlockThatDoesNotUnpack(t *testing.T) {
+	for name, spoil := range map[string]func(body []byte){
+		"length": func(p []byte) { le.PutUint32(p, le.Uint32(p)+1) },
+		"huge":   func(p []byte) { le.PutUint32(p, 1<<32-1) },
+		"frame":  func(p []byte) { p[len(p)/2] ^= 0x55; p[len(p)-3] ^= 0xff; p[5] ^= 8 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := packedOptions(t.TempDir())
+			o.SegmentSize = 4 << 20
+			l := open(t, o)
+			c, _ := l.Consumer("a")
+			want := fillPacked(t, l, c, 150, 30)
+			file, sd := filepath.Join(o.Dir, l.active.name), l.active.seed()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			p, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spoiled := 0
+			for at := int64(dataStart); at < int64(len(p))-page; at += page {
+				h, ok := decodeBlockHeader(p[at:], sd, at, int64(len(p))-at)
+				if !ok || h.codec != codecZstd || h.count != 30 {
+					continue
+				}
+				if spoiled++; spoiled == 2 {
+					spoil(p[at+blockHeadLen : at+blockHeadLen+int64(h.length)])
+					h.encode(p[at:], sd, at)
+				}
+			}
+			if spoiled != 5 {
+				t.Fatalf("%d packed blocks of 30 records, want 5", spoiled)
+			}
+			if err := os.WriteFile(file, p, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, o)
+			defer l.Close()
+			c, _ = l.Consumer("a")
+			got := drain(t, c)
+			r := l.Recovery()
+			if len(got) != 120 || r.LostRecords() != 30 {
+				t.Fatalf("%d records came, %d reported lost, want 120 and 30", len(got), r.LostRecords())
+			}
+			for _, e := range got {
+				if string(e.Body) != want[e.Since] {
+					t.Fatalf("record %d is not what was stored", e.Since)
+				}
+			}
+		})
+	}
+}

@@ -85,13 +85,14 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 		h.encode(buf[at:], sd, off)
 		buf = append(buf, zeros[:h.room()-int64(len(buf)-at)]...)
 		c.buf = buf
-		if cap(c.buf) > 2*blockLimit {
+		if cap(c.buf) > 2*packLimit {
 			c.buf = nil // a large record: do not keep its room
 		}
 		if err := writeAt(f, buf, off-int64(at)); err != nil {
 			return err
 		}
 		bytes += int64(len(buf))
+		c.padding += h.room() - blockHeadLen - int64(h.length)
 		off += h.room()
 		block++
 		written += uint64(b.records)
@@ -100,6 +101,7 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 	c.counted.end = off
 	l.mu.Lock()
 	l.stats.Written += bytes
+	l.stats.Padding = c.padding
 	l.stats.Saved += saved
 	l.mu.Unlock()
 	return nil

@@ -229,13 +229,13 @@ func (c *Consumer) leave() {
 	}
 	in.seg, in.file, in.rest = nil, nil, nil
 	in.scan.f = nil
+	if in.scan.plain != nil { // the larger one first: enter takes it last
+		c.l.giveBack(in.scan.plain)
+		in.scan.plain = nil
+	}
 	if in.scan.buf != nil {
 		c.l.giveBack(in.scan.buf)
 		in.scan.buf = nil
-	}
-	if in.scan.plain != nil {
-		c.l.giveBack(in.scan.plain)
-		in.scan.plain = nil
 	}
 }
 

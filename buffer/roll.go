@@ -273,6 +273,7 @@ func (l *Log) makeSpare() error {
 	l.moveFile(newPrefix+name, sparePrefix+name)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.stats.Written += size
+	l.stats.Prepared += size
 	l.stats.Syncs++
 	return nil
 }

@@ -104,7 +104,7 @@ func (s *scanner) unpacked(stored []byte) ([]byte, error) {
 		if s.held {
 			return nil, errHeld
 		}
-		s.plain = make([]byte, 0, max(n, blockLimit))
+		s.plain = make([]byte, 0, max(n, packLimit))
 	}
 	if s.plain, ok = unpack(s.plain, stored); !ok {
 		return nil, nil

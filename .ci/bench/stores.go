@@ -22,18 +22,34 @@ type weirStore struct {
 	before buffer.Stats
 	after  buffer.Stats
 	took   time.Duration
+	chores chan struct{} // what no commit should wait for; as gateway/journal has it done
+	idle   chan struct{} // closed when the chores have ended
 }
 
 func openWeir(dir string, _ int) (store, error) {
-	log, err := buffer.Open(buffer.Options{Dir: dir, MaxSize: 4 << 30})
+	w := &weirStore{chores: make(chan struct{}, 1), idle: make(chan struct{})}
+	var err error
+	w.log, err = buffer.Open(buffer.Options{Dir: dir, MaxSize: 4 << 30, OnChores: func() {
+		select {
+		case w.chores <- struct{}{}:
+		default:
+		}
+	}})
 	if err != nil {
 		return nil, err
 	}
-	c, err := log.Consumer("all")
+	c, err := w.log.Consumer("all")
 	if err != nil {
 		return nil, err
 	}
-	return &weirStore{log: log, to: c.ID()}, log.Commit()
+	w.to = c.ID()
+	go func() {
+		defer close(w.idle)
+		for range w.chores {
+			w.log.Chores()
+		}
+	}()
+	return w, w.log.Commit()
 }
 
 func (w *weirStore) put(p []byte) error {
@@ -44,7 +60,13 @@ func (w *weirStore) put(p []byte) error {
 	return w.log.Commit()
 }
 
-func (w *weirStore) close() error           { return w.log.Close() }
+func (w *weirStore) close() error {
+	err := w.log.Close()
+	close(w.chores) // a closed log calls nothing back
+	<-w.idle
+	return err
+}
+
 func (w *weirStore) begin()                 { w.before = w.log.Stats() }
 func (w *weirStore) end(took time.Duration) { w.after, w.took = w.log.Stats(), took }
 
@@ -103,12 +125,25 @@ type boltStore struct{ db *bolt.DB }
 
 var bucket = []byte("messages")
 
-func openBolt(dir string, producers int) (store, error) {
+func openBolt(dir string, _ int) (store, error) {
+	db, err := bolt.Open(dir, 0o600, nil)
+	if err != nil {
+		return nil, err
+	}
+	return makeBucket(db)
+}
+
+// openTunedBolt knows how many producers there are and waits for no more.
+func openTunedBolt(dir string, producers int) (store, error) {
 	db, err := bolt.Open(dir, 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
 	if err != nil {
 		return nil, err
 	}
-	db.MaxBatchSize, db.MaxBatchDelay = producers, 2*time.Millisecond // all who wait, at once
+	db.MaxBatchSize, db.MaxBatchDelay = producers, 2*time.Millisecond
+	return makeBucket(db)
+}
+
+func makeBucket(db *bolt.DB) (store, error) {
 	return &boltStore{db}, db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucket(bucket)
 		return err
