@@ -130,7 +130,7 @@ func TestInspectSeesWhatAStartWould(t *testing.T) {
 // Whatever is damaged, Inspect comes back with what a start would find.
 func TestInspectDamagedStore(t *testing.T) {
 	d, _ := store(t, small, 30)
-	step := 509
+	step := 1531
 	if raceEnabled {
 		step = 4093
 	}

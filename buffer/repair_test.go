@@ -60,15 +60,15 @@ func TestRepairOfFlippedByte(t *testing.T) {
 
 func repairOfFlippedByte(t *testing.T, o buffer.Options, commits int) {
 	d, want := store(t, o, commits)
-	step := 1999
+	step := 2503
 	if raceEnabled {
 		step = 9973
 	} else if size(t, 3) > 3 {
-		step = 13
+		step = 97
 	}
 	for _, name := range segments(t, d) {
 		for at := 0; at < int(small.SegmentSize); at++ {
-			if at%step != 0 && !(at%4096 < 64 && at%11 == 0 && at < 5*4096) {
+			if at%step != 0 && !(at%4096 < 64 && at%11 == 0 && at < 4*4096) {
 				continue
 			}
 			e := d.Clone()

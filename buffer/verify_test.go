@@ -119,16 +119,16 @@ func TestVerifySaysWhatRecoveryWould(t *testing.T) {
 func saysWhatRecoveryWould(t *testing.T, o buffer.Options, commits int) {
 	d, want := store(t, o, commits)
 	names := segments(t, d)
-	step := 601
+	step := 1201
 	if raceEnabled {
 		step = 4001
 	} else if size(t, 3) > 3 {
-		step = 13
+		step = 53
 	}
 	for k, name := range names {
 		last := k == len(names)-1
 		for at := 0; at < int(small.SegmentSize); at++ {
-			if at%step != 0 && !(at%4096 < 64 && at%7 == 0 && at < 5*4096) {
+			if at%step != 0 && !(at%4096 < 64 && at%7 == 0 && at < 4*4096) {
 				continue
 			}
 			e := d.Clone()
