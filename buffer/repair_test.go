@@ -39,6 +39,13 @@ func mend(t *testing.T, d *crashfs.Disk, want map[uint64]string, what string) *b
 	if len(r.Left) > 0 || len(r.Before.Problems) > 0 && (r.After == nil || len(r.After.Problems) > 0) {
 		t.Fatalf("%s: before %v\ndone %q\nleft %q\nafter %+v", what, r.Before.Problems, r.Done, r.Left, r.After)
 	}
+	v, err := buffer.Inspect(d)
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	if skipped, err := v.Records(0, 0, func(*buffer.Stored) bool { return true }); err != nil || skipped > 0 {
+		t.Fatalf("%s: %d records are skipped after a repair, %v", what, skipped, err)
+	}
 	still, _, found, err := damaged(d.Clone(), want)
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
