@@ -223,3 +223,28 @@ func TestInspectNewerFormat(t *testing.T) {
 		t.Fatalf("verify of a newer snapshot of %v: %v %+v", names, err, v)
 	}
 }
+
+// Every byte of every segment (a sample, unless WEIR_LONG is set): verify comes
+// back, and one byte costs a block at most.
+func TestVerifyEveryByteFlipped(t *testing.T) {
+	d, _ := store(t, small, 30)
+	names := segments(t, d)
+	step := 101
+	if size(t, 3) > 3 {
+		step = 1
+	}
+	for _, name := range names {
+		for at := 0; at < int(small.SegmentSize); at += step {
+			flip := func(p []byte) []byte { p[at] ^= 1 << (at % 8); return p }
+			d.Corrupt(name, flip)
+			v, err := buffer.Verify(d)
+			if err != nil || v.Lost > perCommit {
+				t.Fatalf("%s byte %d: %v, %+v", name, at, err, v)
+			}
+			d.Corrupt(name, flip)
+		}
+	}
+	if v := verify(t, d); len(v.Problems) > 0 {
+		t.Fatalf("all is as it was, and yet: %v", v.Problems)
+	}
+}
