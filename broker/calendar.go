@@ -97,6 +97,9 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		} else {
 			w, s.will, s.willDue = s.will, nil, time.Time{}
 			b.calendar.add(s)
+			if s.durable != nil {
+				s.durable.save(s.away)
+			}
 		}
 		b.mu.Unlock()
 		if ended {
@@ -127,6 +130,10 @@ func (b *Broker) letGo(s *session) (ended bool) {
 			s.willDue = now.Add(s.will.delay)
 		}
 		b.calendar.add(s)
+		if s.durable != nil {
+			s.away = b.stamp()
+			s.durable.save(s.away)
+		}
 	}
 	b.mu.Unlock()
 	b.publishWill(s, w)

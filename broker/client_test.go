@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type house struct {
 	journal *journal
 	address string
 	memory  *memory // instead of an address
+	over    *vault  // instead of journal
 	stop    func()  // orderly; may be called more than once
 }
 
@@ -54,8 +56,19 @@ func build(t testing.TB, cfg Config) *house {
 }
 
 func (h *house) run(cfg Config, l transport.Listener) {
-	h.b = New(cfg, h.journal, stampNow, quietLog())
-	h.journal.b = h.b
+	switch {
+	case h.over != nil:
+		h.b = New(cfg, h.over, stampNow, quietLog())
+	case strings.HasSuffix(h.t.Name(), stored):
+		s := &stocked{journal: h.journal, vault: newVault(h.t), routed: map[uint64]uint64{}}
+		s.vault.auto = true
+		cfg.Store = s
+		h.b = New(cfg, s, stampNow, quietLog())
+		s.vault.b, h.journal.b = h.b, h.b
+	default:
+		h.b = New(cfg, h.journal, stampNow, quietLog())
+		h.journal.b = h.b
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.b.Run(ctx, l) }()

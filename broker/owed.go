@@ -58,9 +58,15 @@ type owed struct {
 // waiting is a message that the journal had no room for.
 type waiting struct {
 	message message.Message // a copy of its own
-	routes  []RouteHit
-	kind    Kind
+	entry   Entry           // all but its message
 	bytes   int
+}
+
+// taken gives the entry of a waiting message.
+func (w *waiting) taken() Entry {
+	e := w.entry
+	e.Message = &w.message
+	return e
 }
 
 // toJournal is what submit is given: the messages of one batch for the journal and the acknowledgements of the batch,
@@ -94,8 +100,14 @@ func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
 		first, n = o.b.journal.Append(batch.entries)
 		o.b.count.journaled.Add(uint64(n))
 	}
+	for i := range batch.entries[:n] {
+		arrived(&batch.entries[i])
+	}
 	o.mu.Lock()
 	kept := o.wait(batch, n, allowance)
+	for i := kept; i < len(batch.entries); i++ {
+		arrived(&batch.entries[i])
+	}
 	open := false
 	for i := range batch.dues {
 		d := batch.dues[i].due
@@ -137,7 +149,7 @@ func (o *owed) wait(batch *toJournal, from, allowance int) int {
 	for i := from; i < len(entries); i++ {
 		e := &entries[i]
 		optional := e.Message.QoS == 0
-		size := footprint(e.Message) + 8*len(e.Routes)
+		size := footprint(e.Message) + 8*len(e.Routes) + 64*len(e.Sessions)
 		batch.places = append(batch.places, o.place+uint64(len(o.waiting)))
 		if optional && len(o.waiting) == 0 || !o.reserve(size, allowance) {
 			if !optional {
@@ -148,10 +160,7 @@ func (o *owed) wait(batch *toJournal, from, allowance int) int {
 			e.Message = nil
 			continue
 		}
-		o.waiting = append(o.waiting, waiting{
-			message: e.Message.Clone(), routes: append([]RouteHit(nil), e.Routes...),
-			kind: e.Kind, bytes: size,
-		})
+		o.waiting = append(o.waiting, waiting{message: e.Message.Clone(), entry: e.copy(), bytes: size})
 	}
 	return len(entries)
 }
@@ -166,6 +175,18 @@ func (o *owed) reserve(size, allowance int) bool {
 	}
 	o.bytes += size
 	return true
+}
+
+// copy keeps all of an entry but its message.
+func (e *Entry) copy() Entry {
+	c := *e
+	c.Message = nil
+	c.Routes = append([]RouteHit(nil), e.Routes...)
+	c.Sessions = append([]SessionHit(nil), e.Sessions...)
+	for i := range c.Sessions {
+		c.Sessions[i].Data = append([]byte(nil), c.Sessions[i].Data...)
+	}
+	return c
 }
 
 // unlimited is the allowance of a publisher that sees to it by itself.
@@ -236,24 +257,32 @@ func (o *owed) retry() (full bool) {
 		}
 		batch := make([]Entry, n)
 		for i := range batch {
-			w := &o.waiting[i]
-			batch[i] = Entry{Message: &w.message, Routes: w.routes, Kind: w.kind}
+			batch[i] = o.waiting[i].taken()
 		}
 		o.mu.Unlock()
 		first, taken := o.b.journal.Append(batch)
 		o.b.count.journaled.Add(uint64(taken))
 		o.mu.Lock()
-		o.recorded(first, taken)
+		ours := o.recorded(first, taken)
 		o.mu.Unlock()
+		for i := range batch[:taken] {
+			if i < ours {
+				arrived(&batch[i])
+			}
+			for k := range batch[i].Sessions {
+				batch[i].Sessions[k].session.durable.pumpOut()
+			}
+		}
 		if taken < n {
 			return true
 		}
 	}
 }
 
-// recorded notes that the journal took the first n waiting messages. The caller holds mu.
-func (o *owed) recorded(first uint64, n int) {
-	n = min(n, len(o.waiting)) // none are left if the publisher is gone
+// recorded notes that the journal took the first n waiting messages, and how many of them were still waiting: none are
+// left if the publisher is gone. The caller holds mu.
+func (o *owed) recorded(first uint64, n int) (ours int) {
+	n = min(n, len(o.waiting))
 	for i := range o.waiting[:n] {
 		o.bytes -= o.waiting[i].bytes
 		o.b.waitingBytes.sub(o.waiting[i].bytes)
@@ -270,6 +299,7 @@ func (o *owed) recorded(first uint64, n int) {
 		}
 	}
 	o.place = after
+	return n
 }
 
 // again gives what a PUBREC that is owed again has to wait for. If the first one is still in the FIFO it is taken out:
@@ -320,6 +350,10 @@ func (o *owed) prune() {
 func (o *owed) drop() {
 	o.mu.Lock()
 	o.b.waitingBytes.sub(o.bytes)
+	for i := range o.waiting {
+		e := o.waiting[i].taken()
+		arrived(&e)
+	}
 	o.fifo, o.head, o.waiting, o.bytes = nil, 0, nil, 0
 	o.edition++
 	o.mu.Unlock()

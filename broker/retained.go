@@ -13,6 +13,7 @@ import (
 type retainedStore struct {
 	mu    sync.Mutex // makes finding the old message and storing the new one a single step
 	names topic.Names[*retained]
+	dirty map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
 	bytes atomic.Int64
 }
 
@@ -28,7 +29,10 @@ type retained struct {
 // It happens before subscribers are looked for, and that is what keeps an old value from following a new one: a
 // subscriber first enters the tree and then collects retained messages, and a collected one is sent only if it is not
 // over at that moment. If it is over, its successor was published when the subscriber was in the tree already.
-func (b *Broker) retain(r *reading, m *message.Message) {
+//
+// changed: it is stored that the topic has a message now, or has none, and that must be durable before m is acknowledged. A
+// new value for a topic that has one is stored later: see keepRetained.
+func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
 	s := &b.retained
 	name := string(m.Topic)
 	s.mu.Lock()
@@ -37,16 +41,25 @@ func (b *Broker) retain(r *reading, m *message.Message) {
 	if len(m.Payload) == 0 {
 		if had {
 			s.names.Remove(name)
+			changed = b.unstoreRetained(name)
 		}
 	} else {
 		kept := &retained{message: m.Clone()}
 		s.bytes.Add(int64(footprint(m)))
 		s.names.Set(name, kept)
+		switch {
+		case b.cfg.Store == nil:
+		case had:
+			s.dirty[name] = struct{}{}
+		default:
+			changed = b.storeRetained(name, kept)
+		}
 	}
 	if had {
 		old.over.Store(true)
 		s.bytes.Add(int64(-footprint(&old.message)))
 	}
+	return changed
 }
 
 // replay is what is left to be sent of the retained messages for one subscription. The list only refers to messages that

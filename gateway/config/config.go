@@ -141,4 +141,6 @@ type Buffer struct {
 	Gather     time.Duration
 	OwnGather  time.Duration
 	AckFlush   time.Duration
+
+	RetainFlush time.Duration
 }
