@@ -28,7 +28,8 @@ type house struct {
 	address string
 	memory  *memory // instead of an address
 	over    *vault  // instead of journal
-	stop    func()  // orderly; may be called more than once
+	dialled []net.Conn
+	stop    func() // orderly; may be called more than once
 }
 
 var bootTime = time.Now()
@@ -115,6 +116,9 @@ func (h *house) dial(v packet.Version) *client {
 		h.t.Fatal(err)
 	}
 	c := &client{t: h.t, nc: nc, v: v}
+	if h.over != nil { // see again
+		h.dialled = append(h.dialled, nc)
+	}
 	h.t.Cleanup(func() { nc.Close() })
 	return c
 }

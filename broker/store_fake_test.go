@@ -346,6 +346,9 @@ func (l *lasting) again(cfg Config) {
 	l.t.Helper()
 	next := l.v.crash()
 	l.v.fail(true) // nothing of the old one counts any more
+	for _, nc := range l.dialled {
+		nc.Close()
+	}
 	l.house.stop()
 	l.v = next
 	l.open(l.t, cfg)
