@@ -123,7 +123,6 @@ type peer struct {
 	sent    map[uint16]*packet.Publish
 	order   []uint16        // ids of sent
 	pubrel  map[uint16]bool // PUBREC came
-	next    uint16
 	acked   map[string]bool // payloads that were acknowledged
 	held    map[uint16]bool // QoS 2 ids received and not released
 	got     []string        // payloads in the order they came, QoS 2 repeats left out as the standard says
@@ -145,7 +144,7 @@ func (p *peer) clone() *peer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return &peer{id: p.id, owns: p.owns, granted: p.granted, dropped: p.dropped, asked: p.asked, sent: maps.Clone(p.sent), order: slices.Clone(p.order),
-		pubrel: maps.Clone(p.pubrel), next: p.next, acked: maps.Clone(p.acked), held: maps.Clone(p.held), got: slices.Clone(p.got),
+		pubrel: maps.Clone(p.pubrel), acked: maps.Clone(p.acked), held: maps.Clone(p.held), got: slices.Clone(p.got),
 		q2: maps.Clone(p.q2), values: map[string]string{}}
 }
 
@@ -192,8 +191,11 @@ func (p *peer) write(all ...interface {
 // publish sends a message and keeps it until it is finished.
 func (p *peer) publish(name, payload string, q byte, retain bool) {
 	p.mu.Lock()
-	p.next++
-	m := &packet.Publish{QoS: q, ID: p.next, Topic: []byte(name), Payload: []byte(payload), Retain: retain}
+	id := uint16(1)
+	for p.sent[id] != nil {
+		id++
+	}
+	m := &packet.Publish{QoS: q, ID: id, Topic: []byte(name), Payload: []byte(payload), Retain: retain}
 	p.sent[m.ID] = m
 	p.order = append(p.order, m.ID)
 	p.mu.Unlock()
@@ -293,6 +295,7 @@ func (p *peer) acknowledged(f packet.Frame) {
 	default:
 		p.order = slices.DeleteFunc(p.order, func(id uint16) bool { return id == a.ID })
 		delete(p.pubrel, a.ID)
+		defer delete(p.sent, a.ID) // the id is used again
 	}
 	if m := p.sent[a.ID]; m != nil {
 		p.acked[string(m.Topic)+"="+string(m.Payload)] = true
