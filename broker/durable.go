@@ -33,11 +33,12 @@ type durable struct {
 	staged   bool      // PUBLISHes of QoS 2 wait among the promises; nothing may pass them
 
 	// Of the one who has the turn:
-	batch []Queued
-	at, n int  // batch[at:n] was read and not sent yet
-	ended bool // Next had nothing more for sending again
-	ids   []uint32
-	acked []uint64
+	batch  []Queued
+	at, n  int  // batch[at:n] was read and not sent yet
+	ended  bool // Next had nothing more for sending again
+	ids    []uint32
+	acked  []uint64
+	looked []promise
 }
 
 // batchSize is how many messages are read from the queue at a time.
@@ -53,6 +54,7 @@ type promise struct {
 	generation uint32 // of the connection it is for
 	bytes      []byte
 	completed  []uint16 // ids whose PUBCOMP is in bytes
+	ready      bool     // working space of keepPromises
 }
 
 // never is the number of a barrier that could not be had.
@@ -188,41 +190,49 @@ func (d *durable) work(disk bool) (more bool) {
 	}
 }
 
-// keepPromises says what may be said by now.
+// keepPromises says what may be said by now. Only who has the turn takes promises out of the list.
 func (d *durable) keepPromises() {
 	o, b := &d.s.out, d.s.b
 	o.mu.Lock()
-	list := d.promises
-	d.promises = nil
+	d.looked = append(d.looked[:0], d.promises...)
 	o.mu.Unlock()
-	if len(list) == 0 {
+	if len(d.looked) == 0 {
 		return
 	}
 	failing, late := b.cfg.Store.Failing(), time.Now().Add(-b.cfg.SpillAfter)
-	kept := list[:0]
-	for _, p := range list {
-		settled := b.journal.Settled(p.number)
-		if !settled && p.soft && failing && !p.since.After(late) {
-			settled = true
+	ready := 0
+	for i := range d.looked {
+		p := &d.looked[i]
+		p.ready = b.journal.Settled(p.number)
+		if !p.ready && p.soft && failing && !p.since.After(late) {
+			p.ready = true
 			b.count.notKept.Add(1)
 			b.quiet.warn(b.log, "the store fails: what a persistent session asked for is kept in memory only", "client", string(d.s.id))
 		}
-		if !settled {
-			kept = append(kept, p)
-			continue
+		if p.ready {
+			ready++
 		}
-		d.say(&p)
 	}
-	o.mu.Lock()
-	d.promises = append(kept, d.promises...) // those that were added meanwhile follow
-	o.mu.Unlock()
+	if ready > 0 {
+		o.mu.Lock()
+		left := d.promises[:0]
+		for i := range d.promises {
+			if i < len(d.looked) && d.looked[i].ready {
+				d.say(&d.looked[i])
+			} else {
+				left = append(left, d.promises[i])
+			}
+		}
+		clear(d.promises[len(left):])
+		d.promises = left
+		o.mu.Unlock()
+	}
+	clear(d.looked)
 }
 
-// say puts a promise out, if its connection is still there.
+// say puts a promise out, if its connection is still there. The caller holds out.mu.
 func (d *durable) say(p *promise) {
 	o := &d.s.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if p.generation != o.generation {
 		return
 	}
