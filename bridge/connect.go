@@ -100,9 +100,19 @@ func (b *Bridge) learn(err error) {
 	case e.Kind == client.Rejected && e.Reason == packet.QoSNotSupported:
 		b.will.qos0 = true
 	case b.cfg.Connect.Version != 0:
-	case e.Kind == client.Rejected && e.Reason == packet.UnsupportedProtocolVersion,
-		e.Kind == client.PeerClosed && b.link.state == connecting: // how some answer a version they do not know
+	case e.Kind == client.Rejected && e.Reason == packet.UnsupportedProtocolVersion:
+		b.known[b.server] = b.version == packet.V5
 		b.version = packet.V5 + packet.V311 - b.version
+	case e.Kind == client.PeerClosed && b.link.state == connecting && !b.known[b.server]: // how some answer a version they do not know
+		b.version = packet.V5 + packet.V311 - b.version
+	}
+}
+
+// anew has the next connection begin with 5.0 again, if 3.1.1 was tried only because something closed the connection:
+// that may have been a relay whose server was away.
+func (b *Bridge) anew() {
+	if b.cfg.Connect.Version == 0 && !b.known[b.server] {
+		b.version = packet.V5
 	}
 }
 
@@ -130,6 +140,9 @@ func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
 	info, now := conn.Info(), time.Now()
 	s := b.greeted
 	b.greeted, b.session = nil, s
+	if b.version == packet.V5 {
+		b.known[b.server] = true
+	}
 	s.conn, s.size, s.progress = conn, conn.Window(), now
 	s.records = make([]Record, min(s.size, 256))
 	b.shaper.v5, b.shaper.maxQoS, b.shaper.retain = b.version == packet.V5, info.MaxQoS, info.RetainAvailable

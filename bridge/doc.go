@@ -29,7 +29,8 @@
 //	quota exceeded (0x97)               sending stops for 1 s, doubled up to 1 min; then the record is sent again,
 //	                                    alone, and everything after it when it has been accepted
 //	message expiry passed               acknowledged to the source, counted
-//	no acknowledgement for StallAfter   stalled: the connection is closed and everything unacknowledged sent again
+//	no acknowledgement for StallAfter   stalled: the connection is closed and everything unacknowledged sent again;
+//	                                    not while what was sent is still moving to the upstream, over a slow link
 //
 // # Rules
 //
@@ -65,6 +66,9 @@
 // change and every StateEvery while a backlog drains:
 //
 //	{"state":"draining","since":"2026-11-22T14:02:11.250Z","backlog":1200,"bytes":96000,"oldest_age":61.5,"aside":2,"drops":0,"version":"1.0.0"}
+//
+// A forward rule under which the local copy would leave for the same topic does not take it there: what was true while it
+// waited would take the place of what is true now.
 //
 // since is left out while the clock is not trusted, oldest_age (seconds) when nothing waits or its age is not known.
 // When the connection breaks the upstream publishes the will:

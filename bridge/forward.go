@@ -27,6 +27,7 @@ type shaper struct {
 	rules   map[uint32]Rule
 	clock   Clock
 	maxHops int
+	state   []byte // the state topic, which the bridge itself tells upstream; nil: it does not
 
 	// What the connection allows.
 	v5     bool
@@ -43,10 +44,11 @@ type shaper struct {
 type verdict uint8
 
 const (
-	sendIt     verdict = iota
-	cannotSend         // never: see the reason
-	tooOld             // its message expiry has passed
-	goesRound          // it has passed too many gateways
+	sendIt      verdict = iota
+	cannotSend          // never: see the reason
+	tooOld              // its message expiry has passed
+	goesRound           // it has passed too many gateways
+	toldAlready         // an old state of the link, which would take the place of the one it is in
 )
 
 // shape returns the PUBLISH of a record, valid until the next call.
@@ -66,6 +68,9 @@ func (s *shaper) shape(r *Record) (*packet.Publish, verdict, packet.Reason) {
 	var err error
 	if s.topic, err = rule.Remap(s.topic[:0], m.Topic); err != nil {
 		return nil, cannotSend, reasonOf(err)
+	}
+	if s.state != nil && bytes.Equal(s.topic, s.state) {
+		return nil, toldAlready, 0
 	}
 	p := &s.publish
 	p.Props.Reset()

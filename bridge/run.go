@@ -35,6 +35,7 @@ type Bridge struct {
 	link    link
 	server  int            // of cfg.Servers, for the next attempt
 	version packet.Version // for the next attempt
+	known   []bool         // by server: it has taken or refused 5.0 in words, so that closing without one is not about that
 	will    willFlags
 	greeted *session // of the CONNECT under way
 	session *session // nil: not up
@@ -84,10 +85,14 @@ func New(cfg Config, src Source, sink Sink, clock Clock, log *slog.Logger) *Brid
 	b := &Bridge{
 		cfg: cfg, src: src, clock: clock, log: log, topic: stateTopic(cfg.Gateway, cfg.Name),
 		settledWake: make(chan struct{}, 1), results: make(chan result, 1), answers: make(chan answers), version: cfg.Connect.Version,
+		known:  make([]bool, len(cfg.Servers)),
 		intake: &intake{rules: cfg.Receive, sink: sink, clock: clock, origin: []byte("bridge/" + cfg.Name), maxHops: cfg.MaxHops},
 		shaper: &shaper{rules: cfg.Forward, clock: clock, maxHops: cfg.MaxHops},
 	}
 	b.intake.state = []byte(b.topic)
+	if !cfg.NoState {
+		b.shaper.state = []byte(b.topic)
+	}
 	b.link = link{
 		timing: timing{cfg.MinWait, cfg.MaxWait, cfg.StableAfter, cfg.ClockDeadline}, random: rand.Float64,
 	}
@@ -204,8 +209,9 @@ func (b *Bridge) nextDue(now time.Time) time.Duration {
 		sooner(b.link.until)
 	}
 	if s := b.session; s != nil {
-		if s.owing() {
+		if s.awaiting() {
 			sooner(s.progress.Add(b.cfg.StallAfter))
+			sooner(s.watched.Add(b.cfg.StallAfter / looks))
 		}
 		if s.window.onWay == 0 {
 			sooner(s.quota.until)
@@ -267,6 +273,7 @@ func (b *Bridge) leave(cancel context.CancelFunc) {
 // lose notes that the connection is gone or no longer wanted.
 func (b *Bridge) lose(ctx context.Context, err error, why cause) {
 	b.session.conn.Close()
+	b.anew()
 	b.session.collect(time.Now()) // what was acknowledged until then
 	b.drop()
 	if time.Since(b.link.since) >= b.cfg.StableAfter {

@@ -24,7 +24,10 @@ type session struct {
 	ranges  []Range
 
 	size     int       // most records and state messages on the way
-	progress time.Time // last acknowledgement, or when the first message went on its way
+	progress time.Time // last acknowledgement, or when the first message that needs one went on its way
+	upTo     int64     // bytes appended to the connection when the newest of those was
+	moved    int64     // bytes at the upstream when last looked
+	watched  time.Time // when that was
 	quota    quota
 	state    stateMail
 	told     bool // the upstream has been told the state
@@ -80,6 +83,8 @@ const stateRef = 1<<63 - 1
 type stateMail struct {
 	payload []byte // to be sent; nil: nothing
 	onWay   bool
+	awaited bool      // what is on its way needs an acknowledgement
+	refused time.Time // when the server last said 0x97 to it
 }
 
 // quota interrupts sending after the server said 0x97, with growing pauses, and lets one record at a time try again.
@@ -181,6 +186,9 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 		b.intake.looped.Add(1)
 		s.window.add(r.Number, arrived, now)
 		return true, nil
+	case toldAlready:
+		s.window.add(r.Number, arrived, now)
+		return true, nil
 	}
 	if s.shaper.capped {
 		b.warnCapped()
@@ -189,10 +197,12 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 	err := s.conn.Send(p, r.Number)
 	switch {
 	case err == nil:
-		if s.window.onWay == 0 && !s.state.onWay {
-			s.progress = now
+		if p.QoS > 0 {
+			s.await(now)
+			s.window.add(r.Number, flying, now)
+		} else {
+			s.window.add(r.Number, leaving, now)
 		}
-		s.window.add(r.Number, flying, now)
 		b.count.sent.Add(1)
 		return true, nil
 	case errors.Is(err, client.ErrWindow), errors.Is(err, client.ErrBusy):
@@ -215,11 +225,16 @@ func (s *session) refuse(number uint64, why packet.Reason) {
 // collect takes the acknowledgements that have come.
 func (s *session) collect(now time.Time) {
 	for _, a := range s.mail.take() {
-		s.progress = now
-		s.b.stall = false
+		if a.QoS > 0 { // that bytes were written says nothing
+			s.progress = now
+			s.b.stall = false
+		}
 		if a.Ref == stateRef {
 			s.state.onWay = false
-			if a.Reason.Failed() {
+			switch {
+			case a.Reason == packet.QuotaExceeded: // later, or the retained state there would be the one before
+				s.told, s.state.refused = false, now
+			case a.Reason.Failed():
 				s.b.log.Warn("state topic refused by the upstream", "topic", s.b.topic, "reason", a.Reason.String())
 			}
 			continue
@@ -276,10 +291,10 @@ func (s *session) tellState(now time.Time) (sent bool) {
 	p := packet.Publish{Topic: []byte(s.b.topic), Payload: s.state.payload, QoS: min(1, info.MaxQoS), Retain: info.RetainAvailable}
 	switch err := s.conn.Send(&p, stateRef); {
 	case err == nil:
-		if s.window.onWay == 0 {
-			s.progress = now
+		if p.QoS > 0 {
+			s.await(now)
 		}
-		s.state.payload, s.state.onWay = nil, true
+		s.state.payload, s.state.onWay, s.state.awaited = nil, true, p.QoS > 0
 		return true
 	case errors.Is(err, client.ErrWindow), errors.Is(err, client.ErrBusy), errors.Is(err, client.ErrClosed):
 		return false
@@ -290,20 +305,38 @@ func (s *session) tellState(now time.Time) (sent bool) {
 	}
 }
 
-// owing reports whether acknowledgements are awaited.
+// owing reports whether something is on the way.
 func (s *session) owing() bool { return s.window.onWay > 0 || s.state.onWay }
 
-// stalled reports whether acknowledgements have been awaited for too long. What is still being written cannot be
-// acknowledged: until it is, the connection's write timeout watches.
-func (s *session) stalled(now time.Time, after time.Duration) bool {
-	if !s.owing() || now.Sub(s.progress) < after {
-		return false
-	}
-	if s.conn.Pending() > 0 {
+// awaiting reports whether acknowledgements of the upstream are awaited.
+func (s *session) awaiting() bool { return s.window.awaited > 0 || s.state.onWay && s.state.awaited }
+
+// await notes that a message goes on its way that needs an acknowledgement. Call it before the window knows.
+func (s *session) await(now time.Time) {
+	if !s.awaiting() {
 		s.progress = now
+	}
+	s.upTo = s.conn.Appended()
+}
+
+// looks is how often, in the time of StallAfter, a session looks at how far its bytes have come.
+const looks = 4
+
+// stalled reports whether acknowledgements have been awaited for too long. What is not yet at the upstream cannot be
+// acknowledged: on a slow link, as long as its bytes move, that is progress too.
+func (s *session) stalled(now time.Time, after time.Duration) bool {
+	if !s.awaiting() {
 		return false
 	}
-	return true
+	if now.Sub(s.watched) >= after/looks {
+		s.watched = now
+		moved := s.conn.Delivered()
+		if moved > s.moved && s.moved < s.upTo {
+			s.progress = now
+		}
+		s.moved = moved
+	}
+	return now.Sub(s.progress) >= after
 }
 
 // goodbye tells the upstream that we go, waits for what it still acknowledges, and disconnects.

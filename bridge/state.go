@@ -72,7 +72,7 @@ func (b *Bridge) tell(now time.Time) {
 		b.told.word, b.told.stamp, b.told.wall = word, b.clock.Now(), now
 	}
 	again := word == Draining && now.Sub(b.told.at) >= b.cfg.StateEvery
-	upstream := s != nil && !b.cfg.NoState && (changed || again || !s.told)
+	upstream := s != nil && !b.cfg.NoState && (changed || again || !s.told && now.Sub(s.state.refused) >= b.cfg.StateEvery)
 	if !changed && !again && !upstream {
 		return
 	}

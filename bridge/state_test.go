@@ -71,6 +71,42 @@ func TestStateUpstream(t *testing.T) {
 	}
 }
 
+// A rule that takes everything, the local state among it, does not bring old states to the topic that tells the true one.
+func TestStateIsNotForwarded(t *testing.T) {
+	r := newRig(t, upstream.Options{})
+	old := message.Message{Publish: packet.Publish{QoS: 1, Retain: true, Topic: []byte(stateName), Payload: []byte(`{"state":"offline"}`)}}
+	r.source.add(1, old)
+	r.publish("t", "x")
+	r.start()
+	r.source.waitDrained(t)
+	r.waitRetained(Connected)
+	for _, a := range r.server.Arrivals() {
+		if a.Topic == stateName && stateOf(string(a.Payload)) == Offline {
+			t.Error("an old state was told while the link was up")
+		}
+	}
+	r.stop()
+	r.cfg.NoState = true // then it is a message like any other
+	r.source.add(1, old)
+	r.start()
+	r.source.waitDrained(t)
+	r.waitRetained(Offline)
+}
+
+// A state that the server had no quota for is told again: until then the retained one is the will of the link before.
+func TestStateAfterQuotaExceeded(t *testing.T) {
+	var refusals atomic.Int32
+	r := newRig(t, upstream.Options{Behaviour: upstream.Behaviour{Verdict: func(a *upstream.Arrival) packet.Reason {
+		if a.Topic == stateName && refusals.Add(1) <= 2 {
+			return packet.QuotaExceeded
+		}
+		return packet.Success
+	}}})
+	r.cfg.StateEvery = 20 * time.Millisecond
+	r.start()
+	r.waitRetained(Connected)
+}
+
 // A backlog is told as draining, with numbers, and then as connected.
 func TestStateDraining(t *testing.T) {
 	r := newRig(t, upstream.Options{Behaviour: upstream.Behaviour{AckDelay: 5 * time.Millisecond}})
@@ -130,6 +166,55 @@ func TestVersionFallback(t *testing.T) {
 			r.start()
 			r.source.waitDrained(t)
 		})
+	}
+}
+
+// Something before the server that takes connections and closes them, as a relay does whose server is away, does not turn
+// the link to 3.1.1 for good.
+func TestVersionComesBack(t *testing.T) {
+	var closing atomic.Bool
+	var closed atomic.Int32
+	r := newRig(t, upstream.Options{})
+	r.cfg.Connect.Version = 0
+	r.cfg.Connect.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !closing.Load() {
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		}
+		closed.Add(1)
+		ours, theirs := net.Pipe()
+		go func() {
+			theirs.Read(make([]byte, 1))
+			theirs.Close()
+		}()
+		return ours, nil
+	}
+	versionAfter := func(attempts int32) string {
+		closing.Store(true)
+		before := closed.Load()
+		if r.cancel == nil {
+			r.start()
+		} else {
+			r.server.Cut()
+		}
+		r.waitStatus("closed upon often enough", func(Status) bool { return closed.Load() >= before+attempts })
+		closing.Store(false)
+		n := len(r.server.Arrivals())
+		r.publish("t", "x")
+		r.source.waitDrained(t)
+		for _, a := range r.server.Arrivals()[n:] {
+			if a.Topic == "t" && len(a.User) > 0 {
+				return "5.0" // only there a message has user properties
+			}
+		}
+		return "3.1.1"
+	}
+	for attempts := range int32(4) { // whatever the first connection speaks
+		versionAfter(attempts + 1)
+	}
+	for attempts := range int32(4) {
+		if v := versionAfter(attempts + 1); v != "5.0" {
+			t.Errorf("after %d attempts the link speaks %s", attempts+1, v)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ type window struct {
 	flights []flight // from head on; ended ones at the front are removed
 	head    int
 	onWay   int
+	awaited int // of those, the ones that need an acknowledgement
 }
 
 // flight is one record.
@@ -20,13 +21,14 @@ type flight struct {
 type end uint8
 
 const (
-	flying  end = iota
-	arrived     // acknowledged, not yet in a range
-	passed      // acknowledged, and in a range
+	flying  end = iota // until it is acknowledged
+	leaving            // until it is written: QoS 0
+	arrived            // acknowledged, not yet in a range
+	passed             // acknowledged, and in a range
 	refused
 )
 
-// add notes a record that was sent (flying) or needs no sending (arrived). Numbers rise.
+// add notes a record that was sent (flying, leaving) or needs no sending (arrived). Numbers rise.
 func (w *window) add(number uint64, e end, now time.Time) {
 	if w.head > 0 && w.head == len(w.flights) {
 		w.flights, w.head = w.flights[:0], 0
@@ -34,7 +36,11 @@ func (w *window) add(number uint64, e end, now time.Time) {
 		w.flights, w.head = w.flights[:copy(w.flights, w.flights[w.head:])], 0
 	}
 	w.flights = append(w.flights, flight{number: number, sent: now, end: e})
-	if e == flying {
+	switch e {
+	case flying:
+		w.onWay++
+		w.awaited++
+	case leaving:
 		w.onWay++
 	}
 }
@@ -44,7 +50,10 @@ func (w *window) add(number uint64, e end, now time.Time) {
 func (w *window) finish(number uint64, e end) (sent time.Time, ok bool) {
 	for i := w.head; i < len(w.flights); i++ {
 		f := &w.flights[i]
-		if f.number == number && f.end == flying {
+		if f.number == number && f.end <= leaving {
+			if f.end == flying {
+				w.awaited--
+			}
 			f.end = e
 			w.onWay--
 			return f.sent, true
@@ -74,11 +83,11 @@ func (w *window) ranges(dst []Range) []Range {
 			f.end = passed
 		}
 	}
-	for w.head < len(w.flights) && w.flights[w.head].end != flying {
+	for w.head < len(w.flights) && w.flights[w.head].end > leaving {
 		w.head++
 	}
 	return dst
 }
 
 // reset forgets everything: the connection is gone.
-func (w *window) reset() { w.flights, w.head, w.onWay = w.flights[:0], 0, 0 }
+func (w *window) reset() { w.flights, w.head, w.onWay, w.awaited = w.flights[:0], 0, 0, 0 }

@@ -31,7 +31,8 @@ type Broker struct {
 	wills    *Publisher
 	count    counters
 	quiet    quiet
-	token    atomic.Uint64 // the last reading's
+	token    atomic.Uint64   // the last reading's
+	serving  context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
 
 	waitingBytes bounded // of all publishers, for room in the journal
 
@@ -76,6 +77,7 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 	if b.cfg.Store != nil {
 		work.Go(func() { b.keepRetained(working) })
 	}
+	b.serving = serving
 	errs := make([]error, len(listeners))
 	for i, l := range listeners {
 		serve.Go(func() {

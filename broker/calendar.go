@@ -48,10 +48,15 @@ func (c *calendar) Pop() any {
 func (c *calendar) add(s *session) {
 	heap.Push(c, s)
 	if s.place == 0 {
-		select {
-		case c.wake <- struct{}{}:
-		default:
-		}
+		c.look()
+	}
+}
+
+// look makes keepDates look again at what is to be done when. Needs no lock.
+func (c *calendar) look() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -61,12 +66,27 @@ func (c *calendar) remove(s *session) {
 	}
 }
 
-// keepDates ends sessions and publishes wills when it is time, until ctx ends.
+// keepDates ends sessions and publishes wills when it is time, and drops expired retained messages, until ctx ends.
 func (b *Broker) keepDates(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	var sweep time.Time // the next; zero: nothing can expire
 	for {
-		timer.Reset(b.passDates(time.Now()))
+		now := time.Now()
+		wait := b.passDates(now)
+		switch {
+		case b.retained.expiring.Load() == 0:
+			sweep = time.Time{}
+		case sweep.IsZero():
+			sweep = now.Add(sweepEvery)
+		case !sweep.After(now):
+			b.sweep(&filler{b: b})
+			sweep = now.Add(sweepEvery)
+		}
+		if !sweep.IsZero() {
+			wait = min(wait, sweep.Sub(now))
+		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return

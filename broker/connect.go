@@ -27,7 +27,7 @@ func (c *connection) connect(f packet.Frame) error {
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), c.started.Add(c.b.cfg.ConnectWait))
+	ctx, cancel := context.WithDeadline(c.b.serving, c.started.Add(c.b.cfg.ConnectWait))
 	defer cancel()
 	if refusal := c.login(ctx, &p); refusal != nil {
 		return c.refuse(refusal)
@@ -171,6 +171,10 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 	answer, err := c.welcome(p, s, present, assigned).Append(nil, c.version)
 	if err != nil {
 		return err
+	}
+	if c.tooLarge(len(answer)) { // v5 [MQTT-3.1.2-24]
+		s.will = nil // as if refused
+		return packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket)
 	}
 	c.heard = time.Now()
 	b.count.connects.Add(1)

@@ -26,6 +26,7 @@ type connection struct {
 	keepAlive  time.Duration // 0: off
 	maxPacket  int           // of the client; 0: any
 	generation uint32
+	token      uint64   // what Entry.Publisher says
 	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
 	zeroExpiry bool     // CONNECT asked for session expiry 0
 	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
@@ -37,7 +38,7 @@ type connection struct {
 var errDone = errors.New("done")
 
 func (b *Broker) open(conn *transport.Conn) transport.Handler {
-	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311}
+	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.connections[c] = struct{}{}
@@ -52,9 +53,11 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 func (c *connection) Receive(b []byte) (n int, err error) {
 	r := c.b.newReading()
 	if c.session != nil {
-		c.session.freeAcked()
+		err = c.session.freeAcked()
 	}
-	n, err = c.packets(r, b)
+	if err == nil {
+		n, err = c.packets(r, b)
+	}
 	if n > 0 {
 		c.heard = time.Now()
 		r.counts.bytesIn += uint64(n)
@@ -121,8 +124,9 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 	return packet.Errorf(packet.ProtocolError, "%s from a client", f.Type)
 }
 
-// answerBytes is what answers may take beyond the bound of messages.
-const answerBytes = 64 << 10
+// answerBytes is what answers that the client does not read may take beyond the bound of messages: acknowledgements for
+// all packet ids of a 3.1.1 client that publishes first and reads later, of up to 5 bytes, and something for the rest.
+const answerBytes = 512 << 10
 
 // answer appends a packet to this connection's own output.
 func (c *connection) answer(r *reading, p interface {
@@ -135,14 +139,19 @@ func (c *connection) answer(r *reading, p interface {
 		return nil
 	}
 	o.room()
-	if len(o.pending) > c.b.cfg.QueueBytes+answerBytes { // it asks without reading the answers
-		return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", len(o.pending))
+	if err := o.unread(); err != nil {
+		return err
 	}
+	at := len(o.pending)
 	b, err := p.Append(o.pending, c.version)
 	if err != nil {
 		return err
 	}
+	if c.tooLarge(len(b) - at) { // v5 [MQTT-3.1.2-24]
+		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
+	}
 	o.pending = b
+	o.answers += len(b) - at
 	r.touch(o)
 	return nil
 }
@@ -154,11 +163,16 @@ func (c *connection) answerKept(r *reading, p interface {
 	if c.session.durable == nil {
 		return c.answer(r, p)
 	}
+	at := len(c.kept.bytes)
 	b, err := p.Append(c.kept.bytes, c.version)
-	if err == nil {
-		c.kept.bytes = b
+	if err != nil {
+		return err
 	}
-	return err
+	if c.tooLarge(len(b) - at) { // v5 [MQTT-3.1.2-24]
+		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
+	}
+	c.kept.bytes = b
+	return nil
 }
 
 // promise hands over what this read made the connection promise, with one barrier for all, and lets the session go on.
@@ -181,6 +195,9 @@ func (c *connection) promise() error {
 	d.pumpOut()
 	return nil
 }
+
+// tooLarge tells whether the client does not take packets of n bytes.
+func (c *connection) tooLarge(n int) bool { return c.maxPacket > 0 && n > c.maxPacket }
 
 // acknowledged handles PUBACK, PUBREC and PUBCOMP from a subscriber.
 func (c *connection) acknowledged(r *reading, f packet.Frame) error {
@@ -305,8 +322,14 @@ func (c *connection) Take(done []byte) []byte {
 		}
 	}
 	b := o.pending
-	o.pending = nil
+	o.pending, o.answers = nil, 0
+	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
+		o.fill(c.b)
+	}
 	o.mu.Unlock()
+	if o.durable != nil && len(b) > 0 {
+		o.durable.pump()
+	}
 	if dropped > 0 {
 		c.b.quiet.info(c.b.log, "subscriber keeps up again", "peer", c.peer(), "dropped", dropped)
 	}

@@ -45,10 +45,11 @@
 // # Bounds of a subscriber
 //
 // For each session: QueueMessages and QueueBytes of QoS 1 and 2 messages that wait or are in flight, and QueueBytes of
-// encoded packets for its socket. Beyond them the newest message is dropped and counted, QoS 0 and others apart. One message
-// is always taken, whatever its size. QoS 0 is not queued for a session without a connection. Retained messages
-// for a new subscription are sent as the socket takes them and do not count: they are references to what is
-// stored anyway. A client that asks without reading the answers is disconnected.
+// encoded packets for its socket. Beyond them what has expired makes room; if nothing has, the newest message is dropped
+// and counted, QoS 0 and others apart. One message is always taken, whatever its size. QoS 0 is not queued for a session
+// without a connection. Retained messages for a new subscription are sent as the socket takes them and do not count: they
+// are references to what is stored anyway. Of those in flight, which may have been replaced meanwhile, there are
+// QueueBytes again. A client that asks, or publishes, without reading the answers is disconnected.
 //
 // # What is decided here
 //
@@ -83,6 +84,7 @@
 //
 // # Time
 //
-// Message expiry goes by message.Stamp within one boot. Keep alive, session expiry and will delay go by Go's monotonic clock;
+// Message expiry goes by message.Stamp within one boot. Retained messages that have expired are not delivered, and are
+// looked for and removed every ten minutes. Keep alive, session expiry and will delay go by Go's monotonic clock;
 // a step of the wall clock changes nothing. Keep alive counts whole packets.
 package broker

@@ -16,11 +16,12 @@ type durable struct {
 	queue  Queue
 	turn   turn
 
-	noted   atomic.Uint64 // the last reading that has it in its list
-	waking  atomic.Bool   // a goroutine that may read the disk is on its way
-	starved atomic.Bool   // the journal had no room for retained messages
-	coming  atomic.Int64  // messages for the queue that the journal does not have yet
-	bytes   atomic.Int64  // of them
+	noted    atomic.Uint64 // the last reading that has it in its list
+	waking   atomic.Bool   // a goroutine that may read the disk is on its way
+	reminded atomic.Bool   // remind waits
+	starved  atomic.Bool   // the journal had no room for retained messages
+	coming   atomic.Int64  // messages for the queue that the journal does not have yet
+	bytes    atomic.Int64  // of them
 
 	// Guarded by out.mu:
 	acks     []uint64  // records the subscriber is done with
@@ -209,8 +210,11 @@ func (d *durable) keepPromises() {
 			b.count.notKept.Add(1)
 			b.quiet.warn(b.log, "the store fails: what a persistent session asked for is kept in memory only", "client", string(d.s.id))
 		}
-		if p.ready {
+		switch {
+		case p.ready:
 			ready++
+		case p.soft:
+			d.remind()
 		}
 	}
 	if ready > 0 {
@@ -230,6 +234,17 @@ func (d *durable) keepPromises() {
 	clear(d.looked)
 }
 
+// remind has soft promises looked at again when SpillAfter is over: the store may fail.
+func (d *durable) remind() {
+	if d.reminded.Swap(true) {
+		return
+	}
+	time.AfterFunc(d.s.b.cfg.SpillAfter, func() {
+		d.reminded.Store(false)
+		d.s.b.Notify()
+	})
+}
+
 // say puts a promise out, if its connection is still there. The caller holds out.mu.
 func (d *durable) say(p *promise) {
 	o := &d.s.out
@@ -244,6 +259,9 @@ func (d *durable) say(p *promise) {
 	}
 	o.room()
 	o.pending = append(o.pending, p.bytes...)
+	if !p.sends {
+		o.answers += len(p.bytes)
+	}
 	o.completed = append(o.completed, p.completed...)
 }
 
@@ -259,13 +277,13 @@ func (d *durable) promise(p promise) (ok bool) {
 			size += len(d.promises[i].bytes)
 		}
 	}
-	if ok = p.sends || size <= b.cfg.QueueBytes+answerBytes; ok {
+	if ok = p.sends || size <= answerBytes; ok {
 		d.promises = append(d.promises, p)
 	}
 	o.mu.Unlock()
 	b.pledges.add(d)
 	if p.soft {
-		time.AfterFunc(b.cfg.SpillAfter, b.Notify) // should the store fail
+		d.remind()
 	}
 	return ok
 }

@@ -2,8 +2,10 @@ package broker
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/broker/message"
 	"weir/broker/packet"
@@ -33,17 +35,20 @@ type out struct {
 	toucher    uint64 // the last reading that noted it as touched
 
 	pending []byte // for the socket
+	answers int    // bytes of pending that answer what the client sent
 	flight  *qos.Outbound
 	slots   []held   // of messages in flight, by reference
 	free    []uint64 // slots without a message
 	queue   fifo     // QoS 1 and 2 messages that wait for the window or the connection
 	replay  []replay // retained messages still to be sent
 	bytes   int      // of messages in flight and in the queue
+	replays int      // of retained messages in flight because of a new subscription; not in bytes
 
-	durable   *durable // nil: it lives in memory; set before the session is found by others
-	acked     []uint16 // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
-	completed []uint16 // the same for PUBCOMP that had to wait
-	dropping  int      // messages dropped since it was last able to keep up
+	durable   *durable      // nil: it lives in memory; set before the session is found by others
+	stale     time.Duration // since boot; no message in the queue expires before. 0: not known
+	acked     []uint16      // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
+	completed []uint16      // the same for PUBCOMP that had to wait
+	dropping  int           // messages dropped since it was last able to keep up
 }
 
 // held is a message kept for one session.
@@ -53,6 +58,7 @@ type held struct {
 	retain  bool
 	ids     []uint32 // subscription identifiers
 	bytes   int
+	replay  bool // a retained message for a new subscription
 }
 
 // fifo of messages; the zero value is empty.
@@ -138,7 +144,11 @@ func (o *out) hold(h held) uint64 {
 
 // letGo frees what a finished message held. The caller holds mu.
 func (o *out) letGo(ref uint64) {
-	o.bytes -= o.slots[ref].bytes
+	if h := &o.slots[ref]; h.replay {
+		o.replays -= h.bytes
+	} else {
+		o.bytes -= h.bytes
+	}
 	o.slots[ref] = held{}
 	o.free = append(o.free, ref)
 }
@@ -187,6 +197,42 @@ func (f *filler) expired(m *message.Message) bool {
 	}
 	waited, _ := f.age(m)
 	return waited >= m.Props.MessageExpiry
+}
+
+// expires is when a message expires, in time since its boot; far away if it does not.
+func expires(m *message.Message) time.Duration {
+	if !m.Props.Has(packet.PropMessageExpiry) {
+		return math.MaxInt64
+	}
+	return m.Stamp.Since + time.Duration(m.Props.MessageExpiry)*time.Second
+}
+
+// expireQueue drops what has expired in the queue, which is full. It looks through all of it, but not again before
+// something more can have expired. The caller holds mu.
+func (f *filler) expireQueue() {
+	o := f.out
+	if f.now.Since < o.stale {
+		return
+	}
+	o.stale = math.MaxInt64
+	kept := o.queue.list[:0]
+	for _, h := range o.queue.list[o.queue.head:] {
+		if f.expired(h.message) {
+			f.counts.expired++
+			o.bytes -= h.bytes
+			continue
+		}
+		o.stale = min(o.stale, expires(h.message))
+		kept = append(kept, h)
+	}
+	clear(o.queue.list[len(kept):])
+	o.queue.list, o.queue.head = kept, 0
+}
+
+// wait puts a message at the end of the queue. The caller holds mu.
+func (o *out) wait(h held) {
+	o.queue.push(h)
+	o.stale = min(o.stale, expires(h.message))
 }
 
 // send starts the delivery of a message that waited; false: it was dropped and holds nothing. There is room in the window.
@@ -282,10 +328,12 @@ func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
 	if o.version == packet.V5 && reason != packet.Success {
 		a := packet.Ack{Type: t, ID: id, Reason: reason}
 		if b, err := a.Append(o.pending, o.version); err == nil {
+			o.answers += len(b) - len(o.pending)
 			o.pending = b
 		}
 		return
 	}
+	o.answers += 4
 	o.pending = appendAck(o.pending, t, id)
 }
 
@@ -296,6 +344,14 @@ func appendAck(b []byte, t packet.Type, id uint16) []byte {
 		first |= 0b0010 // v5 [MQTT-3.6.1-1], 3.1.1 [MQTT-3.6.1-1]
 	}
 	return append(b, first, 2, byte(id>>8), byte(id)) // v5 [MQTT-2.2.1-5], 3.1.1 [MQTT-2.3.1-6]
+}
+
+// unread is an error if the client asks, or publishes, without reading the answers. The caller holds mu.
+func (o *out) unread() error {
+	if o.answers <= answerBytes {
+		return nil
+	}
+	return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", o.answers)
 }
 
 // received handles an acknowledgement from the subscriber. ok is false if it breaks the protocol. The caller holds mu.

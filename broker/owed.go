@@ -53,6 +53,7 @@ type owed struct {
 	place   uint64    // of waiting[0]: how many messages have left it so far
 	bytes   int       // of waiting
 	edition int       // rises when the FIFO is changed in another way than adding and releasing
+	gone    bool      // the publisher is; waiting is for retry to drop
 }
 
 // waiting is a message that the journal had no room for.
@@ -72,9 +73,10 @@ func (w *waiting) taken() Entry {
 // toJournal is what submit is given: the messages of one batch for the journal and the acknowledgements of the batch,
 // both in order.
 type toJournal struct {
-	entries []Entry
-	dues    []dueIn
-	places  []uint64 // working space of submit: places of entries that wait
+	publisher uint64 // goes into every entry
+	entries   []Entry
+	dues      []dueIn
+	places    []uint64 // working space of submit: places of entries that wait
 }
 
 // dueIn is an acknowledgement and the index of the entry that it waits for, or one of the constants.
@@ -97,6 +99,9 @@ func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
 	o.mu.Unlock()
 	first, n := uint64(0), 0
 	if len(batch.entries) > 0 && !blocked {
+		for i := range batch.entries {
+			batch.entries[i].Publisher = batch.publisher
+		}
 		first, n = o.b.journal.Append(batch.entries)
 		o.b.count.journaled.Add(uint64(n))
 	}
@@ -180,7 +185,7 @@ func (o *owed) reserve(size, allowance int) bool {
 // copy keeps all of an entry but its message.
 func (e *Entry) copy() Entry {
 	c := *e
-	c.Message = nil
+	c.Message, c.Publisher = nil, 0
 	c.Routes = append([]RouteHit(nil), e.Routes...)
 	c.Sessions = append([]SessionHit(nil), e.Sessions...)
 	for i := range c.Sessions {
@@ -250,6 +255,9 @@ func (o *owed) releaseSome() (some bool) {
 func (o *owed) retry() (full bool) {
 	for {
 		o.mu.Lock()
+		if o.gone {
+			o.dropWaiting()
+		}
 		n := min(len(o.waiting), 64)
 		if n == 0 {
 			o.mu.Unlock()
@@ -263,12 +271,10 @@ func (o *owed) retry() (full bool) {
 		first, taken := o.b.journal.Append(batch)
 		o.b.count.journaled.Add(uint64(taken))
 		o.mu.Lock()
-		ours := o.recorded(first, taken)
+		o.recorded(first, taken)
 		o.mu.Unlock()
 		for i := range batch[:taken] {
-			if i < ours {
-				arrived(&batch[i])
-			}
+			arrived(&batch[i])
 			for k := range batch[i].Sessions {
 				batch[i].Sessions[k].session.durable.pumpOut()
 			}
@@ -279,10 +285,8 @@ func (o *owed) retry() (full bool) {
 	}
 }
 
-// recorded notes that the journal took the first n waiting messages, and how many of them were still waiting: none are
-// left if the publisher is gone. The caller holds mu.
-func (o *owed) recorded(first uint64, n int) (ours int) {
-	n = min(n, len(o.waiting))
+// recorded notes that the journal took the first n waiting messages. The caller holds mu.
+func (o *owed) recorded(first uint64, n int) {
 	for i := range o.waiting[:n] {
 		o.bytes -= o.waiting[i].bytes
 		o.b.waitingBytes.sub(o.waiting[i].bytes)
@@ -299,7 +303,6 @@ func (o *owed) recorded(first uint64, n int) (ours int) {
 		}
 	}
 	o.place = after
-	return n
 }
 
 // again gives what a PUBREC that is owed again has to wait for. If the first one is still in the FIFO it is taken out:
@@ -349,15 +352,25 @@ func (o *owed) prune() {
 // drop forgets everything: the publisher's session has ended.
 func (o *owed) drop() {
 	o.mu.Lock()
-	o.b.waitingBytes.sub(o.bytes)
+	o.fifo, o.head, o.gone = nil, 0, true
+	o.edition++
+	o.mu.Unlock()
+	o.release() // drops what waits, or has it dropped by who is offering it to the journal now
+	o.b.owing.remove(o)
+}
+
+// dropWaiting drops the messages that wait, and counts those of QoS 0: the others were not acknowledged. The caller holds
+// mu and has the turn.
+func (o *owed) dropWaiting() {
 	for i := range o.waiting {
+		if o.waiting[i].message.QoS == 0 {
+			o.b.count.droppedTail.Add(1)
+		}
 		e := o.waiting[i].taken()
 		arrived(&e)
 	}
-	o.fifo, o.head, o.waiting, o.bytes = nil, 0, nil, 0
-	o.edition++
-	o.mu.Unlock()
-	o.b.owing.remove(o)
+	o.b.waitingBytes.sub(o.bytes)
+	o.waiting, o.bytes = nil, 0
 }
 
 // idle tells whether the journal has to be waited for no more.

@@ -74,6 +74,7 @@ func (b *Broker) await(ctx context.Context, number uint64) (kept bool) {
 		case <-changed:
 		case <-patience.C:
 			late = true
+			patience.Reset(b.cfg.SpillAfter)
 		case <-ctx.Done():
 			return false
 		}

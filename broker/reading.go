@@ -314,12 +314,20 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 	cfg := &r.b.cfg
 	size := footprint(m)
 	busy := o.conn == nil || o.closing || o.queue.len() > 0 || o.full(fillBytes) || o.flight.Free() == 0
-	if o.bytes > 0 && o.bytes+size > cfg.QueueBytes || busy && o.queue.len() >= cfg.QueueMessages { // the newest is dropped
-		r.counts.droppedQueue++
-		return 1
+	full := func() bool {
+		return o.bytes > 0 && o.bytes+size > cfg.QueueBytes || busy && o.queue.len() >= cfg.QueueMessages
+	}
+	if full() {
+		f := filler{b: r.b, out: o, now: r.stamp, asked: true}
+		f.expireQueue() // v5 [MQTT-3.3.2-5]
+		r.counts.expired += f.counts.expired
+		if full() { // the newest is dropped
+			r.counts.droppedQueue++
+			return 1
+		}
 	}
 	if busy {
-		o.queue.push(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
+		o.wait(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 		o.bytes += size
 		return 0
 	}
@@ -333,7 +341,7 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 	if !ok { // messages of the connection before are still to be sent again
 		h := o.slots[ref]
 		o.slots[ref], o.free = held{}, append(o.free, ref)
-		o.queue.push(h)
+		o.wait(h)
 	} else {
 		o.room()
 		o.put(e, q, t.retain, id)

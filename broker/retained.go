@@ -4,8 +4,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/broker/message"
+	"weir/broker/packet"
 	"weir/broker/topic"
 )
 
@@ -15,7 +17,14 @@ type retainedStore struct {
 	names topic.Names[*retained]
 	dirty map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
 	bytes atomic.Int64
+
+	expiring atomic.Int64 // those with a message expiry: while there are any, they are looked through now and then
 }
+
+// sweepEvery is how often retained messages that have expired are looked for. Until then they are only not delivered.
+const sweepEvery = 10 * time.Minute
+
+var everyName = func() topic.Filter { f, _ := topic.ParseFilter("#"); return f }() // names with $ are not for clients, and stay
 
 // retained is one retained message.
 type retained struct {
@@ -47,6 +56,9 @@ func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
 		kept := &retained{message: m.Clone()}
 		s.bytes.Add(int64(footprint(m)))
 		s.names.Set(name, kept)
+		if m.Props.Has(packet.PropMessageExpiry) && s.expiring.Add(1) == 1 {
+			b.calendar.look()
+		}
 		switch {
 		case b.cfg.Store == nil:
 		case had:
@@ -56,10 +68,40 @@ func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
 		}
 	}
 	if had {
-		old.over.Store(true)
-		s.bytes.Add(int64(-footprint(&old.message)))
+		s.forget(old)
 	}
 	return changed
+}
+
+// forget notes that a message was taken out of the store. The caller holds mu.
+func (s *retainedStore) forget(old *retained) {
+	old.over.Store(true)
+	s.bytes.Add(int64(-footprint(&old.message)))
+	if old.message.Props.Has(packet.PropMessageExpiry) {
+		s.expiring.Add(-1)
+	}
+}
+
+// sweep removes what has expired: v5 section 3.3.2.3.3.
+func (b *Broker) sweep(f *filler) {
+	s := &b.retained
+	var list []*retained
+	s.names.Match(everyName, func(_ string, kept *retained) bool {
+		if f.expired(&kept.message) {
+			list = append(list, kept)
+		}
+		return true
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kept := range list {
+		name := string(kept.message.Topic)
+		if now, _ := s.names.Get(name); now == kept { // not replaced meanwhile
+			s.names.Remove(name)
+			s.forget(kept)
+			b.unstoreRetained(name)
+		}
+	}
 }
 
 // replay is what is left to be sent of the retained messages for one subscription. The list only refers to messages that
@@ -108,19 +150,22 @@ func (o *out) fillReplay(f *filler) {
 			if len(o.pending) >= fillBytes || q > 0 && o.flight.Free() == 0 {
 				return
 			}
+			h := held{message: &kept.message, qos: q, retain: true, replay: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
+			if q > 0 {
+				h.bytes = footprint(h.message)
+				if o.replays > 0 && o.replays+h.bytes > f.b.cfg.QueueBytes { // they stay in memory though others take their place
+					return
+				}
+			}
 			p.list = p.list[1:]
 			if kept.over.Load() {
 				continue
 			}
-			h := held{message: &kept.message, qos: q, retain: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			if id := opt.id(); id != 0 {
 				h.ids = []uint32{id}
 			}
-			if q > 0 {
-				h.bytes = footprint(h.message)
-			}
 			if f.send(h) {
-				o.bytes += h.bytes
+				o.replays += h.bytes
 			}
 		}
 		o.replay = slices.Delete(o.replay, 0, 1)

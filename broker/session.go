@@ -74,10 +74,12 @@ func (s *session) settled(acks []due) {
 // flush sends what settled has put out.
 func (s *session) flush() { s.out.flush() }
 
-// freeAcked gives the places of what was acknowledged meanwhile back to the in-half. Called by the reader.
-func (s *session) freeAcked() {
+// freeAcked gives the places of what was acknowledged meanwhile back to the in-half. The error is that of unread: the
+// places are free when the acknowledgement is put out, so they do not bound what waits for the socket. Called by the reader.
+func (s *session) freeAcked() error {
 	o := &s.out
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, id := range o.acked {
 		s.in.Acked(id)
 	}
@@ -86,7 +88,7 @@ func (s *session) freeAcked() {
 		s.in.Completed(id) // v5 [MQTT-4.3.3-12]
 	}
 	o.completed = o.completed[:0]
-	o.mu.Unlock()
+	return o.unread()
 }
 
 // subscribe adds or replaces a subscription and tells whether it is new. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the
@@ -145,7 +147,7 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	c.generation = o.generation
 	o.persistent = s.lasts > 0
 	o.acked, o.completed = o.acked[:0], o.completed[:0]
-	o.pending = nil
+	o.pending, o.answers = nil, 0
 	o.room()
 	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
 	o.flight.Reconnect(window)
@@ -177,7 +179,7 @@ func (s *session) detach(c *connection) {
 	o.mu.Lock()
 	o.online.Store(false)
 	last.pending = o.pending
-	o.conn, o.closing, o.pending = nil, false, nil
+	o.conn, o.closing, o.pending, o.answers = nil, false, nil, 0
 	o.persistent = s.lasts > 0
 	o.mu.Unlock()
 	c.out.Store(last)
@@ -198,7 +200,7 @@ func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true
-	o.queue, o.replay, o.slots, o.free, o.bytes = fifo{}, nil, nil, nil, 0
+	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo{}, nil, nil, nil, 0, 0
 	o.flight.Reset()
 	o.mu.Unlock()
 	s.owed.drop()

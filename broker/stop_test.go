@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"weir/broker/packet"
 	"weir/broker/transport"
@@ -52,5 +53,33 @@ func TestBrokenListener(t *testing.T) {
 	}
 	if _, err := good.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the other listener: %v, want it closed", err)
+	}
+}
+
+// slowUsers is an Authenticator that never comes to an end.
+type slowUsers struct{ asked chan struct{} }
+
+func (u slowUsers) Verify(ctx context.Context, _ string, _ []byte) (bool, error) {
+	close(u.asked)
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+// TestStopWhileLoginIsChecked: stopping does not wait for logins, of which many may queue.
+func TestStopWhileLoginIsChecked(t *testing.T) {
+	u := slowUsers{make(chan struct{})}
+	h := build(t, Config{Users: u, ConnectWait: 3 * patience})
+	c := h.dial(packet.V5)
+	c.send(&packet.Connect{CleanStart: true, ClientID: []byte("c"), HasUsername: true, Username: []byte("u")})
+	<-u.asked
+	stopped := make(chan struct{})
+	go func() { h.stop(); close(stopped) }()
+	select {
+	case <-stopped:
+	case <-time.After(patience):
+		t.Fatal("the broker does not stop")
+	}
+	if a := c.expect(packet.TypeConnack).(*packet.Connack); a.Reason != packet.ServerUnavailable {
+		t.Errorf("CONNACK %s, want %s", a.Reason, packet.ServerUnavailable)
 	}
 }

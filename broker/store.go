@@ -17,7 +17,7 @@ type Store interface {
 	// Barrier gives a number for Journal.Settled: true when everything before this call is durable. An error means that
 	// there will never be such a moment.
 	Barrier() (number uint64, err error)
-	// Failing tells whether the last attempt to make something durable failed. Broker.Notify is called when it begins.
+	// Failing tells whether the last attempt to make something durable failed.
 	Failing() bool
 
 	// Queue gives the queue of that name and makes it if there is none.

@@ -146,6 +146,89 @@ func TestWillDelay(t *testing.T) {
 	})
 }
 
+// TestRetainedExpire: expired retained messages do not stay in memory.
+func TestRetainedExpire(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, h *house) {
+		pub, _ := h.login(packet.V5, "pub")
+		after(100 * time.Hour) // whatever sleeps is deep asleep
+		publish := func(name string, seconds uint32) {
+			m := retainedMessage(name, "x", 0, 0)
+			if seconds > 0 {
+				m.Props.SetMessageExpiry(seconds)
+			}
+			pub.send(m)
+			pub.nothing()
+		}
+		publish("for ever", 0)
+		publish("a day", 24*3600)
+		publish("a minute", 60)
+		publish("then for ever", 60)
+		publish("then for ever", 0)
+		for _, tt := range []struct {
+			wait time.Duration
+			want int
+		}{{2*sweepEvery + time.Minute, 3}, {23 * time.Hour, 3}, {2 * time.Hour, 2}, {1000 * time.Hour, 2}} {
+			after(tt.wait)
+			if s := h.b.Stats(); s.Retained != tt.want {
+				t.Errorf("%d retained messages, want %d", s.Retained, tt.want)
+			}
+		}
+		publish("for ever", 60) // again, from nothing that can expire
+		after(sweepEvery + time.Minute)
+		if s := h.b.Stats(); s.Retained != 1 || s.RetainedBytes <= 0 {
+			t.Errorf("%d retained messages of %d bytes, want 1 of some", s.Retained, s.RetainedBytes)
+		}
+		pub.send(retainedMessage("then for ever", "", 0, 0))
+		pub.nothing()
+		if s := h.b.Stats(); s.Retained != 0 || s.RetainedBytes != 0 {
+			t.Errorf("%d retained messages of %d bytes, want none", s.Retained, s.RetainedBytes)
+		}
+	})
+}
+
+// TestExpiredMessagesMakeRoom: in a full queue, what has expired does not keep out what is fresh. v5 [MQTT-3.3.2-5]
+func TestExpiredMessagesMakeRoom(t *testing.T) {
+	bubble(t, Config{QueueMessages: 10}, func(t *testing.T, h *house) {
+		sub, _ := h.login(packet.V5, "sub", keepSession)
+		sub.subscribe(1, "x")
+		sub.leave()
+		pub, _ := h.login(packet.V5, "pub")
+		publish := func(payload string, seconds uint32) {
+			m := message1("x", payload, 1, 1)
+			if seconds > 0 {
+				m.Props.SetMessageExpiry(seconds)
+			}
+			pub.send(m)
+			pub.expectAck(packet.TypePuback, 1)
+		}
+		publish("lasting", 0)
+		for i := range 12 { // three too many
+			publish("old", uint32(10+i%3*20))
+		}
+		if s := h.b.Stats(); s.DroppedQueue != 3 || s.Expired != 0 {
+			t.Fatalf("%d dropped and %d expired, want 3 and 0", s.DroppedQueue, s.Expired)
+		}
+		after(35 * time.Second)
+		for range 6 { // those of 10 and 30 seconds make room
+			publish("fresh", 3600)
+		}
+		publish("one more", 0)
+		if s := h.b.Stats(); s.DroppedQueue != 4 || s.Expired != 6 {
+			t.Errorf("%d dropped and %d expired, want 4 and 6", s.DroppedQueue, s.Expired)
+		}
+		after(20 * time.Second)
+		publish("last", 0)
+		sub, _ = h.login(packet.V5, "sub", keepSession, resume)
+		for _, payload := range []string{"lasting", "fresh", "fresh", "fresh", "fresh", "fresh", "fresh", "last"} {
+			sub.expectMessage("x", payload)
+		}
+		sub.nothing()
+		if s := h.b.Stats(); s.DroppedQueue != 4 || s.Expired != 9 {
+			t.Errorf("%d dropped and %d expired, want 4 and 9", s.DroppedQueue, s.Expired)
+		}
+	})
+}
+
 // v5 [MQTT-3.3.2-5] [MQTT-3.3.2-6] [MQTT-4.3.3-7]
 func TestMessageExpiry(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, h *house) {

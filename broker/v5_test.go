@@ -120,6 +120,33 @@ func TestTopicAliases(t *testing.T) {
 	pub.expectEnd(packet.ProtocolError)
 }
 
+// TestAnswersWithinMaximumPacketSize: v5 [MQTT-3.1.2-24]
+func TestAnswersWithinMaximumPacketSize(t *testing.T) {
+	most := func(n uint32) func(*packet.Connect) {
+		return func(p *packet.Connect) { p.Props.SetMaximumPacketSize(n) }
+	}
+	h := build(t, Config{})
+	watch, _ := h.login(packet.V5, "watch")
+	watch.subscribe(0, "will")
+	c := h.dial(packet.V5)
+	p := packet.Connect{CleanStart: true, ClientID: []byte("c")}
+	most(10)(&p)
+	lastWill("will", "refused", 0)(&p)
+	c.send(&p)
+	c.expectEnd(packet.Success) // its CONNACK has more
+	h.until(func() bool { return h.b.Stats().Sessions == 1 })
+	watch.nothing()
+
+	c, _ = h.login(packet.V5, "c", most(20))
+	c.subscribe(0, strings.Split("abcdefghijklmno", "")...) // a SUBACK of 20 bytes
+	sub := packet.Subscribe{ID: 2}
+	for _, f := range strings.Split("abcdefghijklmnop", "") {
+		sub.Filters = append(sub.Filters, packet.Subscription{Filter: []byte(f)})
+	}
+	c.send(&sub)
+	c.expectEnd(packet.PacketTooLarge)
+}
+
 // v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25]
 func TestMaximumPacketSizeOfClient(t *testing.T) {
 	h := build(t, Config{})

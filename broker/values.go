@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 	"time"
+
+	"weir/broker/packet"
 )
 
 // storeRetained puts the message of a topic. The caller holds retained.mu, so that a delete is never older than a value
@@ -35,6 +37,9 @@ func (b *Broker) restoreRetained() {
 			return true
 		}
 		s.bytes.Add(int64(footprint(&m)))
+		if m.Props.Has(packet.PropMessageExpiry) {
+			s.expiring.Add(1)
+		}
 		s.names.Set(string(m.Topic), &retained{message: m})
 		return true
 	})

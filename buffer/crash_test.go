@@ -14,6 +14,12 @@ import (
 
 const diskSize = 64 << 20
 
+// keySeed is the walk that changes keys most of the time.
+const keySeed = 1001
+
+// sparseSeed is the walk in which segments come to hold little that is waited for.
+const sparseSeed = 1002
+
 var small = buffer.Options{Dir: "crashfs", SegmentSize: 64 << 10, MaxSize: 4 << 20, TailSize: 64 << 10}
 
 // size is how many steps the walks take: WEIR_LONG multiplies it.
@@ -52,14 +58,19 @@ func ifAlive(w *world, err error) error {
 // on working there, cuts power again, and proves it again.
 func TestCrashEverywhere(t *testing.T) {
 	capped := small
-	capped.MaxSize = 3*capped.SegmentSize + 4096
+	capped.MaxSize = 4 * capped.SegmentSize
+	wider := small
+	wider.MaxSize = 6 * wider.SegmentSize
 	type walk struct {
 		name  string
 		o     buffer.Options
 		seed  uint64
 		steps int
 	}
-	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}}
+	packed, packedCapped := small, capped
+	packed.Compress, packedCapped.Compress = true, true
+	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180},
+		{"packed", packed, 33, 90}, {"packed-capped", packedCapped, 32, 140}}
 	for seed := uint64(3); int(seed) < size(t, 3); seed++ { // one more for each of WEIR_LONG
 		walks = append(walks, walk{fmt.Sprintf("growing-%d", seed), small, seed, 100}, walk{fmt.Sprintf("capped-%d", seed), capped, seed, 140})
 	}
@@ -72,12 +83,26 @@ func TestCrashEverywhere(t *testing.T) {
 }
 
 func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
-	trial := newWorld(crashfs.New(diskSize), o, seed)
+	fresh := func() *world {
+		w := newWorld(crashfs.New(diskSize), o, seed)
+		w.keyHeavy, w.sparse = seed == keySeed, seed == sparseSeed
+		return w
+	}
+	trial := fresh()
 	if whole, err := workload(trial, steps); !whole || err != nil {
 		t.Fatalf("the workload does not run: %v", err)
 	}
 	if s := trial.log.Stats(); !raceEnabled && (s.Freed == 0 && s.Spared == 0 || s.Dropped == 0 && o.MaxSize < small.MaxSize) {
 		t.Errorf("the workload does too little: %+v", s)
+	}
+	if s := trial.log.Stats(); !raceEnabled && (s.Snapshots == 0 || seed == keySeed && s.Snapshots < 3) {
+		t.Errorf("%d snapshots of the keys, want more", s.Snapshots)
+	}
+	if s := trial.log.Stats(); !raceEnabled && seed == sparseSeed && s.Rewritten == 0 {
+		t.Errorf("%d segments rewritten, want more: %+v", s.Rewritten, s)
+	}
+	if s := trial.log.Stats(); o.Compress != (s.Saved > 0) {
+		t.Errorf("compress is %v, %d bytes were saved", o.Compress, s.Saved)
 	}
 	ops := trial.disk.Ops()
 	var outcomes atomic.Int64
@@ -86,7 +111,7 @@ func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 	for range 2 {
 		g.Go(func() {
 			for at := range next {
-				w := newWorld(crashfs.New(diskSize), o, seed)
+				w := fresh()
 				w.disk.CrashAt(at)
 				if _, err := workload(w, steps); err != nil {
 					t.Errorf("operation %d: %v", at, err)

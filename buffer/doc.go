@@ -17,10 +17,13 @@
 //	spare-...              a file of the right size, written full once, to
 //	                       become the next segment: a commit into it changes
 //	                       no metadata of the file system
-//	new-...                a spare that is being made; removed at start
+//	0000000000000123.keys  a snapshot of all keys; the name is the block, in
+//	                       hex, up to which it has their changes. Two are kept
+//	new-...                a spare or a snapshot that is being made; removed at
+//	                       start
 //	....bad                a damaged segment whose records are all done with,
-//	                       or one without a sound header; the newest is kept
-//	                       while there is room
+//	                       or one without a sound header, or a damaged
+//	                       snapshot; the newest is kept while there is room
 //	lock                   held by flock; says the pid of the holder
 //
 // # Segment
@@ -43,8 +46,9 @@
 //	64   8  records written to the log before this segment
 //	72   8  sequence of the segment before, 0 for none
 //	80   8  where that one's last good block ends
-//	88   8  features a reader must know, none so far
-//	96  32  zero
+//	88   8  features a reader must know: 1 blocks may be compressed
+//	96   8  records that were left out when it was rewritten
+//	104 24  zero
 //
 // A segment header:
 //
@@ -57,16 +61,16 @@
 //	0060  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
 //	0070  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
 //
-// A reader refuses a higher version, and any feature bit, before it changes
-// anything: the first 16 bytes and the feature word keep their place in every
-// version.
+// A reader refuses a higher version, and any feature bit it does not know,
+// before it changes anything: the first 16 bytes and the feature word keep their
+// place in every version.
 //
 // # Block
 //
 //	 0   4  magic "wblk"
 //	 4   4  CRC-32C of salt, incarnation, file offset, bytes 8-63
 //	 8   4  CRC-32C of salt, incarnation, file offset, block number, body
-//	12   4  bytes of body
+//	12   4  bytes of body, as it stands here
 //	16   8  block number: rises by one through the log
 //	24   8  number of the first record, 0 for none
 //	32   4  number of the last record less that of the first
@@ -76,8 +80,10 @@
 //	56   4  run
 //	60   2  flags: 1 first block of a commit, 2 last block of it,
 //	        4 keyed state starts here from nothing
-//	62   2  codec, 0: the body is as it is
-//	64      body: items, then zeros to the end of the page
+//	62   2  codec, 0: the body is the items; 1: it is packed
+//	64      body, then zeros to the end of the page
+//
+//	packed  bytes of the items u32 | one zstd frame that holds them
 //
 //	item    length uvarint | tag u8 | ...
 //	record  tag 1 | flags u8 (1: boot is there) | low 32 bits of the number |
@@ -104,24 +110,85 @@
 //	0050  19 01 00 09 00 00 00 00 04 6b f4 14 00 00 00 01
 //	0060  03 01 07 68 65 61 64 2c 37 35
 //
+// A body is packed if the segment's header says that one may be, it is at most
+// 1 MiB, and that saves a whole page: what takes one page is left as it is. The
+// sums are over the bytes as they stand on the disk, so nothing that was damaged
+// is ever unpacked, and the length is held against its limit before memory is
+// taken. All sizes that are counted, here and in summaries, are those of the
+// items. The encoder's window is 128 KiB; it and the decoder that all readers
+// share take about 1 MiB together, from the first packed block on. The same
+// block with the body "head," and 48 times "75", packed:
+//
+//	0000  77 62 6c 6b a7 1e 15 e7 7e c5 32 4b 40 00 00 00
+//	0010  29 00 00 00 00 00 00 00 09 00 00 00 00 02 00 00
+//	0020  00 00 00 00 01 00 00 00 e8 03 00 00 00 00 00 00
+//	0030  88 77 66 55 44 33 22 11 02 00 00 00 03 00 01 00
+//	0040  88 00 00 00 28 b5 2f fd 00 00 9d 01 00 a4 02 09
+//	0050  02 06 75 63 6c 6f 63 6b 01 05 03 75 6f 6c 64 77
+//	0060  01 00 09 00 00 00 00 04 6b f4 14 00 00 00 01 03
+//	0070  01 07 68 65 61 64 2c 37 35 01 54 17 02 29 da 02
+//
 // Since the salt is secret and the offset and incarnation are in the sums,
 // neither a block of the file's earlier life, nor one that was moved, nor a
 // payload that looks like a block can be taken for one.
+//
+// # Keyed state
+//
+// There are two kinds. What the log keeps for itself (consumers, positions,
+// counters) is small, bounded by the segment, and stands as a whole at the
+// head of each segment. Keys that were put may be many times a segment. Their
+// changes are items of blocks too; a snapshot holds them all as of a block,
+// and what changed behind that block is read from the segments. A segment
+// stays until the snapshot before the newest has its changes of keys, so
+// that a damaged snapshot costs nothing; if room is needed, until the newest
+// has. A snapshot is taken when four segments hold changes that none has (for
+// large states, as many as twice the snapshot), when three segments are
+// kept for it alone, and before the cap takes a segment whose changes are
+// nowhere else. On a full disk it is written over a spare.
+//
+// A snapshot is written aside, synced, renamed, and the directory synced:
+//
+//	 0   8  magic "weirkey" 0x1a
+//	 8   4  format version, 1
+//	12   4  CRC-32C of bytes 0-11 and 16-63
+//	16   8  the block it covers
+//	24   8  keys
+//	32   8  bytes of all pieces
+//	40   8  features a reader must know, none so far
+//	48   4  run
+//	52  12  salt
+//	64      pieces: length u32 | CRC-32C of salt, file offset and items |
+//	        items, each a put, whole
+//
+// A snapshot of "clock", which is put, as of block 42:
+//
+//	0000  77 65 69 72 6b 65 79 1a 01 00 00 00 04 af 9f cb
+//	0010  2a 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00
+//	0020  13 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+//	0030  02 00 00 00 a0 a1 a2 a3 a4 a5 a6 a7 a8 a9 aa ab
+//	0040  0b 00 00 00 e3 2b 4c fb 0a 02 06 75 63 6c 6f 63
+//	0050  6b 01 05
+//
+// Keys put along with a record are items right behind it, in its block. They
+// count for Get and for snapshots when that block is durable. Changes made by
+// Put and Delete count at once, and a snapshot may have them before any commit
+// does.
 //
 // # Commit
 //
 // A commit is one block, of as many pages as it takes, written with one write
 // and made durable with one sync. A large tail is several blocks of at most
-// 128 KiB (and an eighth of a segment), each one write, and still one sync, so
-// that readers need little memory; the flags mark the first and the last, and a commit that is not
-// whole at the end of the log never happened. What does not fit a segment is
+// 128 KiB (256 KiB before compression, and an eighth of a segment), each one
+// write, and still one sync, so that readers need little memory; the flags mark
+// the first and the last, and a commit that is not whole at the end of the log
+// never happened. What does not fit a segment is
 // several commits, keyed changes in the first.
 //
 // A new segment takes a spare: headers and the first commit are written and
 // synced while it is called a spare, then it is renamed and the directory is
 // synced. So a header with its salt is durable before any block behind it can
-// count. That first commit carries all live keyed state (names, positions,
-// keys), which is why freeing the segments before it loses none.
+// count. That first commit carries all that the log keeps for itself (names,
+// positions, counters), which is why freeing the segments before it loses none.
 //
 // After a failed write or sync a segment is never synced again. The next
 // commit goes to a new one, whose header says where the good blocks of the
@@ -153,10 +220,38 @@
 // as lost at the next start. Four pages of each segment are kept back for what
 // is no record, to avoid it.
 //
+// Spares are kept up to a sixteenth of MaxSize: making one writes each of its
+// pages, so the log writes twice what it holds while it grows, and once when it
+// uses its files again, as in every outage after the first.
+//
 // MaxSize counts every file of the directory. When it is reached (or the disk
 // has no more than MinFree left, or is full), the oldest segment is given up
 // as a new one is begun: its records that were not acknowledged are counted
 // per consumer and reason, durably. The segment being written never goes.
+//
+// # Limits of a consumer
+//
+// A consumer may have limits of its own (SetLimits): bytes, with the oldest
+// dropped or the newest refused, and an age. What a commit leaves beyond them
+// is dropped after it, oldest first: a segment's share at once where all of it
+// has to go, otherwise record by record, which takes reading that segment.
+// What is refused never names the consumer. With Options.Newest the log itself
+// refuses when it is full, instead of giving up its oldest segment. Whatever
+// is dropped or refused is counted by reason, and a record that all its
+// destinations refused is settled when that count is durable. Two files are
+// kept back for such counts: they fill one after the other, and each is free
+// again when the next is begun.
+//
+// # Rewriting
+//
+// When room is short, and a sealed segment would gain half a segment by losing
+// its padding and the records that nobody waits for, it is written anew: a
+// file with the same numbers in the same order and fuller blocks, synced, and
+// renamed over it. Its header says how many records were left out, so that
+// counts still add up. Readers keep the old file open until they are through.
+// This comes before anything is dropped. Its changes of keys must be in a
+// snapshot, and the last sealed segment is left alone: recovery falls back to
+// its state. It is not done without need, since it writes to the flash.
 //
 // # Start
 //
@@ -167,18 +262,22 @@
 // positions: records repeat, none is lost. If there is none, consumers are
 // made anew, called orphan-NUMBER, with all records that name them.
 //
+// Keys are those of the newest whole snapshot, and the changes behind it.
+//
 //	summary:
 //	 0  magic "wsum" | 4 CRC-32C of salt, incarnation, offset, bytes 8-n |
 //	 8  bytes n u32 | 12 consumers u32 | 16 end of blocks | 24 first record |
 //	32  last | 40 records | 48 bytes | 56 boot | 64 since | 72 1: holds a
-//	whole state | 80 records written before |
-//	88  per consumer, uvarints: number less the one before | first record less
+//	whole state | 80 records written before | 88 the last block with changes
+//	of keys |
+//	96  per consumer, uvarints: number less the one before | first record less
 //	    the segment's | last less first | records | bytes | since less the
 //	    segment's (zigzag) | boot xor the segment's
 //
 // # Limits
 //
-// Keys, values and consumer names together: an eighth of a segment. Records:
+// Consumer names, and one value: an eighth of a segment. Keys and values
+// together: Options.MaxKeys. Records:
 // half a segment or half the tail. Consumers: one per KiB of segment. Ranges
 // in a position: 4096; marks of records set aside: 65,536 and a sixty-fourth
 // of a segment's bytes, shared by the consumers. Runs: 16,777,215.

@@ -19,7 +19,7 @@ import (
 // cut everything that was settled is there.
 func TestFaultEverywhere(t *testing.T) {
 	capped := small
-	capped.MaxSize = 3*capped.SegmentSize + 4096
+	capped.MaxSize = 4 * capped.SegmentSize
 	for _, o := range []buffer.Options{small, capped} {
 		trial := newWorld(crashfs.New(diskSize), o, 9)
 		steps := size(t, 80)
@@ -188,7 +188,7 @@ func TestCommitErrorNamesTheCause(t *testing.T) {
 func TestCapHolds(t *testing.T) {
 	for _, cap := range []int64{3<<16 + 4096, 3<<16 + 70_000, 4<<16 + 1, 5 << 16, 5<<16 + 4097, 7<<16 - 1, 11 << 16, 1 << 20} {
 		o := small
-		o.MaxSize = max(cap, 3*o.SegmentSize+4096)
+		o.MaxSize = max(cap, 4*o.SegmentSize)
 		w := newWorld(crashfs.New(diskSize), o, uint64(cap))
 		if err := w.open(); err != nil {
 			t.Fatal(err)
@@ -225,7 +225,7 @@ func TestCapHolds(t *testing.T) {
 		if err := w.log.Close(); err != nil {
 			t.Fatal(err)
 		}
-		w.o.MaxSize = 3*o.SegmentSize + 4096
+		w.o.MaxSize = 4 * o.SegmentSize
 		w = w.fork(w.disk.Clone(), 1)
 		if err := w.open(); err != nil {
 			t.Fatal(err)

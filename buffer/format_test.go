@@ -291,6 +291,9 @@ func FuzzSegment(f *testing.F) {
 	golden, _ := os.ReadFile(filepath.Join("testdata", "segment-v1"))
 	f.Add(golden[:min(len(golden), 5*page)], uint16(0), byte(0))
 	f.Add(golden[:min(len(golden), 5*page)], uint16(dataStart+70), byte(9))
+	packed, _ := os.ReadFile(filepath.Join("testdata", "segment-v1-packed"))
+	f.Add(packed[:min(len(packed), 8*page)], uint16(0), byte(0))
+	f.Add(packed[:min(len(packed), 8*page)], uint16(dataStart+page+300), byte(1))
 	f.Fuzz(func(t *testing.T, p []byte, at uint16, x byte) {
 		p = bytes.Clone(p)
 		if int(at) < len(p) {
@@ -315,10 +318,13 @@ func FuzzSegment(f *testing.F) {
 			if !ok {
 				break
 			}
-			if c.off <= off || int64(len(b.body)) > int64(len(p)) {
+			if c.off <= off || len(b.body) > len(p) && (b.codec == codecNone || len(b.body) > packMost) {
 				t.Fatalf("no progress at %d", off)
 			}
 			off = c.off
+		}
+		if cap(c.plain) > packMost {
+			t.Fatalf("%d bytes of memory for packed blocks", cap(c.plain))
 		}
 		if cap(c.buf) > blockLimit+len(p) {
 			t.Fatalf("%d bytes of memory for %d", cap(c.buf), len(p))
@@ -345,3 +351,60 @@ func FuzzState(f *testing.F) {
 		parseFreed(p)
 	})
 }
+
+func TestDocSnapshot(t *testing.T) {
+	h := snapshotHeader{covers: 42, keys: 1, run: 2}
+	for i := range h.salt {
+		h.salt[i] = byte(0xa0 + i)
+	}
+	f := &byteFile{}
+	if _, err := writeSnapshot(f, &h, []KeyValue{{"clock", []byte{1, 5}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := example(t, "A snapshot of \"clock\""); !bytes.Equal(got, f.data) {
+		t.Fatalf("doc.go has other bytes; these are right:\n%s", dump(f.data))
+	}
+	var items []byte
+	got, whole, err := readSnapshot(f, func(p []byte) { items = append(items, p...) })
+	if err != nil || !whole || got.covers != h.covers || got.keys != 1 || got.salt != h.salt {
+		t.Fatalf("read %+v, whole %v, %v", got, whole, err)
+	}
+	item, _, _ := nextItem(items)
+	if key, value, put, ok := parseKeyed(item); string(key) != "uclock" || !bytes.Equal(value, []byte{1, 5}) || !put || !ok {
+		t.Errorf("item %q %q %v %v", key, value, put, ok)
+	}
+}
+
+// FuzzSnapshot: no bytes make a reader of snapshots fail, or give what was not
+// written.
+func FuzzSnapshot(f *testing.F) {
+	h := snapshotHeader{covers: 42, keys: 2, run: 2}
+	m := &byteFile{}
+	writeSnapshot(m, &h, []KeyValue{{"clock", []byte{1, 5}}, {"other", nil}})
+	f.Add(m.data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		keys := uint64(0)
+		h, whole, err := readSnapshot(&byteFile{data}, func(p []byte) { keys += countItems(p) })
+		if whole && (err != nil || keys != h.keys) {
+			t.Errorf("whole with %d of %d keys, %v", keys, h.keys, err)
+		}
+	})
+}
+
+// byteFile is a file in memory that grows.
+type byteFile struct{ data []byte }
+
+func (f *byteFile) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(f.data).ReadAt(p, off)
+}
+
+func (f *byteFile) WriteAt(p []byte, off int64) (int, error) {
+	if need := int(off) + len(p); need > len(f.data) {
+		f.data = append(f.data, make([]byte, need-len(f.data))...)
+	}
+	return copy(f.data[off:], p), nil
+}
+
+func (f *byteFile) Sync() error          { return nil }
+func (f *byteFile) Size() (int64, error) { return int64(len(f.data)), nil }
+func (f *byteFile) Close() error         { return nil }

@@ -7,7 +7,9 @@ import (
 	"strings"
 )
 
-// Spaces of keyed records: the first byte of a stored key.
+// Spaces of keyed records: the first byte of a stored key. What the log keeps
+// for itself is small and stands at the head of each segment; what Put was
+// given has snapshots.
 const (
 	spaceUser     = 'u' // what Put was given
 	spaceName     = 'n' // consumer number: name
@@ -19,17 +21,17 @@ const (
 )
 
 // Put sets a key. It is durable with the next commit, and Get sees it at
-// once. Both are copied. A key holds at most 4 KiB; keys and values together
-// at most an eighth of a segment, since the live ones are written again at
-// the head of each segment: beyond it ErrTooLarge, and nothing is changed.
+// once. Both are copied. A key holds at most 4 KiB, a value an eighth of a
+// segment, all of them together Options.MaxKeys: beyond it ErrTooLarge, and
+// nothing is changed.
 func (l *Log) Put(key string, value []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return ErrClosed
 	}
-	if len(key) > maxKey {
-		return fmt.Errorf("%w: key of %d bytes, limit %d", ErrTooLarge, len(key), maxKey)
+	if err := l.checkKey(key, value); err != nil {
+		return err
 	}
 	old, had := l.keys[key]
 	more := int64(len(value)) - int64(len(old))
@@ -44,6 +46,17 @@ func (l *Log) Put(key string, value []byte) error {
 	return nil
 }
 
+// checkKey refuses a key that could never be stored.
+func (l *Log) checkKey(key string, value []byte) error {
+	if len(key) > maxKey {
+		return fmt.Errorf("%w: key of %d bytes, limit %d", ErrTooLarge, len(key), maxKey)
+	}
+	if limit := l.o.SegmentSize / 8; int64(len(value)) > limit {
+		return fmt.Errorf("%w: value of %d bytes, limit %d", ErrTooLarge, len(value), limit)
+	}
+	return nil
+}
+
 const (
 	keyOverhead  = 8  // tag, lengths, space
 	nameOverhead = 40 // the same, and a consumer's drop counters
@@ -51,8 +64,8 @@ const (
 
 // charge counts bytes of keyed state against their limit. l.mu is held.
 func (l *Log) charge(more int64) error {
-	if limit := l.o.SegmentSize / 8; more > 0 && l.keyBytes+more > limit {
-		return fmt.Errorf("%w: keys, values and consumer names would take %d bytes, limit %d", ErrTooLarge, l.keyBytes+more, limit)
+	if more > 0 && l.keyBytes+more > l.o.MaxKeys {
+		return fmt.Errorf("%w: keys and values would take %d bytes, limit %d", ErrTooLarge, l.keyBytes+more, l.o.MaxKeys)
 	}
 	l.keyBytes += more
 	return nil
@@ -72,8 +85,8 @@ func (l *Log) chargeKeys(batch []Record) error {
 	var more int64
 	for i := range batch {
 		for _, k := range batch[i].Keys {
-			if len(k.Key) > maxKey {
-				return fmt.Errorf("%w: key of %d bytes, limit %d", ErrTooLarge, len(k.Key), maxKey)
+			if err := l.checkKey(k.Key, k.Value); err != nil {
+				return err
 			}
 			more += int64(len(k.Key)+len(k.Value)) + keyOverhead
 		}
@@ -178,9 +191,29 @@ func (l *Log) Range(prefix string, f func(key string, value []byte) bool) {
 	}
 }
 
-// appendState adds keyed items: all live ones, or those that changed.
-// l.mu is held.
-func (l *Log) appendState(dst []byte, all bool, next *segmentHeader) []byte {
+// appendState adds keyed items: those of the log itself, all live ones or the
+// changed, and the keys that changed, as many as fit a quarter of a segment.
+// more is true when some did not. l.mu is held.
+func (l *Log) appendState(dst []byte, all bool, next *segmentHeader) (_ []byte, more bool) {
+	dst = l.appendOwn(dst, all, next)
+	l.c.taken = l.c.taken[:0]
+	limit := len(dst) + int(l.o.SegmentSize/4)
+	for k := range l.changed {
+		if len(dst) >= limit {
+			return dst, true
+		}
+		if v, ok := l.keys[k]; ok {
+			dst = appendPut(dst, string(rune(spaceUser))+k, v)
+		} else {
+			dst = appendDelete(dst, string(rune(spaceUser))+k)
+		}
+		l.c.taken = append(l.c.taken, k)
+	}
+	return dst, false
+}
+
+// appendOwn adds what the log keeps for itself.
+func (l *Log) appendOwn(dst []byte, all bool, next *segmentHeader) []byte {
 	var value []byte
 	if all || l.freedNew {
 		value = l.appendFreed(value[:0], next)
@@ -215,31 +248,29 @@ func (l *Log) appendState(dst []byte, all bool, next *segmentHeader) []byte {
 			dst = appendPut(dst, consumerKey(spaceDrops, id), value)
 		}
 	}
-	if all {
-		for k, v := range l.keys {
-			dst = appendPut(dst, string(rune(spaceUser))+k, v)
-		}
-		return dst
-	}
-	for k := range l.changed {
-		if v, ok := l.keys[k]; ok {
-			dst = appendPut(dst, string(rune(spaceUser))+k, v)
-		} else {
-			dst = appendDelete(dst, string(rune(spaceUser))+k)
-		}
-	}
 	return dst
 }
 
 // stateTaken forgets what appendState has put into a commit. If that commit
-// fails, the next one begins a segment and writes everything.
+// fails, the next one begins a segment and writes all that the log keeps for
+// itself; keys come back by stateFailed.
 func (l *Log) stateTaken() {
 	l.freedNew = false
 	l.buried = l.buried[:0]
-	clear(l.changed)
+	for _, k := range l.c.taken {
+		delete(l.changed, k)
+	}
 	for _, c := range l.consumers {
 		c.fresh, c.dirty, c.marked, c.counted = false, false, false, false
 	}
+}
+
+// stateFailed notes that a commit with keys in it failed. l.mu is held.
+func (l *Log) stateFailed() {
+	for _, k := range l.c.taken {
+		l.changed[k] = struct{}{}
+	}
+	l.c.taken = l.c.taken[:0]
 }
 
 func consumerKey(space byte, id uint32) string {

@@ -3,6 +3,7 @@ package buffer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,7 @@ func Open(o Options) (*Log, error) {
 		}
 		return nil, errors.Join(err, l.unlock())
 	}
+	l.up = true
 	l.recovery.Run, l.recovery.Took = uint32(l.run), time.Since(begun)
 	l.tellRecovery()
 	return l, nil
@@ -51,12 +53,16 @@ func (l *Log) open() error {
 	if err := r.list(); err != nil {
 		return err
 	}
+	if err := r.snapshots(); err != nil {
+		return err
+	}
 	if err := r.headers(); err != nil {
 		return err
 	}
 	if err := r.sweep(); err != nil {
 		return err
 	}
+	l.opened = l.total
 	r.extents()
 	r.keyed()
 	r.records()
@@ -94,6 +100,9 @@ func (l *Log) tellRecovery() {
 	for _, x := range r.Lost {
 		l.log.Warn("stored records are missing", "records", x.Records, "above", x.Above, "below", x.Below, "file", x.File)
 	}
+	if r.BadSnapshots > 0 {
+		l.log.Warn("snapshots of the keyed state are damaged; what is not in the log since is lost", "snapshots", r.BadSnapshots, "kept", len(l.snapshots))
+	}
 	if r.Orphans > 0 {
 		l.log.Warn("the names of consumers are lost", "consumers", r.Orphans)
 	}
@@ -102,13 +111,15 @@ func (l *Log) tellRecovery() {
 
 // recovery is what Open works with.
 type recovery struct {
-	l         *Log
-	files     []FileInfo
-	scan      scanner
-	run       uint32            // highest seen
-	state     map[string]string // keyed state as stored
-	needed    []bool            // segments whose records must be read one by one
-	tornBytes int64
+	l            *Log
+	files        []FileInfo
+	scan         scanner
+	run          uint32            // highest seen
+	state        map[string]string // what the log keeps for itself, as stored
+	badSnapshots []string          // to be set aside
+	oldSnapshots []string          // to be removed
+	needed       []bool            // segments whose records must be read one by one
+	tornBytes    int64
 }
 
 func (r *recovery) close() { r.scan = scanner{} }
@@ -142,7 +153,7 @@ func (r *recovery) list() (err error) {
 // nor touched.
 func ours(name string) bool {
 	return strings.HasSuffix(name, segmentSuffix) || strings.HasSuffix(name, badSuffix) ||
-		strings.HasPrefix(name, sparePrefix) || strings.HasPrefix(name, newPrefix) || name == lockName
+		strings.HasSuffix(name, snapshotSuffix) || strings.HasPrefix(name, sparePrefix) || strings.HasPrefix(name, newPrefix) || name == lockName
 }
 
 // headers reads the headers of all segments before anything is changed.
@@ -226,13 +237,20 @@ func (l *Log) insert(s *segment) {
 // sweep removes files that were being made, and takes the spares.
 func (r *recovery) sweep() error {
 	l := r.l
+	for _, name := range r.badSnapshots {
+		bad := strings.TrimSuffix(name, snapshotSuffix) + snapshotSuffix[1:] + badSuffix
+		if l.fs.Rename(name, bad) == nil {
+			l.moveFile(name, bad)
+		}
+	}
 	for _, f := range r.files {
 		spare := strings.HasPrefix(f.Name, sparePrefix)
-		if spare && f.Size == l.o.SegmentSize && (len(l.spares) == 0 || len(l.spares) < maxSpares && l.total <= l.o.MaxSize) {
+		old := slices.Contains(r.oldSnapshots, f.Name)
+		if spare && f.Size == l.o.SegmentSize && (len(l.spares) == 0 || len(l.spares) < l.spareLimit() && l.total <= l.o.MaxSize) {
 			l.spares = append(l.spares, f.Name)
 			continue
 		}
-		if !spare && !strings.HasPrefix(f.Name, newPrefix) && !(strings.HasSuffix(f.Name, badSuffix) && l.total > l.o.MaxSize) {
+		if !spare && !old && !strings.HasPrefix(f.Name, newPrefix) && !(strings.HasSuffix(f.Name, badSuffix) && l.total > l.o.MaxSize) {
 			continue
 		}
 		if err := l.fs.Remove(f.Name); err != nil {
@@ -259,6 +277,6 @@ func (r *recovery) continueLast() error {
 		return &OpenError{l.o.Dir, "open " + s.name, err}
 	}
 	s.sealed, s.summed = false, false
-	l.active, l.c.file, l.c.seed = s, f, s.seed()
+	l.active, l.c.file = s, f
 	return nil
 }

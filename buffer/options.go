@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // Range is a run of record numbers, both ends included.
@@ -25,12 +26,24 @@ type Options struct {
 	// 1 GiB. It is at least three segments and a page, and at most as many
 	// segments as a segment has 16-byte pieces (at 4 MiB: a tebibyte).
 	MaxSize int64
+	// MaxKeys caps the bytes of keys and values together; 0 means a sixteenth
+	// of MaxSize. Snapshots of them take up to three times as much, of MaxSize.
+	MaxKeys int64
+	// Newest makes a log that has reached MaxSize, or a disk that has no more
+	// than MinFree left, refuse new records instead of giving up the oldest.
+	Newest bool
+	// Age tells how old a record is, by its boot and time; known is false if
+	// nobody can say. Without it no record is too old.
+	Age func(boot uint64, since int64) (age time.Duration, known bool)
 	// MinFree is how many bytes of the file system must stay free for the log
 	// to grow; 0 means no minimum.
 	MinFree int64
 	// TailSize caps the memory that holds records not yet settled; 0 means
 	// 8 MiB; at least 64 KiB.
 	TailSize int64
+	// Compress stores blocks compressed where that saves a page of the disk,
+	// in segments begun while it is set. Compressed blocks are always read.
+	Compress bool
 	// Log takes the few lines an operator acts on; nil discards them.
 	Log *slog.Logger
 	// OnSettled is told of records that are now settled: disjoint ranges,
@@ -38,6 +51,11 @@ type Options struct {
 	// Append, Commit, Ack and RemoveConsumer, by several goroutines at once
 	// if several call those.
 	OnSettled func([]Range)
+	// OnChores is called, as OnSettled is, when Chores has something to do:
+	// writing a spare segment, which takes as long as writing a segment. It
+	// must not wait for it. Without OnChores a commit does so before the next
+	// can begin.
+	OnChores func()
 	// OnRoom is called when the tail has room again after an Append took
 	// less than it was given.
 	OnRoom func()
@@ -118,6 +136,9 @@ func (o Options) checked() (Options, error) {
 	if o.MaxSize == 0 {
 		o.MaxSize = min(defaultMax, o.SegmentSize*(o.SegmentSize/16))
 	}
+	if o.MaxKeys == 0 {
+		o.MaxKeys = max(0, min(o.MaxSize/16, (o.MaxSize-3*o.SegmentSize)/4))
+	}
 	switch {
 	case o.Dir == "" && o.FS == nil:
 		return o, fmt.Errorf("%w: no directory", ErrOptions)
@@ -125,10 +146,12 @@ func (o Options) checked() (Options, error) {
 		return o, fmt.Errorf("%w: segment size %d, want a multiple of %d from %d to %d", ErrOptions, o.SegmentSize, page, minSegment, maxSegment)
 	case o.TailSize < minTail || o.TailSize > maxTail:
 		return o, fmt.Errorf("%w: tail size %d, want %d to %d", ErrOptions, o.TailSize, minTail, maxTail)
-	case o.MaxSize < 3*o.SegmentSize+page:
-		return o, fmt.Errorf("%w: max size %d, want at least %d: three segments of %d bytes (one being written, one before it, one spare) and the lock", ErrOptions, o.MaxSize, 3*o.SegmentSize+page, o.SegmentSize)
+	case o.MaxSize < 4*o.SegmentSize:
+		return o, fmt.Errorf("%w: max size %d, want at least %d: three segments of %d bytes (one being written, one before it, one spare), and as much for the keyed state", ErrOptions, o.MaxSize, 4*o.SegmentSize, o.SegmentSize)
 	case o.MaxSize/o.SegmentSize > o.SegmentSize/16:
 		return o, fmt.Errorf("%w: max size %d is more than %d segments of %d bytes, want larger segments", ErrOptions, o.MaxSize, o.SegmentSize/16, o.SegmentSize)
+	case o.MaxKeys < 0 || 3*(o.MaxKeys+o.MaxKeys/8) > o.MaxSize-3*o.SegmentSize:
+		return o, fmt.Errorf("%w: max keys %d, want at most %d with a max size of %d", ErrOptions, o.MaxKeys, (o.MaxSize-3*o.SegmentSize)/4, o.MaxSize)
 	case o.MinFree < 0:
 		return o, fmt.Errorf("%w: min free %d, want 0 or more", ErrOptions, o.MinFree)
 	}

@@ -1,6 +1,9 @@
 package buffer
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // extents finds where each segment's blocks end, from its summary, from what
 // the next segment says of it, or by reading it.
@@ -125,35 +128,53 @@ func (r *recovery) keyed() {
 		})
 	}
 	r.state = map[string]string{}
-	for i := max(from, 0); i < len(l.segments); i++ {
-		s := l.segments[i]
+	for i, s := range l.segments {
+		if i < from && s.summed && s.keyed <= l.inSnapshot() {
+			continue // nothing of it is missing
+		}
+		s.keyed = 0
 		r.blocks(s, s.end, func(b *block) {
 			r.run = max(r.run, b.run)
 			if b.flags&flagReset != 0 {
 				clear(r.state)
 			}
-			r.apply(b.body)
+			if r.apply(b.body, b.number > l.inSnapshot()) {
+				s.keyed = b.number
+			}
 		})
 	}
+	l.c.block = max(l.c.block, l.inSnapshot()+1)
 	r.load()
 }
 
-func (r *recovery) apply(body []byte) {
+// apply takes the keyed items of a block; those of keys only if no snapshot
+// has them. keyed: there were some.
+func (r *recovery) apply(body []byte, fresh bool) (keyed bool) {
 	for {
 		item, rest, ok := nextItem(body)
 		if !ok {
-			return
+			return keyed
 		}
 		body = rest
 		if item[0] == tagRecord {
 			continue
 		}
-		if key, value, put, ok := parseKeyed(item); ok && len(key) > 0 {
-			if put {
-				r.state[string(key)] = string(value)
-			} else {
-				delete(r.state, string(key))
+		key, value, put, ok := parseKeyed(item)
+		if !ok || len(key) == 0 {
+			continue
+		}
+		switch name := string(key); {
+		case key[0] == spaceUser:
+			keyed = true
+			if fresh && put {
+				r.l.keys[name[1:]] = bytes.Clone(value)
+			} else if fresh {
+				delete(r.l.keys, name[1:])
 			}
+		case put:
+			r.state[name] = string(value)
+		default:
+			delete(r.state, name)
 		}
 	}
 }
@@ -167,15 +188,15 @@ func (r *recovery) load() {
 			l.last = max(l.last, id)
 			if l.names[v] == nil {
 				l.newConsumer(id, v)
-				l.keyBytes += int64(len(v)) + nameOverhead
+				l.nameBytes += int64(len(v)) + nameOverhead
 			}
 		}
 	}
+	for k, v := range l.keys {
+		l.keyBytes += int64(len(k)+len(v)) + keyOverhead
+	}
 	for k, v := range r.state {
 		switch {
-		case k[0] == spaceUser:
-			l.keys[k[1:]] = []byte(v)
-			l.keyBytes += int64(len(k)-1+len(v)) + keyOverhead
 		case k[0] == spaceLast:
 			n, _ := binary.Uvarint([]byte(v))
 			l.last = max(l.last, uint32(n))
@@ -287,10 +308,7 @@ func (r *recovery) gaps() {
 				l.recovery.Lost = append(l.recovery.Lost, Loss{Records: missing, Above: above, Below: s.firstOr(), File: s.name})
 			}
 		}
-		end := s.written + s.records
-		if s.after > end {
-			end = s.after
-		}
+		end := max(s.written+s.records, s.after) + s.omitted
 		known, above = max(known, end), max(above, s.last)
 		if _, is := gone[s.seq]; is || s.seq < seq {
 			s.doomed = true

@@ -14,11 +14,24 @@ import (
 // that the commit being planned says that they are gone. l.mu is held.
 func (l *Log) giveUpDone() {
 	for _, s := range l.segments {
-		if s.open == 0 && s != l.active && !s.doomed && !s.unread {
+		if s.open == 0 && s != l.active && !s.doomed && !s.unread && s.keyed <= l.spared() {
 			l.doom(s)
 		}
 	}
 }
+
+// spared is the block up to which changes of keys need not be kept in the
+// log: those that the snapshot before the newest has, or, when room is needed,
+// the newest. l.mu is held.
+func (l *Log) spared() uint64 {
+	if l.pressed() {
+		return l.inSnapshot()
+	}
+	return l.keptFrom()
+}
+
+// pressed reports whether there is no room for one more file. l.mu is held.
+func (l *Log) pressed() bool { return !l.mayGrow() && len(l.spares) <= 1 }
 
 // doom marks a segment as given up: the commit being planned says so, and
 // when that is durable its file goes. l.mu is held.
@@ -30,7 +43,7 @@ func (l *Log) doom(s *segment) {
 		}
 		return 1
 	})
-	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records})
+	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.omitted})
 	l.freedNew = true
 }
 
@@ -70,7 +83,7 @@ func (l *Log) recyclable(s *segment) bool {
 
 // stays is the bytes of all files but those of given up segments.
 func (l *Log) stays() int64 {
-	stays := l.total
+	stays := l.total + l.keyRoom()
 	for _, s := range l.segments {
 		if s.doomed {
 			stays -= s.size
@@ -82,18 +95,18 @@ func (l *Log) stays() int64 {
 // mayGrow says whether another file fits the cap and the disk. free is asked
 // for outside the lock, in makeReady.
 func (l *Log) mayGrow() bool {
-	return l.total+l.o.SegmentSize <= l.o.MaxSize && !l.stats.Full
+	return l.total+l.keyRoom()+l.o.SegmentSize <= l.o.MaxSize && !l.stats.Full
 }
 
 // dropOldest gives up the oldest segment that is not being written, counting
 // what it takes away. l.mu is held.
 func (l *Log) dropOldest() bool {
 	for _, s := range l.segments {
-		if s.doomed || s == l.active {
+		if s.doomed || s == l.active || s.keyed > l.inSnapshot() || l.o.Newest && s.open > 0 {
 			continue
 		}
 		reason := DropSize
-		if l.stats.Full && l.total+l.o.SegmentSize <= l.o.MaxSize {
+		if l.stats.Full && l.total+l.keyRoom()+l.o.SegmentSize <= l.o.MaxSize {
 			reason = DropSpace
 		}
 		l.dropSegment(s, reason)
@@ -111,14 +124,7 @@ func (l *Log) dropSegment(s *segment, reason DropReason) {
 		if c == nil || h.done == h.count {
 			continue
 		}
-		n := h.count - h.done
-		aside, asideBytes := c.forget(s.first, s.last)
-		c.records -= min(c.records, n-min(n, aside))
-		c.bytes = max(0, c.bytes-(h.bytes-h.doneBytes-asideBytes))
-		c.drops[reason] += n
-		c.dirty, c.counted = true, true
-		l.stats.Dropped += n
-		s.finish(h, n, h.bytes-h.doneBytes)
+		n := l.dropShare(c, s, h, reason)
 		l.note("records dropped: the oldest segment gives way", "consumer", c.name, "records", n, "reason", reason.String())
 	}
 }
@@ -150,7 +156,14 @@ func (l *Log) makeReady() error {
 	if !l.mayGrow() {
 		l.dropBad()
 	}
+	l.coverOldest()
+	for l.pressed() && l.reusable() == 0 && l.spareDead() {
+	}
 	for len(l.spares) == 0 {
+		if l.making { // by Chores
+			l.cond.Wait()
+			continue
+		}
 		if l.mayGrow() {
 			if err = l.makeSpare(); err == nil {
 				return nil
@@ -166,7 +179,7 @@ func (l *Log) makeReady() error {
 		// What is given up must be durable before its file is used again. If
 		// there is no segment to write it to, recovery finds the gap.
 		if l.active != nil {
-			l.c.state = l.appendState(l.c.state[:0], !l.active.state, &l.active.segmentHeader)
+			l.c.state, l.c.taken = l.appendOwn(l.c.state[:0], !l.active.state, &l.active.segmentHeader), l.c.taken[:0]
 			if !l.layOut(0, l.active.size-page-l.active.end) {
 				l.abandonFull()
 			} else {
@@ -182,6 +195,26 @@ func (l *Log) makeReady() error {
 		}
 	}
 	return nil
+}
+
+// coverOldest takes a snapshot if the oldest segment may have to give way and
+// has changes of keys that are nowhere else. l.mu is held at both ends.
+func (l *Log) coverOldest() {
+	for l.snapping {
+		l.cond.Wait()
+	}
+	if !l.pressed() {
+		return
+	}
+	for _, s := range l.segments {
+		if s.doomed || s == l.active {
+			continue
+		}
+		if s.keyed > l.inSnapshot() {
+			l.takeSnapshot()
+		}
+		return
+	}
 }
 
 // outOfSpace tells a disk that is full from one that fails.
@@ -221,6 +254,8 @@ func (l *Log) makeSpare() error {
 	size := l.o.SegmentSize
 	name := fmt.Sprintf("%08x", l.c.spare)
 	l.c.spare++
+	l.making = true
+	l.addFile(newPrefix+name, size) // it counts from here on
 	l.mu.Unlock()
 	err := l.fillSpare(newPrefix+name, size)
 	if err == nil {
@@ -229,12 +264,16 @@ func (l *Log) makeSpare() error {
 		}
 	}
 	l.mu.Lock()
+	l.making = false
+	l.cond.Broadcast()
 	if err != nil {
+		l.dropFile(newPrefix + name)
 		return fmt.Errorf("make a spare segment: %w", err)
 	}
-	l.addFile(sparePrefix+name, size)
+	l.moveFile(newPrefix+name, sparePrefix+name)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.stats.Written += size
+	l.stats.Prepared += size
 	l.stats.Syncs++
 	return nil
 }
@@ -266,6 +305,9 @@ func (l *Log) writeSegment() (*segment, error) {
 	l.spares = l.spares[:len(l.spares)-1]
 	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
 		firstBlock: l.c.block, written: l.c.written}}
+	if l.o.Compress {
+		s.features = featurePacked
+	}
 	if k := len(l.segments); k > 0 {
 		p := l.segments[k-1]
 		s.prevSeq, s.prevEnd, s.upper = p.seq, p.end, p.upper
@@ -296,7 +338,7 @@ func (l *Log) writeSegment() (*segment, error) {
 		return nil, fmt.Errorf("begin segment %s: %w", s.name, err)
 	}
 	old := l.c.file
-	l.c.file, l.c.seed = f, s.seed()
+	l.c.file = f
 	if old != nil {
 		old.Close()
 	}
@@ -318,7 +360,7 @@ func (l *Log) writeSpare(s *segment, name string) (f File, written bool, err err
 	p := s.segmentHeader.append(nil)
 	p = s.segmentHeader.append(p)
 	s.end = dataStart
-	if err = l.writeBlocks(f, s.seed(), p, dataStart, true); err != nil {
+	if err = l.writeBlocks(f, &s.segmentHeader, p, dataStart, true); err != nil {
 		return f, false, err
 	}
 	return f, true, l.sync(f)

@@ -16,17 +16,22 @@ type Stats struct {
 	UnsettledBytes int64 // of them
 	TailBytes      int64 // memory of the tail in use
 
-	Appended uint64 // records taken
-	Stored   uint64 // records written and synced
-	Spared   uint64 // records settled by acknowledgement
-	Commits  uint64 // parts written; one for each commit but very large ones
-	Syncs    uint64 // fdatasync calls on files of the log
-	Written  int64  // bytes given to the file system, headers, padding and spares included
-	Failed   uint64 // commits that failed
-	Freed    uint64 // segments that were freed
-	Dropped  uint64 // records times consumers, given up
-	Lost     uint64 // records times consumers, lost to damage found while reading
-	Damaged  uint64 // places that could not be read, found while reading
+	Appended  uint64 // records taken
+	Stored    uint64 // records written and synced
+	Spared    uint64 // records settled by acknowledgement
+	Commits   uint64 // parts written; one for each commit but very large ones
+	Rewritten uint64 // segments that were made smaller
+	Snapshots uint64 // of the keyed state, written
+	Syncs     uint64 // fdatasync calls on files of the log
+	Written   int64  // bytes given to the file system, headers, padding and spares included
+	Padding   int64  // of them: bytes that filled the last page of a block
+	Prepared  int64  // of Written, what only made room: spares, written once so that commits into them are cheap
+	Saved     int64  // bytes that compression kept from being written, in whole pages
+	Failed    uint64 // commits that failed
+	Freed     uint64 // segments that were freed
+	Dropped   uint64 // records times consumers, given up
+	Lost      uint64 // records times consumers, lost to damage found while reading
+	Damaged   uint64 // places that could not be read, found while reading
 
 	Consumers []ConsumerStats // by number
 }
@@ -58,17 +63,25 @@ func (l *Log) Stats() Stats {
 	return s
 }
 
+// Padding is Stats().Padding without its walk over the consumers.
+func (l *Log) Padding() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats.Padding
+}
+
 // Recovery is what Open found.
 type Recovery struct {
-	Run       uint32 // of this opening
-	Segments  int
-	Scanned   int    // segments read in full
-	Records   uint64 // stored records found, acknowledged ones of live segments included
-	Torn      bool   // the last commit was not whole, and was cut; nothing of it was acknowledged unless the disk is damaged
-	TornBytes int64
-	Lost      []Loss // damage
-	Orphans   int    // consumers whose name was lost; they are called orphan-NUMBER
-	Took      time.Duration
+	Run          uint32 // of this opening
+	Segments     int
+	Scanned      int    // segments read in full
+	Records      uint64 // stored records found, acknowledged ones of live segments included
+	Torn         bool   // the last commit was not whole, and was cut; nothing of it was acknowledged unless the disk is damaged
+	TornBytes    int64
+	Lost         []Loss // damage
+	BadSnapshots int    // of the keyed state, damaged and set aside
+	Orphans      int    // consumers whose name was lost; they are called orphan-NUMBER
+	Took         time.Duration
 }
 
 // Loss is a gap in the log that no policy made.

@@ -6,7 +6,7 @@ import (
 	"hash/crc32"
 )
 
-const summaryHeadLen = 88
+const summaryHeadLen = 96
 
 // appendSummary fills the last page of a sealed segment. ok is false when the
 // segment's consumers do not fit a page; such a segment is scanned at start.
@@ -52,6 +52,7 @@ func (s *segment) appendSummary(dst []byte, off int64) (p []byte, ok bool) {
 	}
 	le.PutUint64(h[72:], state)
 	le.PutUint64(h[80:], s.written)
+	le.PutUint64(h[88:], s.keyed)
 	le.PutUint32(h[4:], crc32.Update(s.seed().at(off), castagnoli, h[8:n]))
 	return append(dst, make([]byte, page-n)...), true
 }
@@ -70,6 +71,7 @@ func (s *segment) readSummary(p []byte, off int64) bool {
 		end: int64(le.Uint64(p[16:])), first: le.Uint64(p[24:]), last: le.Uint64(p[32:]),
 		records: le.Uint64(p[40:]), bytes: int64(le.Uint64(p[48:])),
 		boot: le.Uint64(p[56:]), since: int64(le.Uint64(p[64:])), state: le.Uint64(p[72:])&1 != 0,
+		keyed: le.Uint64(p[88:]),
 	}
 	if t.end < dataStart || t.end > off || t.end%page != 0 || le.Uint64(p[80:]) != s.written {
 		return false

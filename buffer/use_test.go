@@ -226,13 +226,15 @@ func TestRemovedConsumer(t *testing.T) {
 }
 
 func TestKeysAreBounded(t *testing.T) {
-	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment})
+	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxKeys: minSegment / 8})
 	defer l.Close()
 	if err := l.Put("k", make([]byte, minSegment/8-100)); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Put("l", make([]byte, 200)); !errors.Is(err, ErrTooLarge) {
-		t.Fatalf("got %v, want ErrTooLarge", err)
+	for _, size := range []int{200, minSegment/8 + 1} {
+		if err := l.Put("l", make([]byte, size)); !errors.Is(err, ErrTooLarge) {
+			t.Fatalf("%d bytes: got %v, want ErrTooLarge", size, err)
+		}
 	}
 	commit(t, l)
 	l.Delete("k")
@@ -290,7 +292,7 @@ func TestBarrierWaitsForWhatWasPut(t *testing.T) {
 }
 
 func TestKeysPutAlongWithARecord(t *testing.T) {
-	o := Options{Dir: t.TempDir(), SegmentSize: 64 << 10, MaxSize: 1 << 20, TailSize: 64 << 10}
+	o := Options{Dir: t.TempDir(), SegmentSize: 64 << 10, MaxSize: 1 << 20, TailSize: 64 << 10, MaxKeys: 8192}
 	l := open(t, o)
 	c, _ := l.Consumer("c")
 	n, _, err := l.Append([]Record{{Dests: []Dest{{Consumer: c.ID()}}, Payload: []byte("body"), Keys: []KeyValue{{"id/1", []byte("x")}, {"id/2", nil}}}})
@@ -324,5 +326,34 @@ func TestKeysPutAlongWithARecord(t *testing.T) {
 	}
 	if _, _, err := l.Append([]Record{{Keys: []KeyValue{{"big2", big}, {"big3", big}}}}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("keys beyond their limit: %v, want ErrTooLarge", err)
+	}
+}
+
+// Files of an outage are kept for the next one, up to a sixteenth of the cap:
+// that one makes no new files.
+func TestSparesAreKeptForTheNextOutage(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: 512 * minSegment})
+	defer l.Close()
+	c, _ := l.Consumer("a")
+	outage := func() (made int64) {
+		before := l.Stats().Prepared
+		for range 6 * minSegment / (8 << 10) {
+			l.Append([]Record{{Dests: []Dest{{Consumer: c.ID()}}, Payload: make([]byte, 7<<10)}})
+			commit(t, l)
+		}
+		made = l.Stats().Prepared - before
+		got := drain(t, c)
+		c.Ack([]Range{{got[0].Number, got[len(got)-1].Number}})
+		commit(t, l)
+		return made
+	}
+	if made := outage(); made < 4*minSegment {
+		t.Fatalf("the first outage made files of %d bytes", made)
+	}
+	if n := l.Stats().Spares; n < 10 || n > 32 {
+		t.Fatalf("%d spares after it, want 10 to 32", n)
+	}
+	if made := outage(); made > 0 {
+		t.Fatalf("the second outage made files of %d bytes", made)
 	}
 }

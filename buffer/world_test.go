@@ -18,16 +18,18 @@ type world struct {
 	log  *buffer.Log
 	rng  *rand.Rand
 
-	mu      sync.Mutex
-	records map[uint64]*record
-	highest uint64
-	keys    map[string]*versions
-	cons    map[string]*buffer.Consumer
-	got     map[string][]buffer.Entry
-	drops   map[string]uint64         // highest durable count seen
-	barrier map[uint64]map[string]int // what each key was when the barrier was asked for
-	serial  int
-	fresh   bool // opened, and nothing done yet
+	mu       sync.Mutex
+	records  map[uint64]*record
+	highest  uint64
+	keys     map[string]*versions
+	cons     map[string]*buffer.Consumer
+	got      map[string][]buffer.Entry
+	drops    map[string]uint64         // highest durable count seen
+	barrier  map[uint64]map[string]int // what each key was when the barrier was asked for
+	serial   int
+	fresh    bool // opened, and nothing done yet
+	keyHeavy bool // the workload changes keys most of the time, and consumers have limits
+	sparse   bool // the second consumer wants little, and takes less
 }
 
 type record struct {
@@ -96,6 +98,10 @@ func (w *world) open() error {
 			return err
 		}
 	}
+	if w.keyHeavy {
+		w.cons["a"].SetLimits(buffer.Limits{MaxBytes: 30_000})
+		w.cons["b"].SetLimits(buffer.Limits{MaxBytes: 20_000, Newest: true})
+	}
 	return nil
 }
 
@@ -106,9 +112,12 @@ func (w *world) append(n, size int) error {
 		w.serial++
 		r := &record{dests: map[string]string{}, acked: map[string]mark{}, aside: map[string]mark{}}
 		r.body = fmt.Sprintf("%d:%s", w.serial, strings.Repeat(string(rune('a'+w.serial%26)), w.rng.IntN(size)))
+		if w.o.Compress { // half of it can be saved, not all
+			r.body = fmt.Sprintf("%d:%s", w.serial, digits(w.rng, w.rng.IntN(size)))
+		}
 		in := buffer.Record{Boot: uint64(1 + w.serial%2), Since: int64(w.serial), Head: []byte(r.body[:2]), Payload: []byte(r.body[2:])}
 		for i, name := range consumerNames {
-			if w.serial%3 == i {
+			if w.serial%3 == i && !w.sparse || w.sparse && i == 1 && w.serial%9 != 0 {
 				continue
 			}
 			r.dests[name] = fmt.Sprintf("%s%d", name, w.serial)
@@ -134,6 +143,15 @@ func (w *world) append(n, size int) error {
 		w.highest = first + uint64(i)
 	}
 	return w.put("high", fmt.Sprint(w.highest)) // durable no later than the records
+}
+
+// digits are n random hexadecimal digits: compression halves them.
+func digits(rng *rand.Rand, n int) string {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = "0123456789abcdef"[rng.IntN(16)]
+	}
+	return string(p)
 }
 
 func (w *world) commit() error {
@@ -244,7 +262,14 @@ func (w *world) setAside(name string) {
 func (w *world) step(i int) error {
 	w.fresh = false
 	name := consumerNames[w.rng.IntN(2)]
-	switch w.rng.IntN(12) {
+	if w.sparse && w.rng.IntN(8) > 0 {
+		name = consumerNames[0]
+	}
+	what := w.rng.IntN(12)
+	if w.keyHeavy && what < 7 && what != 3 {
+		what = 9
+	}
+	switch what {
 	case 0, 1, 2:
 		return w.append(1+w.rng.IntN(6), 300)
 	case 3:
@@ -265,11 +290,11 @@ func (w *world) step(i int) error {
 		w.cons[name].Rewind()
 		w.got[name] = nil
 	case 9:
-		value := fmt.Sprintf("v%d", i)
+		value := fmt.Sprintf("v%d", i) + strings.Repeat("x", w.rng.IntN(900))
 		if w.rng.IntN(4) == 0 {
 			value = deleted
 		}
-		if err := w.put(fmt.Sprintf("key%d", w.rng.IntN(4)), value); err != nil {
+		if err := w.put(fmt.Sprintf("key%d", w.rng.IntN(9)), value); err != nil {
 			return err
 		}
 		return w.fence()
@@ -393,6 +418,7 @@ func (w *world) checkConsumer(name string, high uint64) error {
 // fork is the same memory of promises on another disk.
 func (w *world) fork(disk *crashfs.Disk, seed uint64) *world {
 	n := newWorld(disk, w.o, seed)
+	n.keyHeavy, n.sparse = w.keyHeavy, w.sparse
 	n.highest, n.serial = w.highest, w.serial+1000
 	for k, r := range w.records {
 		c := *r

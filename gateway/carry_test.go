@@ -77,6 +77,33 @@ func TestCommandIsKeptBeforeItIsAcknowledged(t *testing.T) {
 	}
 }
 
+// TestRulesAlike: of two rules alike the first takes the messages, and what it says of durability holds.
+func TestRulesAlike(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	s.cloud.Down()
+	s.start(head + noSensors + `
+[bridge.cloud]
+url = "CLOUD"
+[[bridge.cloud.forward]]
+filter = "plant/#"
+[[bridge.cloud.forward]]
+filter = "plant/#"
+durability = "memory"
+`)
+	publisher, err := s.connect(client.Options{ClientID: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer publisher.close()
+	before := s.gateway.Status().Store.Syncs
+	if err := publisher.conn.Publish(s.ctx, packet.Publish{Topic: []byte("plant/x"), Payload: []byte("1"), QoS: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if s.gateway.Status().Store.Syncs == before {
+		t.Error("acknowledged although nothing was written")
+	}
+}
+
 // TestOrderlyStop: what was published before a stop, acknowledged or not yet, is on disk, and the next gateway delivers
 // it, once and in order.
 func TestOrderlyStop(t *testing.T) {

@@ -49,7 +49,8 @@ func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([
 		all = map[string]*config.Sensor{}
 	}
 	if cfg.Sensors.Auto {
-		more, err := found(ctx, g.machine, cfg, o)
+		k := seeker{machine: g.machine, cfg: cfg, o: o, log: o.Log, works: func(string) bool { return false }, places: map[string]bool{}}
+		more, err := k.found(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -76,8 +77,16 @@ func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([
 	return read, nil
 }
 
-// readLimit bounds one read; a slow 1-wire chip takes under a second.
+// readLimit bounds one read, unless its settings allow more; a slow 1-wire chip takes under a second.
 const readLimit = 15 * time.Second
+
+// limitOf is how long one read of a sensor may take.
+func limitOf(d *sensors.Driver, s sensors.Settings) time.Duration {
+	if d.Most == nil {
+		return readLimit
+	}
+	return max(readLimit, d.Most(s))
+}
 
 func (g *Gateway) once(ctx context.Context, c *config.Sensor) Once {
 	o := Once{Sensor: c.Name, Driver: c.Driver}
@@ -92,7 +101,7 @@ func (g *Gateway) once(ctx context.Context, c *config.Sensor) Once {
 		return o
 	}
 	defer device.Close()
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	ctx, cancel := context.WithTimeout(ctx, limitOf(driver, c.Settings))
 	defer cancel()
 	var sample sensors.Sample
 	if o.Err = device.Read(ctx, &sample); o.Err != nil {

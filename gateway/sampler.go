@@ -25,6 +25,7 @@ type publisher interface {
 type sampler struct {
 	name, driver string
 	every        time.Duration
+	limit        time.Duration // of one read
 	open         func() (sensors.Device, error)
 	judge        func(s *sensors.Sample, at time.Time) // the quality pipeline
 	shape        func(q sensors.Quantity) shape
@@ -58,7 +59,7 @@ func (s *sampler) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		err := s.read(ctx)
+		err := s.watched(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -77,6 +78,36 @@ func (s *sampler) close() {
 	}
 }
 
+// overdueAfter is how long after its limit a read may still go on before that is told: one on a serial port may take
+// some seconds to be given up.
+const overdueAfter = 5 * time.Second
+
+// watched reads, and tells when that does not come back: a call into the kernel may hang for as long as the hardware
+// does.
+func (s *sampler) watched(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- s.read(ctx) }()
+	overdue := time.NewTimer(s.limit + overdueAfter)
+	defer overdue.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-overdue.C:
+			s.tellOverdue()
+		}
+	}
+}
+
+// tellOverdue says that the sensor gives nothing. It leaves the sample to the read.
+func (s *sampler) tellOverdue() {
+	err := sensors.Errorf(sensors.Stuck, "", "a read does not return after %v; look at the wiring, unplug the adapter", s.limit+overdueAfter)
+	s.batch = s.batch[:0]
+	s.note(err, nil, s.snapshot().Missed, time.Now())
+	s.tellState(err, nil, s.stamp())
+	s.send()
+}
+
 // read fills the sample, opening the device when needed.
 func (s *sampler) read(ctx context.Context) error {
 	s.sample.Reset()
@@ -87,17 +118,17 @@ func (s *sampler) read(ctx context.Context) error {
 		}
 		s.device = device
 	}
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	return s.device.Read(ctx, &s.sample)
 }
 
 // publish sends the values of the sample and, when it changed, the state.
 func (s *sampler) publish(err error, missed uint64) {
-	now, stamp := time.Now(), s.stamp()
 	if err != nil {
 		s.sample.Reset()
 	}
+	now, stamp := s.moment()
 	s.judge(&s.sample, now)
 	s.batch = s.batch[:0]
 	values, bad := []status.Value(nil), map[sensors.Quantity]sensors.Reason{}
@@ -122,6 +153,20 @@ func (s *sampler) publish(err error, missed uint64) {
 	s.note(err, values, missed, now)
 	s.tellState(err, bad, stamp)
 	s.send()
+}
+
+// moment is when the sample was measured: now, or when its line came.
+func (s *sampler) moment() (time.Time, message.Stamp) {
+	now, stamp := time.Now(), s.stamp()
+	if s.sample.At.IsZero() {
+		return now, stamp
+	}
+	age := now.Sub(s.sample.At)
+	stamp.Since -= age
+	if stamp.Wall != 0 {
+		stamp.Wall -= int64(age)
+	}
+	return s.sample.At, stamp
 }
 
 // note keeps the state for the snapshot and logs its changes.

@@ -26,6 +26,8 @@ type stub struct {
 	at                           []time.Duration // of reads, since the start
 	start                        time.Time
 	slow                         time.Duration
+	age                          time.Duration // of what is read
+	stamps                       []message.Stamp
 }
 
 func (s *stub) Read(ctx context.Context, sample *sensors.Sample) error {
@@ -37,6 +39,9 @@ func (s *stub) Read(ctx context.Context, sample *sensors.Sample) error {
 	defer s.mu.Unlock()
 	if s.readErr != nil {
 		return s.readErr
+	}
+	if s.age > 0 {
+		sample.At = time.Now().Add(-s.age)
 	}
 	sample.Readings = append(sample.Readings, sensors.Reading{Quantity: sensors.Temperature, Unit: sensors.Celsius, Value: 21.5, Resolution: 0.01,
 		Quality: sensors.Quality{Level: sensors.Good}})
@@ -59,6 +64,7 @@ func (s *stub) Publish(batch []message.Message) error {
 	for _, m := range batch {
 		s.topics = append(s.topics, string(m.Topic))
 		s.payloads = append(s.payloads, string(m.Payload))
+		s.stamps = append(s.stamps, m.Stamp)
 	}
 	return nil
 }
@@ -68,7 +74,7 @@ func sampled(t *testing.T, s *stub, f func(s *stub, sampler *sampler)) {
 	synctest.Test(t, func(t *testing.T) {
 		s.start = time.Now()
 		sampler := &sampler{
-			name: "a", every: time.Second, out: s, log: slog.New(slog.DiscardHandler), stateTopic: "state",
+			name: "a", every: time.Second, limit: readLimit, out: s, log: slog.New(slog.DiscardHandler), stateTopic: "state",
 			open: func() (sensors.Device, error) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
@@ -80,7 +86,9 @@ func sampled(t *testing.T, s *stub, f func(s *stub, sampler *sampler)) {
 			},
 			judge: func(*sensors.Sample, time.Time) {},
 			shape: func(q sensors.Quantity) shape { return shape{topic: string(q), decimals: -1} },
-			stamp: func() message.Stamp { return message.Stamp{Boot: 1, Wall: time.Now().UnixNano()} },
+			stamp: func() message.Stamp {
+				return message.Stamp{Boot: 1, Since: time.Since(s.start) + time.Hour, Wall: time.Now().UnixNano()}
+			},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -186,6 +194,40 @@ func TestSamplerSkipsSlots(t *testing.T) {
 		}
 		if st := sampler.snapshot(); st.Missed != 4 || st.Reads != 4 {
 			t.Errorf("%d reads, %d missed, want 4 and 4", st.Reads, st.Missed)
+		}
+	})
+}
+
+// TestSamplerTellsOfAReadThatHangs: a call that does not come back is told, not kept as the last good state.
+func TestSamplerTellsOfAReadThatHangs(t *testing.T) {
+	sampled(t, &stub{}, func(s *stub, sampler *sampler) {
+		s.pass(500 * time.Millisecond)
+		s.slow = time.Hour
+		s.pass(readLimit + overdueAfter + time.Second)
+		if st := sampler.snapshot(); st.State != "failing" || !strings.Contains(st.Err, "stuck: a read does not return after 20s") {
+			t.Errorf("status %+v", st)
+		}
+		if want := []string{"temperature", "state", "state"}; !slices.Equal(s.topics, want) || !strings.HasPrefix(s.payloads[2], `{"state":"failing"`) {
+			t.Errorf("published %v %v", s.topics, s.payloads)
+		}
+		s.slow = 0
+		s.pass(time.Hour)
+		if st := sampler.snapshot(); st.State != "ok" {
+			t.Errorf("after it came back: %+v", st)
+		}
+	})
+}
+
+// TestSamplerStampsWhenItWasMeasured: what waited for the read does not get the time of the read.
+func TestSamplerStampsWhenItWasMeasured(t *testing.T) {
+	sampled(t, &stub{age: 7 * time.Second}, func(s *stub, sampler *sampler) {
+		s.pass(500 * time.Millisecond)
+		want := message.Stamp{Boot: 1, Since: time.Hour - 7*time.Second, Wall: s.start.Add(-7 * time.Second).UnixNano()}
+		if len(s.stamps) == 0 || s.stamps[0] != want {
+			t.Errorf("stamps %+v, want %+v", s.stamps, want)
+		}
+		if st := sampler.snapshot(); !st.Values[0].At.Equal(s.start.Add(-7 * time.Second)) {
+			t.Errorf("status says %v", st.Values[0].At)
 		}
 	})
 }

@@ -29,7 +29,7 @@ func (g *Gateway) sampler(c *config.Sensor) (*sampler, error) {
 		return nil, fmt.Errorf("there is no driver %q", c.Driver)
 	}
 	s := &sampler{
-		name: c.Name, driver: c.Driver, every: c.Every,
+		name: c.Name, driver: c.Driver, every: c.Every, limit: limitOf(driver, c.Settings),
 		open:       func() (sensors.Device, error) { return driver.Open(g.machine, c.Settings) },
 		judge:      newJudge(c).apply,
 		shape:      func(q sensors.Quantity) shape { return shapeOf(c, q) },

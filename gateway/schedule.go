@@ -30,14 +30,12 @@ func (s *schedule) pause() time.Duration {
 	if s.failures < 2 {
 		return 0
 	}
+	longest := max(backOffMax-s.every, 0)
 	pause := s.every
 	for range min(s.failures-2, 10) {
-		pause = 2*pause + s.every
-		if pause > backOffMax {
-			return max(backOffMax-s.every, 0)
-		}
+		pause = min(2*pause+s.every, longest)
 	}
-	return pause
+	return min(pause, longest)
 }
 
 // done notes how a read went.

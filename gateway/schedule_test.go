@@ -54,8 +54,21 @@ func TestScheduleBacksOffAndComesBack(t *testing.T) {
 	if got := s.next(slot, slot).Sub(slot); got != time.Second {
 		t.Errorf("after a good read the gap is %v, want 1s", got)
 	}
-	slow := schedule{start: start, every: time.Minute, failures: 5}
-	if got := slow.next(start, start).Sub(start); got != time.Minute {
-		t.Errorf("a slow sensor waits %v after failures, want its own minute", got)
+}
+
+// TestScheduleBacksOffNoLongerThanItSays: with every number of failures the gap grows or stays, up to eight seconds or
+// the interval where that is longer.
+func TestScheduleBacksOffNoLongerThanItSays(t *testing.T) {
+	start := time.Unix(1000, 0)
+	for _, every := range []time.Duration{10 * time.Millisecond, time.Second, 3 * time.Second, 5 * time.Second, 7 * time.Second, 8 * time.Second, 10 * time.Second, time.Minute, time.Hour} {
+		last := time.Duration(0)
+		for failures := range 20 {
+			s := schedule{start: start, every: every, failures: failures}
+			gap := s.next(start, start).Sub(start)
+			if gap < last || gap > max(backOffMax, every) || gap < every {
+				t.Errorf("every %v, %d failures: waits %v, before %v, want at most %v", every, failures, gap, last, max(backOffMax, every))
+			}
+			last = gap
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,5 +227,47 @@ func (b *toldBus) Tx(addr uint16, w, r []byte) error {
 	case b.entered <- struct{}{}:
 	default:
 	}
+	return b.Bus.Tx(addr, w, r)
+}
+
+// TestHungBusDelaysNoOther: while a transaction on one bus does not come back, a chip on another bus is read on.
+func TestHungBusDelaysNoOther(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	s.bus.Add(0x76, sim.NewBME280(sim.Steady(air)))
+	other := sim.NewBus("I2C3")
+	other.Add(0x77, sim.NewBMP280(sim.Steady(air)))
+	hung := &hungBus{Bus: s.bus, entered: make(chan struct{}), release: make(chan struct{})}
+	defer close(hung.release)
+	o := s.options()
+	o.Buses = func() []int { return []int{1, 3} }
+	o.OpenI2C = func(number int) (i2c.BusCloser, error) {
+		if number == 3 {
+			return other, nil
+		}
+		return hung, nil
+	}
+	s.startWith(s.config(head+room1+"\n[sensor.room3]\ndriver = \"bmp280\"\nbus = \"3\"\nevery = \"50ms\"\n"), o)
+	select {
+	case <-hung.entered:
+	case <-s.ctx.Done():
+		t.Fatal("the sensor is not read")
+	}
+	before := s.gateway.Status().Sensors[1].Reads
+	st := s.want("read on", func(st *status.Snapshot) bool { return st.Sensors[1].Reads >= before+10 })
+	if st.Sensors[0].Reads != 0 || st.Sensors[1].Failures != 0 {
+		t.Errorf("sensors %+v, want the first still in its first read, the second without failures", st.Sensors)
+	}
+}
+
+// hungBus does not come back from a transaction until it is released.
+type hungBus struct {
+	*sim.Bus
+	once             sync.Once
+	entered, release chan struct{}
+}
+
+func (b *hungBus) Tx(addr uint16, w, r []byte) error {
+	b.once.Do(func() { close(b.entered) })
+	<-b.release
 	return b.Bus.Tx(addr, w, r)
 }

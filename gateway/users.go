@@ -52,6 +52,8 @@ func (g *Gateway) passwords() (*users, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			g.log.Warn("no password file yet: nobody can log in by it; add users with weir passwd add", "listener", name, "file", path)
+		case errors.Is(err, fs.ErrPermission):
+			return nil, fmt.Errorf("listener.%s.passwords: %w; let the user that weir runs as read it: chown weir %s", name, err, path)
 		case err != nil:
 			return nil, fmt.Errorf("listener.%s.passwords: %w", name, err)
 		case warning.Doubtful():

@@ -51,6 +51,11 @@ type Driver struct {
 	Keys       []Key      // every setting it takes inside [sensor.NAME], generic ones (bus, address) included
 	Table      *Table     // further named tables it reads, or nil
 
+	// Check says which settings, each of them sound, cannot work together. Keys of
+	// rows stand behind section, table and quantity: "modbus.px400.pressure.unit".
+	// Nil: they always can.
+	Check func(s Settings) []*KeyError
+
 	// Open makes a device. It does no input or output and keeps no reference to
 	// s; an error means that the settings cannot work together.
 	Open func(m Machine, s Settings) (Device, error)
@@ -62,6 +67,10 @@ type Driver struct {
 	// Least returns the longest time one undisturbed Read can take with these
 	// settings; a shorter interval makes no sense. Nil: not known.
 	Least func(s Settings) time.Duration
+
+	// Most returns how long a Read may take with its retries, where the settings
+	// allow more than a few seconds. Nil: they do not.
+	Most func(s Settings) time.Duration
 
 	// Identify asks, with reads only, what answers at an address, for a scan.
 	// It returns the chip's name ("BMP280") or "" if it is none of this

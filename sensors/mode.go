@@ -71,5 +71,5 @@ var SerialKeys = []Key{
 	{Name: "echo", Kind: KindBool, Default: false,
 		Meaning: "the adapter hears itself: what was sent comes back first and is taken away"},
 	{Name: "gap", Kind: KindDuration, Default: "20ms", Min: 0, Max: 5, Unit: "s",
-		Meaning: "pause between two requests; slow devices need up to 200 ms"},
+		Meaning: "pause between two requests, at least 3.5 characters; slow devices need up to 200 ms"},
 }

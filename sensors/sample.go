@@ -1,5 +1,7 @@
 package sensors
 
+import "time"
+
 // Quantity names what a reading measures, in lower case: the level of a topic
 // and the key of a payload. Devices with a register map or a pattern have
 // quantities of their own.
@@ -70,9 +72,11 @@ const (
 	NoHumidity     Reason = "the chip is a BMP280 and measures no humidity"
 	NotMeasured    Reason = "the chip did not measure"         // its code for a skipped channel
 	Saturated      Reason = "the converter is at its limit"    // lowest or highest raw value
-	BadCalibration Reason = "the chip's calibration is broken" // the compensation would divide by zero
+	BadCalibration Reason = "the chip's calibration is broken" // the compensation would divide by zero, or its words are empty
+	NoTemperature  Reason = "the temperature it is computed with is bad"
 	OtherChip      Reason = "another chip of the kind answers" // its calibration is not the one of before
 	ResetValue     Reason = "the value may be the one after power-up"
+	ShortedValue   Reason = "the value may be the one of a shorted or open line"
 	FaultValue     Reason = "the device sent its fault value"
 	Missing        Reason = "the device sent no value"
 	OutsideChip    Reason = "outside the range of the chip"
@@ -96,12 +100,13 @@ type Reading struct {
 // its quality. It is reused between reads; Readings is valid until the next.
 type Sample struct {
 	Chip     string    // what answered: "BME280", or the device's own name
+	At       time.Time // when it was measured; zero: just now
 	Readings []Reading // in the order of the driver's measures
 }
 
 // Reset empties s and keeps its memory.
 func (s *Sample) Reset() {
-	s.Chip = ""
+	s.Chip, s.At = "", time.Time{}
 	s.Readings = s.Readings[:0]
 }
 

@@ -65,12 +65,21 @@ func unknown(keys []Key, given map[string]any) []*KeyError {
 
 // Settings checks given against the driver's keys. rows are those of the table
 // the settings name, if the file has it; a preset of the driver is looked up
-// here. A table that is neither is reported under the naming key.
+// here. A table that is neither is reported under the naming key. Settings that
+// are sound are checked together.
 func (d *Driver) Settings(name string, given map[string]any, rows []Row) (Settings, []*KeyError) {
 	s, wrong := MakeSettings(name, d.Keys, given)
-	if d.Table == nil {
-		return s, wrong
+	if d.Table != nil {
+		wrong = append(wrong, d.addRows(&s, rows)...)
 	}
+	if len(wrong) == 0 && d.Check != nil {
+		wrong = d.Check(s)
+	}
+	return s, wrong
+}
+
+// addRows checks the rows of the table that s names and adds them to it.
+func (d *Driver) addRows(s *Settings, rows []Row) (wrong []*KeyError) {
 	table := s.Text(d.Table.Key)
 	if rows == nil {
 		rows = d.Table.Presets[table]
@@ -86,7 +95,7 @@ func (d *Driver) Settings(name string, given map[string]any, rows []Row) (Settin
 		}
 		s.Rows = append(s.Rows, row)
 	}
-	return s, wrong
+	return wrong
 }
 
 func (t *Table) presetNames() []string {

@@ -101,3 +101,36 @@ func TestDeafPeer(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// On a fake clock: a server that wants a short keep alive is pinged within it each time, not only when the patience with
+// the ping before is at its end. [MQTT-3.1.2-20]
+func TestShortKeepAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pings = 5
+		var at []time.Duration
+		start, done := time.Now(), make(chan struct{})
+		dial := pipe(t, func(s net.Conn) {
+			defer close(done)
+			expectPacket(t, s, packet.TypeConnect)
+			s.Write([]byte{0x20, 6, 0, 0, 3, 0x13, 0, 2}) // Server Keep Alive 2
+			for range pings {
+				expectPacket(t, s, packet.TypePingreq)
+				at = append(at, time.Since(start))
+				time.Sleep(10 * time.Millisecond)
+				s.Write([]byte{0xD0, 0})
+			}
+		})
+		c, err := Connect(t.Context(), Options{URL: "mqtt://x", Dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		c.Close()
+		for i, before := 0, time.Duration(0); i < len(at); i, before = i+1, at[i] {
+			if at[i]-before > 2*time.Second {
+				t.Errorf("pings at %v, want one within every 2s", at)
+				break
+			}
+		}
+	})
+}

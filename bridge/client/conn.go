@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/broker/packet"
@@ -43,10 +44,11 @@ type Conn struct {
 	buf     []byte         // the reader's; buf[:left] was received and not used
 	left    int
 	waiting waiters
+	written atomic.Int64 // bytes given to the socket so far
 
 	mu      sync.Mutex // guards the fields below
 	core    *core
-	writing int   // bytes the writer is writing now
+	taken   int64 // bytes the writer has taken so far
 	leaving bool  // the writer closes the connection when the buffer is empty
 	broken  bool  // the server broke the protocol: the reader has stopped
 	err     error // why the connection ended or ends
@@ -103,7 +105,7 @@ func (c *Conn) greet() error {
 	if _, err := c.nc.Write(out); err != nil {
 		return err
 	}
-	c.core.wrote(now)
+	c.core.wrote(now, 0)
 	for !c.core.up {
 		n, err := c.nc.Read(c.buf[c.left:])
 		c.left += n
@@ -147,7 +149,8 @@ func (c *Conn) digest(b []byte) (used int, err error) {
 	for {
 		c.mu.Lock()
 		n, err := c.core.receive(b[used:], time.Now())
-		work := len(c.core.out) > 0
+		work := len(c.core.out) > 0 || c.core.rearm
+		c.core.rearm = false
 		c.mu.Unlock()
 		used += n
 		acks, messages := c.core.acks, c.core.messages // filled by this goroutine only
@@ -292,12 +295,16 @@ func (c *Conn) Window() int {
 	return min(c.o.Window, c.core.info.ReceiveMaximum)
 }
 
-// Pending is how many bytes wait to be written to the socket, or are being written.
-func (c *Conn) Pending() int {
+// Appended is how many bytes have been appended since the handshake.
+func (c *Conn) Appended() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.writing + len(c.core.out)
+	return c.taken + int64(len(c.core.out))
 }
+
+// Delivered is how many of them are at the peer, as far as is known: what its system has acknowledged on Linux, what the
+// socket has taken elsewhere. Over TLS, whose records are longer, it is a little less until nothing is on the way.
+func (c *Conn) Delivered() int64 { return c.written.Load() - int64(queued(c.nc)) }
 
 // Done is closed when the connection has ended; Err then says why: an *Error, or ErrClosed after Close or Disconnect.
 func (c *Conn) Done() <-chan struct{} { return c.done }

@@ -39,6 +39,9 @@ type core struct {
 	lastReceived time.Time
 	ping         pingState
 	pingSent     time.Time
+	pingEnd      int64 // the PINGREQ ends before this byte of all that were written
+	delivered    int64 // bytes that were at the peer when last looked
+	rearm        bool  // the next tick is due sooner than the last one said
 
 	ack     packet.Ack // scratch: decoding and encoding allocate nothing
 	connack packet.Connack
@@ -221,16 +224,19 @@ func (c *core) take(spare []byte, spareZeros []uint64) (out []byte, zeros []uint
 	return out, zeros
 }
 
-// wrote tells the core that what it gave was written.
-func (c *core) wrote(now time.Time) {
+// wrote tells the core that what it gave was written, which made so many bytes in all.
+func (c *core) wrote(now time.Time, written int64) {
 	c.lastSent = now
 	if c.ping == pingQueued {
-		c.ping, c.pingSent = pingWritten, now
+		c.ping, c.pingSent, c.pingEnd = pingWritten, now, written
 	}
 }
 
-// tick does what is due and returns when the next thing is; zero: nothing.
-func (c *core) tick(now time.Time) (next time.Time, err error) {
+// tick does what is due and returns when the next thing is; zero: nothing. delivered is how many bytes are at the peer:
+// while they grow towards a PINGREQ behind them, there can be no answer yet.
+func (c *core) tick(now time.Time, delivered int64) (next time.Time, err error) {
+	grown := delivered > c.delivered && c.delivered < c.pingEnd
+	c.delivered = delivered
 	if c.keepAlive == 0 || !c.up {
 		return time.Time{}, nil
 	}
@@ -238,6 +244,9 @@ func (c *core) tick(now time.Time) (next time.Time, err error) {
 	case pingQueued: // the write deadline watches it
 		return time.Time{}, nil
 	case pingWritten:
+		if grown {
+			c.pingSent = now
+		}
 		since := c.pingSent
 		if c.lastReceived.After(since) {
 			since = c.lastReceived

@@ -42,7 +42,7 @@ func upCore(t testing.TB, o Options, ack packet.Connack) *core {
 		t.Fatal(err)
 	}
 	c.take(nil, nil)
-	c.wrote(epoch)
+	c.wrote(epoch, 0)
 	if _, err := c.receive(wire(t, full.Version, &ack), epoch); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestCoreKeepAlive(t *testing.T) {
 	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
 	step := func(s int, next int, words ...string) {
 		t.Helper()
-		due, err := c.tick(at(s))
+		due, err := c.tick(at(s), 0)
 		if err != nil || next == 0 != due.IsZero() || next != 0 && !due.Equal(at(next)) {
 			t.Fatalf("at %d s: due %s, %v, want %d s", s, due.Sub(epoch), err, next)
 		}
@@ -306,7 +306,7 @@ func TestCoreKeepAlive(t *testing.T) {
 	step(0, 75)
 	step(74, 75)
 	step(75, 0, "PINGREQ")
-	c.wrote(at(76))
+	c.wrote(at(76), 0)
 	step(76, 86)
 	if _, err := c.receive(wire(t, packet.V5, &packet.Pingresp{}), at(80)); err != nil {
 		t.Fatal(err)
@@ -316,15 +316,41 @@ func TestCoreKeepAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	step(151, 0, "PINGREQ")
-	c.wrote(at(151))
+	c.wrote(at(151), 0)
 	if _, err := c.receive(nil, at(160)); err != nil { // anything heard is a sign of life
 		t.Fatal(err)
 	}
 	step(161, 170)
-	_, err := c.tick(at(170))
+	_, err := c.tick(at(170), 0)
 	var e *Error
 	if !errors.As(err, &e) || e.Kind != Silent {
 		t.Fatalf("at 170 s: %v, want silence to be noticed", err)
+	}
+}
+
+// On a slow link a PINGREQ waits behind what was written before it: as long as that moves, there can be no answer yet.
+func TestCorePingBehindMuch(t *testing.T) {
+	c := upCore(t, Options{KeepAlive: 100 * time.Second, PingTimeout: 10 * time.Second}, packet.Connack{})
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	look := func(s int, delivered int64) error {
+		t.Helper()
+		_, err := c.tick(at(s), delivered)
+		return err
+	}
+	if err := look(75, 1000); err != nil { // appends the PINGREQ
+		t.Fatal(err)
+	}
+	c.wrote(at(75), 500_000)
+	for i, delivered := range []int64{1000, 100_000, 300_000, 500_000} {
+		if err := look(75+9*i, delivered); err != nil {
+			t.Fatalf("with %d bytes at the server: %v", delivered, err)
+		}
+	}
+	if err := look(75+9*3+9, 600_000); err != nil {
+		t.Fatal(err)
+	}
+	if err := look(75+9*3+10, 700_000); err == nil { // what lies behind the PINGREQ does not count
+		t.Fatal("a server that has the PINGREQ and does not answer is not noticed")
 	}
 }
 
@@ -342,7 +368,7 @@ func TestCoreAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, zeros = c.take(out, zeros)
-			c.wrote(epoch)
+			c.wrote(epoch, 0)
 			ack[2], ack[3] = byte(p.ID>>8), byte(p.ID)
 			if _, err := c.receive(ack, epoch); err != nil || len(c.acks) != 1 {
 				t.Fatal(err, c.acks)

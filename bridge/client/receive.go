@@ -50,7 +50,8 @@ func (c *core) packet(f packet.Frame) error {
 		return c.answered(f.Type, p.ID, p.Reasons)
 	case packet.TypePingresp:
 		var p packet.Pingresp
-		c.ping = noPing // also when the answer is quicker than the news that the PINGREQ was written
+		c.rearm = c.rearm || c.ping == pingWritten // the writer waits for PingTimeout, the next ping may be due sooner
+		c.ping = noPing                            // also when the answer is quicker than the news that the PINGREQ was written
 		return p.Decode(f, c.o.Version)
 	case packet.TypeDisconnect:
 		return c.dismissed(f)

@@ -17,9 +17,13 @@ func (c *Conn) write() {
 	for {
 		now := time.Now()
 		c.mu.Lock()
-		next, err := c.core.tick(now)
+		var delivered int64
+		if c.core.ping == pingWritten { // nobody else asks, and asking costs a system call
+			delivered = c.Delivered()
+		}
+		next, err := c.core.tick(now, delivered)
 		out, refs := c.core.take(spare, zeros)
-		c.writing = len(out)
+		c.taken += int64(len(out))
 		last := c.leaving
 		c.mu.Unlock()
 		if err == nil && len(out) > 0 {
@@ -56,8 +60,7 @@ func (c *Conn) write() {
 // wrote tells everyone concerned that a buffer was written.
 func (c *Conn) wrote(refs []uint64, acks []Ack) []Ack {
 	c.mu.Lock()
-	c.core.wrote(time.Now())
-	c.writing = 0
+	c.core.wrote(time.Now(), c.taken)
 	c.mu.Unlock()
 	for _, ref := range refs {
 		acks = append(acks, Ack{Ref: ref})
@@ -68,7 +71,7 @@ func (c *Conn) wrote(refs []uint64, acks []Ack) []Ack {
 	return acks
 }
 
-const chunk = 64 << 10 // each so many bytes have WriteTimeout of their own
+const chunk = 16 << 10 // each so many bytes have WriteTimeout of their own
 
 func (c *Conn) writeAll(b []byte) error {
 	for len(b) > 0 {
@@ -82,6 +85,7 @@ func (c *Conn) writeAll(b []byte) error {
 			}
 			return err
 		}
+		c.written.Add(int64(n))
 		b = b[n:]
 	}
 	return nil

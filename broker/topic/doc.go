@@ -17,9 +17,9 @@
 //
 // # Filters
 //
-//   - exactly one level, also an empty one; fills its whole level
-//     #        zero or more levels; the last level, alone or after "/"
-//     $share/GROUP/FILTER   a shared subscription (MQTT 5.0, 4.8.2)
+//	#                     zero or more levels; the last level, alone or after "/"
+//	+                     exactly one level, also an empty one; fills its whole level
+//	$share/GROUP/FILTER   a shared subscription (MQTT 5.0, 4.8.2)
 //
 // A filter whose first level is + or # does not match a name that begins
 // with "$" [MQTT-4.7.2-1]. For a shared filter FILTER decides that, not the text

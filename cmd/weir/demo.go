@@ -29,8 +29,8 @@ func runDemo(ctx context.Context, c console, args []string) int {
 	o := demo.Options{For: *length, Out: &watched{to: c.out, gone: cancel}, Drivers: chip.Drivers, Version: version()}
 	if out, ok := c.out.(*output); ok && term.IsTerminal(int(out.file.Fd())) && os.Getenv("TERM") != "dumb" {
 		o.Terminal = true
-		if width, _, err := term.GetSize(int(out.file.Fd())); err == nil {
-			o.Width = width
+		if width, height, err := term.GetSize(int(out.file.Fd())); err == nil {
+			o.Width, o.Height = width, height
 		}
 	}
 	r, err := demo.Run(ctx, o)

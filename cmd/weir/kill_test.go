@@ -88,8 +88,17 @@ prefix = "sites/{id}"
 	at := func(d time.Duration, what func()) { time.AfterFunc(time.Until(begin.Add(d)), what) }
 	var steps sync.WaitGroup
 	steps.Add(2)
-	at(plan.cut, func() { proxy.cut(); steps.Done() })
-	at(plan.mend, func() { proxy.mend(); steps.Done() })
+	var away struct{ ackedFirst, arrivedFirst, acked, arrived int }
+	at(plan.cut, func() {
+		proxy.cut()
+		away.ackedFirst, away.arrivedFirst = p.ackedCount(), arrived.distinct()
+		steps.Done()
+	})
+	at(plan.mend, func() {
+		away.acked, away.arrived = p.ackedCount()-away.ackedFirst, arrived.distinct()-away.arrivedFirst
+		proxy.mend()
+		steps.Done()
+	})
 	for _, k := range plan.kills {
 		steps.Add(1)
 		at(k, func() { w.killAndStart(); steps.Done() })
@@ -98,10 +107,15 @@ prefix = "sites/{id}"
 		t.Fatalf("publisher: %v; weir said:\n%s", err, w.said())
 	}
 	steps.Wait()
+	// Were nothing kept here, the publisher would merely wait for the upstream, and nothing acknowledged could be lost.
+	due := int((plan.mend - plan.cut).Seconds() * float64(plan.perSecond))
+	if away.acked < due/2 || away.arrived > due/10 {
+		t.Errorf("while the link was cut %d messages were acknowledged and %d arrived, want about %d and none", away.acked, away.arrived, due)
+	}
 	acked := p.ackedNumbers()
 	missing := arrived.waitFor(acked, plan.drainLimit)
-	fmt.Printf("kill: %d messages sent, %d sendings in all, %d acknowledged, %d arrived, %d repeats, %d acknowledged and missing, %d out of order\n",
-		plan.messages, p.sendings, len(acked), arrived.distinct(), arrived.repeats(), len(missing), arrived.disorder())
+	fmt.Printf("kill: %d messages sent, %d sendings in all, %d acknowledged, %d of them while the link was cut, %d arrived, %d repeats, %d acknowledged and missing, %d out of order\n",
+		plan.messages, p.sendings, len(acked), away.acked, arrived.distinct(), arrived.repeats(), len(missing), arrived.disorder())
 	if len(missing) > 0 {
 		t.Errorf("acknowledged and lost: %d messages, the first is %d; weir said:\n%s", len(missing), missing[0], w.said())
 	}
@@ -238,6 +252,12 @@ func (p *strictPublisher) send(conn *client.Conn, n int, dup bool) bool {
 		p.sendings++
 	}
 	return err == nil
+}
+
+func (p *strictPublisher) ackedCount() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.total - p.left
 }
 
 func (p *strictPublisher) ackedNumbers() []int {

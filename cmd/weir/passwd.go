@@ -36,7 +36,7 @@ func runPasswd(ctx context.Context, c console, args []string) int {
 		found, err := auth.Delete(*file, name)
 		switch {
 		case err != nil:
-			return c.fail(exitFailed, "passwd: %v", err)
+			return c.failPasswd(err)
 		case !found:
 			return c.fail(exitFailed, "passwd: %s has no user %q; its users are listed by: weir passwd --file %s list", *file, name, *file)
 		}
@@ -55,9 +55,17 @@ func listUsers(c console, file string) int {
 		fmt.Fprintln(c.out, name)
 	}
 	if err != nil {
-		return c.fail(exitFailed, "passwd: %v", err)
+		return c.failPasswd(err)
 	}
 	return exitOK
+}
+
+// failPasswd prints why the password file could not be used.
+func (c console) failPasswd(err error) int {
+	if errors.Is(err, fs.ErrPermission) {
+		return c.fail(exitFailed, "passwd: %v; run it as the owner of the file, such as with sudo", err)
+	}
+	return c.fail(exitFailed, "passwd: %v", err)
 }
 
 // addUser asks for the password twice at a terminal, or reads one line of standard input. Never from the command line.
@@ -68,7 +76,7 @@ func addUser(ctx context.Context, c console, file, name string) int {
 	}
 	replaced, err := auth.Set(file, name, password)
 	if err != nil {
-		return c.fail(exitFailed, "passwd: %v", err)
+		return c.failPasswd(err)
 	}
 	word := "added"
 	if replaced {

@@ -96,7 +96,7 @@ func (w *weir) launch() {
 }
 
 // kill ends it at once, as kill -9 does.
-func (w *weir) kill() {
+func (w *weir) kill() *exec.Cmd {
 	w.mu.Lock()
 	cmd := w.cmd
 	w.cmd = nil
@@ -105,11 +105,14 @@ func (w *weir) kill() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}
+	return cmd
 }
 
 // killAndStart is for goroutines other than the test's: it does not wait for the listener.
 func (w *weir) killAndStart() {
-	w.kill()
+	if cmd := w.kill(); cmd == nil || cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != -1 { // -1: by a signal
+		w.t.Errorf("it was not running when it was to be killed; it said:\n%s", w.said())
+	}
 	w.launch()
 }
 

@@ -81,6 +81,9 @@ func load(c console, path string, o config.Options) (*config.Config, int) {
 // pinnedID is the name of this machine, pinned in its data directory from now on.
 func pinnedID(log *slog.Logger) func(dataDir string) (string, error) {
 	return func(dataDir string) (string, error) {
+		if dataDir == "" {
+			dataDir = os.DevNull // not the working directory; that there is none is told by the store
+		}
 		if err := os.MkdirAll(dataDir, 0o700); err != nil {
 			id, _ := identity.Load("/", dataDir)
 			return id.ID, nil // a data directory that cannot be written is told by the store

@@ -243,7 +243,7 @@ func (c *checker) step(n *node, parent *table, name, path string, v any) {
 	}
 	values, ok := v.(map[string]any)
 	if !ok {
-		c.notTable(n, path, v)
+		c.notTable(n, parent, name, path, v)
 		return
 	}
 	t := &table{section: n.section, path: path, values: values, names: parent.names, target: parent.target}
@@ -286,6 +286,7 @@ func (c *checker) elements(n *node, parent *table, path string, v any) {
 		}
 	case map[string]any:
 		c.wrongKey(path, "rules are a list: write [[%s]], with double brackets", path)
+		c.step(&node{next: n.next, any: n.any, section: n.section}, parent, "", path, v)
 		return
 	default:
 		c.wrong(path, "got %s, want tables: [[%s]]", c.shown(path), path)
@@ -319,6 +320,10 @@ func (c *checker) field(f *Field, t *table, path string, v any) {
 	}
 	c.mark(path)
 	for _, part := range inParts {
+		if part.name {
+			c.wrongKey(part.at(path), "%s", part.err)
+			continue
+		}
 		c.fault(f, part.at(path), part.err)
 	}
 	if inParts == nil {

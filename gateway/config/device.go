@@ -89,7 +89,7 @@ func (c *checker) serialKeys(t *table) {
 	s := t.target.(*Serial)
 	given := c.known(t, sensors.SerialKeys)
 	settings, wrong := sensors.MakeSettings(s.Name, sensors.SerialKeys, given)
-	c.keyErrors(t.path, wrong)
+	c.keyErrors(t.path, wrong, false)
 	s.Settings, s.Device, s.Mode = settings, settings.Text("device"), settings.Mode("mode")
 }
 
@@ -99,7 +99,7 @@ func (c *checker) rowKeys(table *sensors.Table, t *table) {
 	name, quantity := t.names[0], t.names[1]
 	given := c.known(t, table.Keys)
 	_, wrong := sensors.MakeSettings(quantity, table.Keys, given)
-	c.keyErrors(t.path, wrong)
+	c.keyErrors(t.path, wrong, false)
 	maps := c.cfg.Tables[table.Section]
 	if maps == nil {
 		maps = map[string][]sensors.Row{}
@@ -127,8 +127,9 @@ func (c *checker) known(t *table, keys []sensors.Key) map[string]any {
 	return given
 }
 
-// keyErrors reports what a room said about the keys of a table.
-func (c *checker) keyErrors(path string, wrong []*sensors.KeyError) {
+// keyErrors reports what a room said about the keys of a table; i2c says that
+// its address is one of an I2C bus.
+func (c *checker) keyErrors(path string, wrong []*sensors.KeyError, i2c bool) {
 	for _, e := range wrong {
 		at := join(path, e.Key)
 		if c.meant[at] && !c.ix.has(at) {
@@ -138,7 +139,7 @@ func (c *checker) keyErrors(path string, wrong []*sensors.KeyError) {
 		if got, want, ok := strings.Cut(text, ", want "); ok && isNumber(strings.TrimPrefix(got, "got ")) {
 			text = "got " + c.shownOr(at, strings.TrimPrefix(got, "got ")) + ", want " + want // 0xEC, not 236
 		}
-		if n, ok := c.number(at); ok && n >= 0x78 && n <= 0xff && e.Key == "address" && n%2 == 0 {
+		if n, ok := c.number(at); ok && i2c && n >= 0x78 && n <= 0xff && e.Key == "address" && n%2 == 0 {
 			text += hint8bit(n)
 		}
 		c.wrong(at, "%s", text)

@@ -23,8 +23,10 @@
 //	weir.toml:8:1: "url" stands in bridge.cloud.forward[1]; it belongs to [bridge.cloud], above line 6
 //
 // Lines and columns count from 1; a column is a character, a tab is one. The
-// entries of a list count from 1 too. A syntax error comes alone, because what
-// the rest of the file means is not known then. A program that cannot go on
+// entries of a list count from 1 too. A line whose value is no TOML is told and
+// left out, and the rest is judged without it and without warnings; behind any
+// other syntax error, such as one in a header, the file is not read on, because
+// what it means is not known then. A program that cannot go on
 // because of errors exits with status 78 (EX_CONFIG); this package only returns
 // ErrInvalid.
 //

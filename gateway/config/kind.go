@@ -32,9 +32,10 @@ var errWant = errors.New("wrong")
 // inside is an error in one element, from 1, of an array, or in one key of an
 // inline table.
 type inside struct {
-	n   int
-	key string
-	err error
+	n    int
+	key  string
+	name bool // what is wrong is the key itself, not its value
+	err  error
 }
 
 // at is the path of the part an error is in.
@@ -116,6 +117,11 @@ func integerKind[T ~int | ~byte](least, most int64) kind {
 		want = fmt.Sprintf("%d, %d or %d", least, least+1, most)
 	}
 	return kind{"integer", want, func(_ *input, v any) (any, error) {
+		if s, quoted := v.(string); quoted {
+			if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= least && n <= most {
+				return nil, fmt.Errorf("got %q, want %d without quotes", s, n)
+			}
+		}
 		n, ok := v.(int64)
 		if !ok || n < least || n > most {
 			return nil, errWant

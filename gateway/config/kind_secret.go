@@ -33,7 +33,7 @@ func reference(in *input, v map[string]any, want string) (*Secret, error) {
 	for from, name := range v {
 		s, ok := name.(string)
 		if from != "file" && from != "credential" && from != "env" {
-			return nil, parts{{key: from, err: errors.New("want " + want)}}
+			return nil, parts{{key: from, name: true, err: errors.New("unknown key, want " + want)}}
 		}
 		if !ok || s == "" || plain(s) != nil {
 			return nil, parts{{key: from, err: fmt.Errorf("want a name in quotes: { %s = \"NAME\" }", from)}}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -61,7 +62,12 @@ func readConfig(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, st.Size(), maxFile)
 	}
 	data, err := os.ReadFile(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read the configuration: %w; an empty file is a valid one: touch %s", err, path)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("read the configuration: %w; run it as a user that may read the file, such as with sudo", err)
+	case err != nil:
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	return data, nil
@@ -77,17 +83,47 @@ func Parse(name string, data []byte, opts Options) (*Config, []Problem, error) {
 	}
 	ix, syntax := scan(string(data))
 	c.ix = ix
+	for _, e := range ix.wrong {
+		c.errorAt(ix.position(e.offset), "%s", e.text)
+	}
 	if syntax != nil {
 		c.errorAt(ix.position(syntax.offset), "%s", syntax.text)
 		return c.finish()
 	}
 	tree, problem := decode(ix)
-	if problem != nil {
+	for range maxShown {
+		if problem == nil {
+			break
+		}
 		c.errorAt(ix.position(problem.offset), "%s", problem.text)
+		if !ix.leaveOutAt(problem.offset) {
+			for _, r := range ix.twice { // a table written twice, and others that are
+				if e := ix.repeated(r); r.second > problem.offset {
+					c.errorAt(ix.position(e.offset), "%s", e.text)
+				}
+			}
+			return c.finish()
+		}
+		tree, problem = decode(ix)
+	}
+	if problem != nil {
 		return c.finish()
 	}
-	c.run(tree)
+	c.runWithout(ix.left, tree)
 	return c.finish()
+}
+
+// runWithout checks the tree of a file some lines of which were left out. Their
+// keys are not missing, no rule judges them, and warnings wait until all is read.
+func (c *checker) runWithout(left []line, tree map[string]any) {
+	for _, l := range left {
+		c.mark(l.path)
+		c.meant[l.path] = true
+	}
+	c.run(tree)
+	if len(left) > 0 {
+		c.problems = slices.DeleteFunc(c.problems, func(p Problem) bool { return p.Severity == Warning })
+	}
 }
 
 // decode reads the values. What is wrong comes back with its place, which
@@ -98,7 +134,7 @@ func decode(ix *index) (tree map[string]any, problem *syntaxError) {
 			tree, problem = nil, &syntaxError{text: "the file cannot be read as TOML"}
 		}
 	}()
-	_, err := toml.Decode(ix.data, &tree)
+	_, err := toml.Decode(ix.text(), &tree)
 	if err == nil {
 		return tree, nil
 	}
@@ -116,12 +152,7 @@ func decode(ix *index) (tree map[string]any, problem *syntaxError) {
 // explain words an error of BurntSushi/toml.
 func explain(ix *index, parse toml.ParseError, offset int) *syntaxError {
 	if len(ix.twice) > 0 && strings.Contains(parse.Message, "already") {
-		r := ix.twice[0]
-		what := "is written twice"
-		if ix.places[r.path].header {
-			what = "this table is written twice"
-		}
-		return &syntaxError{offset: r.second, text: fmt.Sprintf("%s: %s, first in line %d", r.path, what, ix.position(r.first).Line)}
+		return ix.repeated(ix.twice[0])
 	}
 	message := parse.Message
 	if i := strings.Index(message, "Key '"); i == 0 {
@@ -140,6 +171,15 @@ func explain(ix *index, parse toml.ParseError, offset int) *syntaxError {
 		return r
 	}, message)
 	return &syntaxError{offset: offset, text: strings.TrimSuffix(message, ".")}
+}
+
+// repeated is the error of a key or table that is written twice.
+func (ix *index) repeated(r repeat) *syntaxError {
+	what := "is written twice"
+	if p := ix.places[r.path]; p != nil && p.header {
+		what = "this table is written twice"
+	}
+	return &syntaxError{offset: r.second, text: fmt.Sprintf("%s: %s, first in line %d", r.path, what, ix.position(r.first).Line)}
 }
 
 // lineAt is the line an offset is in.

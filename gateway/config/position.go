@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -30,6 +31,55 @@ type index struct {
 	keys   [][]string // as toml.MetaData.Keys gives them
 	places map[string]*place
 	twice  []repeat
+
+	single []line         // statements on one line
+	wrong  []*syntaxError // of the lines left out
+	left   []line         // left out, because they are no TOML
+}
+
+// line is a statement on one line, in byte offsets.
+type line struct {
+	start, end  int
+	path        string // of its key
+	keys, twice int    // how many there were before it
+}
+
+// leaveOut takes a line out of the text that is decoded.
+func (ix *index) leaveOut(l line) {
+	ix.left = append(ix.left, l)
+	for path, p := range ix.places {
+		if p.key >= l.start && p.key < l.end {
+			delete(ix.places, path)
+		}
+	}
+}
+
+// leaveOutAt does so with the line an offset is in. It reports whether there is
+// one that was not left out yet.
+func (ix *index) leaveOutAt(offset int) bool {
+	i := sort.Search(len(ix.single), func(i int) bool { return ix.single[i].end >= offset })
+	if i == len(ix.single) || ix.single[i].start > offset {
+		return false
+	}
+	l := ix.single[i]
+	ix.single = slices.Delete(ix.single, i, i+1)
+	ix.twice = slices.DeleteFunc(ix.twice, func(r repeat) bool { return r.second >= l.start && r.second < l.end })
+	ix.leaveOut(l)
+	return true
+}
+
+// text is the file without the lines left out, everything else at its place.
+func (ix *index) text() string {
+	if len(ix.left) == 0 {
+		return ix.data
+	}
+	b := []byte(ix.data)
+	for _, l := range ix.left {
+		for i := l.start; i < l.end; i++ {
+			b[i] = ' '
+		}
+	}
+	return string(b)
 }
 
 // place is where one path stands, in byte offsets.

@@ -10,6 +10,8 @@ import (
 const (
 	maxFile  = 1 << 20 // bytes
 	maxDepth = 32      // parts of a key, and arrays and inline tables inside each other
+
+	maxLeftOut = 100 // lines that are no TOML, before reading ends
 )
 
 // syntaxError is a rule of TOML broken at a byte offset.
@@ -32,9 +34,14 @@ type scanner struct {
 
 	table []string // the header in force, as keys
 	path  string   // the same as a path
+
+	named  string // the path of the statement at hand, once its key and = or : are read
+	broken int    // where the last line ends that was left out; 0: none was
 }
 
-// scan indexes a file, or says what is wrong with it and where.
+// scan indexes a file, or says what is wrong with it and where. A line key =
+// value with something wrong in its value is left out and told in ix.wrong; what
+// is returned is an error behind which the rest cannot be understood.
 func scan(data string) (*index, *syntaxError) {
 	s := &scanner{data: data, ix: newIndex(data), arrays: map[string]int{}}
 	if err := checkBytes(data); err != nil {
@@ -49,16 +56,45 @@ func scan(data string) (*index, *syntaxError) {
 		var err *syntaxError
 		if s.peek() == '[' {
 			err = s.header()
+			if err == nil {
+				err = s.endOfLine()
+			}
 		} else {
-			err = s.keyValue(s.table, s.path)
-		}
-		if err == nil {
-			err = s.endOfLine()
+			err = s.statement()
 		}
 		if err != nil {
 			return s.ix, err
 		}
 	}
+}
+
+// statement reads key = value. If it is wrong and ends on the line it began on,
+// the line is left out and the error kept; a secret that runs over lines, of
+// which the next would be taken for a key and shown, is not passed over.
+func (s *scanner) statement() *syntaxError {
+	l := line{start: s.pos, end: s.pos + len(s.line()), keys: len(s.ix.keys), twice: len(s.ix.twice)}
+	s.named = ""
+	err := s.keyValue(s.table, s.path)
+	if err == nil {
+		err = s.endOfLine()
+	}
+	l.path = s.named
+	if s.named == "" && err != nil && s.broken > 0 && strings.TrimSpace(s.data[s.broken:l.start]) == "" {
+		err.text = "want key = value, or a [table]" // it may belong to the value before
+	}
+	single := s.pos <= l.end
+	switch {
+	case err == nil && single:
+		s.ix.single = append(s.ix.single, l)
+	case err != nil && (!single || len(s.ix.wrong) == maxLeftOut || s.named == "" || err.limit || s.private(l.start) || s.private(err.offset)):
+		return err
+	case err != nil:
+		s.ix.wrong = append(s.ix.wrong, err)
+		s.ix.keys, s.ix.twice = s.ix.keys[:l.keys], s.ix.twice[:l.twice]
+		s.ix.leaveOut(l)
+		s.pos, s.depth, s.broken = l.end, 0, l.end
+	}
+	return nil
 }
 
 // checkBytes finds what may stand nowhere in a TOML file.
@@ -137,6 +173,9 @@ func (s *scanner) endOfLine() *syntaxError {
 	}
 	if strings.HasPrefix(line, "//") || line[0] == ';' {
 		return s.fail(s.pos, "comments begin with #")
+	}
+	if after := strings.TrimLeft(line[1:], " \t"); line[0] == ',' && (after == "" || after[0] == '#') {
+		return s.fail(s.pos, "a comma ends the line; take it out")
 	}
 	if s.private(s.pos) {
 		return s.fail(s.pos, "unexpected text behind the value, want the end of the line or a comment with #")
@@ -228,6 +267,12 @@ func (s *scanner) keyValue(table []string, path string) *syntaxError {
 	parts, at, err := s.key("a key")
 	if err != nil {
 		return err
+	}
+	if s.depth == 0 && (s.peek() == '=' || s.peek() == ':') {
+		s.named = path
+		for _, part := range parts {
+			s.named = join(s.named, part)
+		}
 	}
 	if s.peek() != '=' {
 		return s.noEquals(s.data[start:s.pos])

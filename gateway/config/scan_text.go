@@ -110,6 +110,9 @@ func (s *scanner) escape() (rune, *syntaxError) {
 			s.pos += 1 + digits
 			return rune(n), nil
 		}
+		if err == nil {
+			return 0, s.fail(start, "%s is no character", s.data[start:s.pos+1+digits])
+		}
 	}
 	next, _ := utf8.DecodeRuneInString(s.rest())
 	if next == '\n' || next == '\r' || s.pos == len(s.data) {
@@ -126,6 +129,8 @@ var (
 	commaLike  = regexp.MustCompile(`^[+-]?[0-9]+,[0-9]+$`)
 	signLike   = regexp.MustCompile(`^[+-]?(inf|nan)$`)
 	hexLike    = regexp.MustCompile(`^0X[0-9A-Fa-f]+$`)
+	hexBegun   = regexp.MustCompile(`^0[xX][0-9A-Za-z_]*$`)
+	hexWhole   = regexp.MustCompile(`^0x[0-9A-Fa-f]+(_[0-9A-Fa-f]+)*$`)
 )
 
 // bare reads a value without quotes: a boolean, a number or a date.
@@ -157,6 +162,9 @@ func (s *scanner) bare(key []string) *syntaxError {
 		s.pos += len(first) // { a = 1 b = 2 }: what is missing is a comma
 		return nil
 	}
+	if strings.HasPrefix(s.rest()[len(token):], "#") { // /Home/#: here it is a wildcard, not a comment
+		token = s.until(" \t,]}")
+	}
 	return s.fail(start, "text must stand in quotes: %s = %s", quotePart(name), quoteClip(token))
 }
 
@@ -183,6 +191,10 @@ func (s *scanner) mistake(start int, name, token string) *syntaxError {
 		return s.fail(start, "got %s, want a number without a zero in front: %s", token, trimZeros(token))
 	case hexLike.MatchString(token):
 		return s.fail(start, "got %s, want a small x: 0x%s", token, token[2:])
+	case hexBegun.MatchString(token) && !hexWhole.MatchString(token):
+		return s.fail(start, "got %s, want digits 0 to 9 and letters A to F behind 0x", clip(token))
+	case first == '=':
+		return s.fail(start, "got a second =, want the value of %s", quotePart(name))
 	case s.depth == 1 && commaLike.MatchString(strings.TrimRight(s.until("#"), " \t")):
 		whole := strings.TrimRight(s.until("#"), " \t")
 		return s.fail(start, "got %s, want a point, not a comma: %s", whole, strings.Replace(whole, ",", ".", 1))

@@ -83,7 +83,7 @@ func (c *checker) settle() {
 // settleSensor lets the driver judge its keys, now that all register maps and
 // serial lines are known.
 func (c *checker) settleSensor(p *pending) {
-	if p.driver.Connection == sensors.OnSerial && p.given["bus"] == nil && findKey(p.driver.Keys, "bus") != nil && !c.onlyLine(p) {
+	if p.driver.Connection == sensors.OnSerial && p.given["bus"] == nil && findKey(p.driver.Keys, "bus") != nil && (c.bad[join(p.path, "bus")] || !c.onlyLine(p)) {
 		return
 	}
 	var rows []sensors.Row
@@ -95,10 +95,15 @@ func (c *checker) settleSensor(p *pending) {
 		}
 	}
 	settings, wrong := p.driver.Settings(p.sensor.Name, p.given, rows)
-	own := slices.DeleteFunc(slices.Clone(wrong), func(e *sensors.KeyError) bool {
-		return p.driver.Table != nil && strings.HasPrefix(e.Key, p.driver.Table.Section+".") // said at the row itself
-	})
-	c.keyErrors(p.path, own)
+	ofRow := func(e *sensors.KeyError) bool {
+		return p.driver.Table != nil && strings.HasPrefix(e.Key, p.driver.Table.Section+".")
+	}
+	c.keyErrors(p.path, slices.DeleteFunc(slices.Clone(wrong), ofRow), p.driver.Connection == sensors.OnI2C)
+	for _, e := range wrong {
+		if ofRow(e) && !c.bad[e.Key] { // some were said when the row was read
+			c.wrong(e.Key, "%s", e.Text)
+		}
+	}
 	for key := range p.given {
 		if path := join(p.path, key); c.ix.has(path) {
 			c.cfg.origin[path] = c.ix.value(path)

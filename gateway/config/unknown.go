@@ -17,13 +17,17 @@ var later = map[string][]string{
 	"user.NAME":             {"deny", "acl"},
 	"sensor.NAME":           {"median", "smooth", "deadband", "deadband_percent", "heartbeat", "gain", "max_rate", "rearm", "stuck", "derive", "batch", "template", "oversample", "mux"},
 	"sensors":               {"topic", "format", "qos", "retain", "units", "deadband", "derive"},
-	"buffer":                {"retain_flush", "flash_budget", "policy", "max_age", "compress"},
+	"buffer":                {"policy"},
 	"gateway":               {"location", "altitude", "group"},
 }
 
 // unknown says about a key of a table that it means nothing there.
 func (c *checker) unknown(n *node, t *table, key string) {
 	path := join(t.path, key)
+	if t.path == "" && isRule(key) && tableLike(t.values[key]) {
+		c.wrongKey(path, "rules belong to a bridge: write [[bridge.%s.%s]]", c.someBridge(), key)
+		return
+	}
 	if c.hasFuture(t, key) {
 		c.wrongKey(path, "not in this version of weir; take it out, or put # in front")
 		return
@@ -180,17 +184,20 @@ func joinOr(words []string) string {
 }
 
 // notTable says about a value that should be a table how to write one.
-func (c *checker) notTable(n *node, path string, v any) {
+func (c *checker) notTable(n *node, parent *table, name, path string, v any) {
 	list, double := v.([]map[string]any)
 	switch {
 	case double && n.any != nil:
-		name := "NAME"
+		sample := "NAME"
 		if s, ok := list[0]["name"].(string); ok && isLevel(s) {
-			name = quotePart(s)
+			sample = quotePart(s)
 		}
-		c.wrongKey(path, "tables here have names: write [%s.%s] instead of [[%s]]", path, name, path)
+		c.wrongKey(path, "tables here have names: write [%s.%s] instead of [[%s]]", path, sample, path)
 	case double:
 		c.wrongKey(path, "written [[%s]], want single brackets: [%s]", path, path)
+		for i, values := range list {
+			c.step(n, parent, name, element(path, i+1), values)
+		}
 	case n.any != nil:
 		c.wrong(path, "got %s, want a table: [%s.NAME]", c.shown(path), path)
 	default:
@@ -201,7 +208,16 @@ func (c *checker) notTable(n *node, path string, v any) {
 // noName says about a key of [sensor] and its like that a name is missing.
 func (c *checker) noName(n *node, parent *table, key, path string, v any) {
 	if list, double := v.([]map[string]any); double && len(list) > 0 {
+		if parent.path == "bridge" && isRule(key) {
+			c.wrongKey(path, "rules belong to a bridge: write [[bridge.%s.%s]]", c.someBridge(), key)
+			return
+		}
 		c.wrongKey(path, "written [[%s]], want single brackets: [%s]", path, path)
+		named := *parent
+		named.names = append(slices.Clone(parent.names), key)
+		for i, values := range list {
+			c.step(n, &named, key, element(path, i+1), values)
+		}
 		return
 	}
 	if c.bad[parent.path] {
@@ -214,6 +230,32 @@ func (c *checker) noName(n *node, parent *table, key, path string, v any) {
 	}
 	c.wrong(path, "got %s, want a table: [%s]", c.shown(path), path)
 	delete(c.bad, parent.path)
+}
+
+// isRule reports whether a key is that of the rules of a bridge.
+func isRule(key string) bool { return key == "forward" || key == "receive" }
+
+func tableLike(v any) bool {
+	_, one := v.(map[string]any)
+	_, list := v.([]map[string]any)
+	return one || list
+}
+
+// someBridge is the name of the only bridge of a file, or a sample.
+func (c *checker) someBridge() string {
+	name := ""
+	for path, p := range c.ix.places {
+		if rest, ok := strings.CutPrefix(path, "bridge."); ok && p.header && !strings.ContainsAny(rest, ".[") && !isRule(rest) {
+			if name != "" {
+				return sampleName("bridge")
+			}
+			name = rest
+		}
+	}
+	if name == "" {
+		return sampleName("bridge")
+	}
+	return name
 }
 
 func sampleName(table string) string {

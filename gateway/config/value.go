@@ -95,6 +95,12 @@ type Address struct {
 func ParseAddress(s string) (Address, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
+		if i := strings.LastIndexByte(s, ':'); i > 0 {
+			_, portErr := parsePort(s[i+1:])
+			if ip, ipErr := netip.ParseAddr(s[:i]); ipErr == nil && ip.Is6() && portErr == nil {
+				return Address{}, fmt.Errorf("got %q, want brackets around the address: %q", s, net.JoinHostPort(s[:i], s[i+1:]))
+			}
+		}
 		if _, ipErr := netip.ParseAddr(strings.Trim(s, "[]")); ipErr == nil {
 			return Address{}, fmt.Errorf("got %q, want a port behind it: %q", s, net.JoinHostPort(strings.Trim(s, "[]"), "1883"))
 		}

@@ -25,7 +25,8 @@ type Options struct {
 	For      time.Duration // how long readings are taken; 0: until the context ends
 	Out      io.Writer
 	Terminal bool // Out is a terminal: draw over what was drawn
-	Width    int  // of the terminal, in characters
+	Width    int  // of the terminal, in characters; 0: not known
+	Height   int  // likewise, in lines
 	Drivers  []sensors.Driver
 	Version  string
 }

@@ -26,7 +26,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("%+v, want at least 30 taken, all of them arrived, one outage\n%s", r, out.String())
 	}
 	last := out.String()[strings.LastIndex(strings.TrimRight(out.String(), "\n"), "\n")+1:]
-	if !regexp.MustCompile(`^\d+ readings taken, \d+ arrived, 0 lost, \d+ repeated, in 1 outages of the upstream\.\n$`).MatchString(last) {
+	if !regexp.MustCompile(`^\d+ readings taken, \d+ arrived, 0 lost, \d+ repeated, in 1 outage of the upstream\.\n$`).MatchString(last) {
 		t.Errorf("the last line is %q", last)
 	}
 	for _, want := range []string{"weir demo: simulated", "the upstream broker is gone", "the upstream broker is back"} {

@@ -84,8 +84,8 @@ func (v *view) draw(s status.Snapshot, r Result, down bool, address string) {
 	}
 	lines = append(lines,
 		fmt.Sprintf("  upstream   %s; %d readings taken, %d arrived, %d repeated", there, r.Taken, r.Arrived, r.Repeated),
-		fmt.Sprintf("  store      %s on disk, %d syncs, in %s", size(s.Store.Bytes), s.Store.Syncs, v.dir), "")
-	v.redraw(append(lines, v.events...))
+		fmt.Sprintf("  store      %s on disk, %s written, %d syncs, in %s", size(s.Store.Bytes), size(s.Store.Written), s.Store.Syncs, v.dir), "")
+	v.redraw(fit(append(lines, v.events...), v.o.Height))
 }
 
 // line is the state in one plain line.
@@ -116,6 +116,14 @@ func (v *view) redraw(lines []string) {
 	_, _ = io.WriteString(v.o.Out, b.String()) // a terminal that is gone is no reason to stop
 }
 
+// fit cuts what is drawn to a terminal that has too few lines: what has scrolled away cannot be drawn over.
+func fit(lines []string, height int) []string {
+	if height <= 1 || len(lines) < height {
+		return lines
+	}
+	return lines[:height-1]
+}
+
 // clip cuts a line so that it does not wrap.
 func clip(s string, width int) string {
 	if width <= 0 || utf8.RuneCountInString(s) < width {
@@ -137,8 +145,15 @@ func size(n int64) string {
 func (v *view) last(r Result) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	fmt.Fprintf(v.o.Out, "%d readings taken, %d arrived, %d lost, %d repeated, in %d outages of the upstream.\n",
-		r.Taken, r.Arrived, r.Lost, r.Repeated, r.Outages)
+	fmt.Fprintf(v.o.Out, "%d readings taken, %d arrived, %d lost, %d repeated, in %d %s of the upstream.\n",
+		r.Taken, r.Arrived, r.Lost, r.Repeated, r.Outages, plural(r.Outages, "outage"))
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
 }
 
 // handler turns warnings and errors of the gateway into events.

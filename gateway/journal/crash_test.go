@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -60,8 +62,10 @@ func crashConfig(disk buffer.FS) Config {
 
 // openOn opens a journal on a disk of the tests and runs it.
 func openOn(t *testing.T, disk buffer.FS) (*rig, error) {
-	r := &rig{t: t, told: make(chan struct{}, 1)}
-	j, err := Open(crashConfig(disk))
+	r := &rig{t: t, logged: &bytes.Buffer{}, told: make(chan struct{}, 1)}
+	cfg := crashConfig(disk)
+	cfg.Log = slog.New(slog.NewTextHandler(&locked{to: r.logged}, nil))
+	j, err := Open(cfg)
 	if err != nil {
 		return nil, err
 	}

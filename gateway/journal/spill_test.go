@@ -34,6 +34,47 @@ func TestHealthyLinkCostsNoDiskWrite(t *testing.T) {
 	})
 }
 
+// TestHealthyUpstreamForTenMinutes: 200 messages a second at QoS 1 from one publisher, acknowledged by an upstream 20 ms
+// away; no message causes a commit, and each is settled when it is acknowledged.
+func TestHealthyUpstreamForTenMinutes(t *testing.T) {
+	inBubble(t, nil, func(r *rig) {
+		cloud := r.source("cloud")
+		cloud.Live(true)
+		since, before := r.settle(), r.Log().Stats()
+		const pause, away = 5 * time.Millisecond, 20 * time.Millisecond
+		var sent []uint64
+		acked := 0
+		for range int(10 * time.Minute / pause) {
+			e := entry(broker.KindQoS1, "75", cloud)
+			e.Publisher = 1
+			first, n := r.Append([]broker.Entry{e})
+			if n != 1 {
+				t.Fatal("not taken")
+			}
+			sent = append(sent, first)
+			r.take(cloud)
+			time.Sleep(pause)
+			if len(sent)-acked == int(away/pause) {
+				cloud.Ack(ranges(sent[acked]))
+				r.wantSettled(true, sent[acked])
+				r.wantSettled(false, sent[acked+1])
+				acked++
+			}
+		}
+		for _, n := range sent[acked:] {
+			cloud.Ack(ranges(n))
+		}
+		time.Sleep(time.Hour)
+		r.wantSyncs(since, 0)
+		after := r.Log().Stats()
+		if after.Written != before.Written || after.Commits != before.Commits || after.Spared-before.Spared != 120_000 {
+			t.Errorf("%d bytes in %d commits, %d messages spared; want none, none and 120,000",
+				after.Written-before.Written, after.Commits-before.Commits, after.Spared-before.Spared)
+		}
+		r.close()
+	})
+}
+
 // TestOutageGroupsCommits: with the link down, a thousand messages a second cost ten syncs a second.
 func TestOutageGroupsCommits(t *testing.T) {
 	inBubble(t, func(c *Config) { c.Buffer.SegmentSize = 16 << 20 }, func(r *rig) {

@@ -202,7 +202,9 @@ func together(all []*sensors.Error) error {
 	}
 	var texts []string
 	for _, e := range all {
-		texts = append(texts, place(e))
+		if t := place(e); !slices.Contains(texts, t) { // a bus that is gone says so for each address
+			texts = append(texts, t)
+		}
 	}
 	return &sensors.Error{Fault: all[0].Fault, Text: strings.Join(texts, "; ")}
 }

@@ -184,6 +184,21 @@ func TestNoBusAtAll(t *testing.T) {
 	})
 }
 
+// A bus that is not there is said once, not for each address.
+func TestMissingBusIsSaidOnce(t *testing.T) {
+	m := New(Options{Buses: func() []int { return nil }, OpenI2C: func(int) (i2c.BusCloser, error) {
+		return nil, errors.New("sysfs-i2c: bus #7 is not configured: open /dev/i2c-7: no such file or directory")
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = m.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	_, err := m.I2C(ctx, "7", both, bosch(0x58))
+	if sensors.FaultOf(err) != sensors.Gone || strings.Count(err.Error(), "bus 7") != 1 || !strings.Contains(err.Error(), "dtparam=i2c_arm=on") {
+		t.Errorf("got %v, want once that bus 7 is gone", err)
+	}
+}
+
 func TestClassify(t *testing.T) {
 	for text, want := range map[string]sensors.Fault{
 		"sysfs-i2c: remote I/O error":                 sensors.NotAnswering,

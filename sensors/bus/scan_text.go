@@ -40,10 +40,13 @@ func (b *BusScan) cell(addr uint16) string {
 }
 
 // TOML returns a configuration for everything identified, ready to paste, with
-// the rest as comments.
-func (s *Scan) TOML() string {
+// the rest as comments. Names of sensors that are taken are not given out.
+func (s *Scan) TOML(taken ...string) string {
 	var t strings.Builder
 	used := map[string]int{}
+	for _, name := range taken {
+		used["sensor."+name]++
+	}
 	for _, b := range s.Buses {
 		for _, f := range b.Found {
 			f.write(&t, used)

@@ -273,7 +273,7 @@ func (l *line) exchange(ctx context.Context, w *work) error {
 	if err := l.ensureOpen(); err != nil {
 		return err
 	}
-	if rest := l.o.Gap - time.Since(l.last); rest > 0 && !l.last.IsZero() {
+	if rest := l.gap() - time.Since(l.last); rest > 0 && !l.last.IsZero() {
 		timer := time.NewTimer(rest)
 		defer timer.Stop()
 		select {
@@ -287,6 +287,11 @@ func (l *line) exchange(ctx context.Context, w *work) error {
 	}
 	return w.x.Exchange(w.ctx, &port{l: l, ctx: ctx})
 }
+
+// gap is the pause between two exchanges: what is set, and at least the 3.5
+// characters that end a Modbus frame, which at 1200 baud are more than usual
+// settings.
+func (l *line) gap() time.Duration { return max(l.o.Gap, 7*l.o.Mode.Character()/2) }
 
 // setAside empties the way for an answer: what has come before goes to those who
 // listen, or is a late answer that nobody wants.

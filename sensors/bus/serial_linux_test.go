@@ -163,6 +163,26 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+// Between an answer and the next request a slow line is silent for 3.5
+// characters, or the slaves take both for one frame.
+func TestSlowLineHasAFrameGap(t *testing.T) {
+	t.Parallel()
+	term := plugged(t, parrot{})
+	slow := sensors.Mode{Baud: 300, DataBits: 8, Parity: 'N', StopBits: 1}
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: slow, Gap: 20 * time.Millisecond})
+	l := b.line(t, "a")
+	if _, err := b.ask(l, "abcd", patience); err != nil {
+		t.Fatal(err)
+	}
+	answered := time.Now()
+	if _, err := b.ask(l, "abcd", patience); err != nil {
+		t.Fatal(err)
+	}
+	if gap := time.Since(answered); gap < 110*time.Millisecond {
+		t.Errorf("the next answer came after %v, want a silence of 117 ms before its request", gap)
+	}
+}
+
 // mirror sends back what it hears, as an RS-485 adapter without direction
 // control does, and then the answer.
 type mirror struct{}

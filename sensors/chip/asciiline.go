@@ -2,7 +2,7 @@ package chip
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +32,19 @@ var asciiLine = sensors.Driver{
 			Meaning: "values the device sends when it has none; one without any digit, such as ****.**, always means that"},
 	},
 	Open: openLine,
+	Check: func(s sensors.Settings) []*sensors.KeyError {
+		var wrong *sensors.KeyError
+		if _, err := newLineFormat(s); errors.As(err, &wrong) {
+			return []*sensors.KeyError{wrong}
+		}
+		return nil
+	},
+	Most: func(s sensors.Settings) time.Duration {
+		if s.Text("poll") == "" {
+			return s.Duration("timeout") + time.Second
+		}
+		return mostOf(s.Duration("timeout") + time.Second) // and others on the line
+	},
 	Named: func(s sensors.Settings) []sensors.Measure {
 		f, err := newLineFormat(s)
 		if err != nil {
@@ -154,16 +167,16 @@ func (d *spoken) Read(ctx context.Context, s *sensors.Sample) error {
 	if d.stop == nil {
 		d.stop = d.line.Listen(d.ear)
 	}
-	text, ok := d.ear.take(d.timeout)
+	text, at, ok := d.ear.take(d.timeout)
 	if !ok {
 		if err := d.line.Do(ctx, nothing{}); err != nil { // says whether the port is there at all
 			return err
 		}
-		if text, ok = d.await(ctx); !ok {
+		if text, at, ok = d.await(ctx); !ok {
 			return d.silent()
 		}
 	}
-	s.Chip = "line"
+	s.Chip, s.At = "line", at
 	d.format.read(s, text)
 	return nil
 }
@@ -175,19 +188,19 @@ type nothing struct{}
 func (nothing) Exchange(context.Context, sensors.Port) error { return nil }
 
 // await waits for the next line.
-func (d *spoken) await(ctx context.Context) (string, bool) {
+func (d *spoken) await(ctx context.Context) (string, time.Time, bool) {
 	timer := time.NewTimer(d.timeout)
 	defer timer.Stop()
 	for {
 		select {
 		case <-d.ear.news:
-			if text, ok := d.ear.take(d.timeout); ok {
-				return text, true
+			if text, at, ok := d.ear.take(d.timeout); ok {
+				return text, at, true
 			}
 		case <-timer.C:
-			return "", false
+			return "", time.Time{}, false
 		case <-ctx.Done():
-			return "", false
+			return "", time.Time{}, false
 		}
 	}
 }
@@ -250,13 +263,14 @@ func (e *ear) Received(b []byte, at time.Time) {
 	})
 }
 
-// take returns the newest line, once, if it is no older than the limit.
-func (e *ear) take(limit time.Duration) (string, bool) {
+// take returns the newest line and when it came, once, if it is no older than
+// the limit.
+func (e *ear) take(limit time.Duration) (string, time.Time, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	text := e.text
 	e.text = ""
-	return text, text != "" && time.Since(e.at) <= limit
+	return text, e.at, text != "" && time.Since(e.at) <= limit
 }
 
 func (e *ear) complaint() error {
@@ -321,10 +335,10 @@ func unitsOf(texts []string, known []string) (map[string]sensors.Unit, error) {
 		unit, valid := sensors.ParseUnit(strings.TrimSpace(text))
 		name = strings.TrimSpace(name)
 		if !ok || !valid {
-			return nil, fmt.Errorf(`device_units: got %q, want quantity=unit, such as "pressure=hPa"`, t)
+			return nil, keyError("device_units", `got %q, want quantity=unit, such as "pressure=hPa"`, t)
 		}
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("device_units: pattern has no group called %q; it has: %s", name, strings.Join(known, ", "))
+			return nil, keyError("device_units", "pattern has no group called %q; it has: %s", name, strings.Join(known, ", "))
 		}
 		units[name] = unit
 	}

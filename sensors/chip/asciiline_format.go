@@ -1,10 +1,10 @@
 package chip
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,19 +27,27 @@ type lineGroup struct {
 	index int // of the group
 }
 
+// keyError is an error of newLineFormat: what is wrong with which setting.
+func keyError(key, format string, a ...any) error {
+	return &sensors.KeyError{Key: key, Text: fmt.Sprintf(format, a...)}
+}
+
 func newLineFormat(s sensors.Settings) (*lineFormat, error) {
 	f := &lineFormat{pattern: s.Regexp("pattern"), checksum: s.Text("checksum"), mark: s.Text("checksum_mark"), faults: s.Texts("fault")}
 	if f.checksum != "none" && f.mark == "" {
-		return nil, errors.New("checksum_mark: empty, want what stands before the checksum")
+		return nil, keyError("checksum_mark", "empty, want what stands before the checksum")
 	}
 	var names []string
 	for _, name := range f.pattern.SubexpNames() {
+		if slices.Contains(names, name) {
+			return nil, keyError("pattern", "two groups are called %q in %q", name, f.pattern)
+		}
 		if name != "" {
 			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf(`pattern: no named group in %q, want one for each quantity, such as (?P<temperature>[-\d.]+)`, f.pattern)
+		return nil, keyError("pattern", `no named group in %q, want one for each quantity, such as (?P<temperature>[-\d.]+)`, f.pattern)
 	}
 	units, err := unitsOf(s.Texts("device_units"), names)
 	if err != nil {
@@ -51,7 +59,7 @@ func newLineFormat(s sensors.Settings) (*lineFormat, error) {
 		}
 		unit, err := unitOf(sensors.Quantity(name), units[name])
 		if err != nil {
-			return nil, fmt.Errorf("device_units: %w", err)
+			return nil, keyError("device_units", "%v", err)
 		}
 		f.groups = append(f.groups, lineGroup{newConverted(sensors.Quantity(name), unit), i})
 	}

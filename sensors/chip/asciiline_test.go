@@ -116,11 +116,12 @@ func TestLineSettingsErrors(t *testing.T) {
 		{map[string]any{"pattern": `(?P<x>\d+)`, "device_units": []any{"y=bar"}}, `no group called "y"; it has: x`},
 		{map[string]any{"pattern": `(?P<x>\d+)`, "device_units": []any{"bar"}}, `want quantity=unit`},
 		{map[string]any{"pattern": `(?P<x>\d+)`, "checksum": "xor", "checksum_mark": ""}, "checksum_mark: empty"},
+		{map[string]any{"pattern": `(?P<x>a)|(?P<x>b)`}, `pattern: two groups are called "x"`},
 	} {
 		c.given["bus"] = "a"
 		s, wrong := asciiLine.Settings("x", c.given, nil)
-		if len(wrong) > 0 {
-			t.Fatal(wrong)
+		if len(wrong) != 1 || !strings.Contains(wrong[0].Error(), c.want) {
+			t.Errorf("got %v, want %q when the settings are checked", wrong, c.want)
 		}
 		if _, err := newLineFormat(s); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)

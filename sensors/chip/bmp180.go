@@ -126,7 +126,12 @@ func (d *bmp) fill(s *sensors.Sample, ut, up uint32) {
 		s.AddBad(bmp180Pressure, sensors.BadCalibration, int64(up))
 		return
 	}
-	s.Add(bmp180Temperature, float64(deci)/10, 0.1, int64(ut))
+	celsius := float64(deci) / 10
+	s.Add(bmp180Temperature, celsius, 0.1, int64(ut))
+	if !within(bmp180Temperature, celsius) { // a pressure computed with it would look right
+		s.AddBad(bmp180Pressure, sensors.NoTemperature, int64(up))
+		return
+	}
 	if pascal, ok := d.cal.pressure(up, b5, d.oss); ok {
 		s.Add(bmp180Pressure, float64(pascal), 1, int64(up))
 	} else {

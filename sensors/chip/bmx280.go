@@ -35,6 +35,8 @@ const (
 	bmxSkippedH  = 0x8000
 	bmxFullScale = 0xfffff // raw words have 20 bits; the last 4 are 0 without oversampling
 
+	bmeFullScaleH = 0xffff
+
 	idBMP280 = 0x58
 	idBME280 = 0x60
 )

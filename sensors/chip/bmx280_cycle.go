@@ -211,7 +211,9 @@ func (d *bmx) untilIdle(ctx context.Context) error {
 	return sensors.Errorf(sensors.Timeout, d.conn.String(), "still measuring 100 ms after the longest time of the data sheet")
 }
 
-// fill puts the compensated values into s.
+// fill puts the compensated values into s. Pressure and humidity are computed
+// with the temperature: with one that cannot be they would be wrong and look
+// right.
 func (d *bmx) fill(s *sensors.Sample, raw bmxRaw) {
 	s.Chip = "BMP280"
 	if d.hasHumidity {
@@ -219,23 +221,37 @@ func (d *bmx) fill(s *sensors.Sample, raw bmxRaw) {
 	}
 	t, fine := d.cal.temperature(raw.t)
 	addBMX(s, bmxTemperature, t, bmxStepT, raw.t, sensors.BadCalibration)
-	addBMX(s, bmxPressure, d.cal.pressure(raw.p, fine), bmxStepP, raw.p, sensors.BadCalibration)
+	useless := saturated(raw.t) || !within(bmxTemperature, t)
+	if useless {
+		s.AddBad(bmxPressure, sensors.NoTemperature, int64(raw.p))
+	} else {
+		addBMX(s, bmxPressure, d.cal.pressure(raw.p, fine), bmxStepP, raw.p, sensors.BadCalibration)
+	}
 	switch {
 	case !d.humid:
 	case !d.hasHumidity:
 		s.AddBad(bmeHumidity, sensors.NoHumidity, 0)
 	case raw.h == bmxSkippedH:
 		s.AddBad(bmeHumidity, sensors.NotMeasured, int64(raw.h))
+	case raw.h == 0 || raw.h == bmeFullScaleH:
+		s.AddBad(bmeHumidity, sensors.Saturated, int64(raw.h))
+	case useless:
+		s.AddBad(bmeHumidity, sensors.NoTemperature, int64(raw.h))
+	case busFault(d.calBytes[25:]): // clamped to 0 and 100 % it would look right
+		s.AddBad(bmeHumidity, sensors.BadCalibration, int64(raw.h))
 	default:
 		s.Add(bmeHumidity, d.cal.humidity(raw.h, fine), bmeStepH, int64(raw.h))
 	}
 }
 
-// addBMX adds a value of a 20-bit channel; its two ends mean that the converter
-// could not follow.
+// saturated reports whether a 20-bit word is at one of its two ends, where the
+// converter could not follow.
+func saturated(raw uint32) bool { return raw == 0 || raw >= bmxFullScale&^0xf }
+
+// addBMX adds a value of a 20-bit channel.
 func addBMX(s *sensors.Sample, m sensors.Measure, v, step float64, raw uint32, notFinite sensors.Reason) {
 	switch {
-	case raw == 0 || raw >= bmxFullScale&^0xf:
+	case saturated(raw):
 		s.AddBad(m, sensors.Saturated, int64(raw))
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		s.AddBad(m, notFinite, int64(raw))

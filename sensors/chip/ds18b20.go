@@ -37,15 +37,30 @@ var ds18b20 = sensors.Driver{
 	Measures: []sensors.Measure{w1Temperature},
 	Keys: []sensors.Key{{Name: "address", Kind: sensors.KindString, Example: `"28-0000072f1a23"`,
 		Meaning: "the number burnt into the chip, as in /sys/bus/w1/devices; when not set, the only thermometer there"}},
-	Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-		id := strings.ToLower(s.Text("address"))
-		if id != "" && !w1ID.MatchString(id) {
-			return nil, fmt.Errorf(`address: got %q, want a family code of a thermometer (10, 22, 28, 3b, 42) and 12 hexadecimal digits, such as "28-0000072f1a23"`, id)
+	Check: func(s sensors.Settings) []*sensors.KeyError {
+		if err := checkW1(s); err != nil {
+			return []*sensors.KeyError{err}
 		}
-		return &w1{machine: m, id: id}, nil
+		return nil
+	},
+	Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
+		if err := checkW1(s); err != nil {
+			return nil, err
+		}
+		return &w1{machine: m, id: strings.ToLower(s.Text("address"))}, nil
 	},
 	Least: func(sensors.Settings) time.Duration { return 800 * time.Millisecond }, // 750 ms at 12 bit: table 2
 	List:  listW1,
+}
+
+// checkW1 checks the number of a chip, which becomes part of a path.
+func checkW1(s sensors.Settings) *sensors.KeyError {
+	id := s.Text("address")
+	if id == "" || w1ID.MatchString(strings.ToLower(id)) {
+		return nil
+	}
+	return &sensors.KeyError{Key: "address", Text: fmt.Sprintf("got %q, want a family code of a thermometer (10, 22, 28, 3b, 42) and 12 hexadecimal digits, "+
+		`such as "28-0000072f1a23"`, id)}
 }
 
 // listW1 returns the thermometers on all masters.
@@ -157,8 +172,11 @@ func readW1(s *sensors.Sample, dir, id string) error {
 		return err
 	}
 	s.Add(w1Temperature, float64(n)/1000, 0.0625, n)
-	if n == 85000 {
-		s.Doubt(sensors.ResetValue) // the scratchpad that would tell is not there
+	switch n { // the scratchpad that would tell is not there
+	case 85000:
+		s.Doubt(sensors.ResetValue)
+	case 0, -62: // all bytes 00 pass the checksum; all FF are -0.0625 °C
+		s.Doubt(sensors.ShortedValue)
 	}
 	return nil
 }

@@ -22,6 +22,17 @@ var modbusRTU = sensors.Driver{
 	},
 	Table: &sensors.Table{Section: "modbus", Key: "map", Keys: modbusRowKeys, Presets: modbusPresets},
 	Open:  openModbus,
+	Check: func(s sensors.Settings) (wrong []*sensors.KeyError) {
+		for _, row := range s.Rows {
+			if _, err := newModbusValue(row); err != nil {
+				wrong = append(wrong, &sensors.KeyError{Key: "modbus." + s.Text("map") + "." + row.Name + "." + err.Key, Text: err.Text})
+			}
+		}
+		return wrong
+	},
+	Most: func(s sensors.Settings) time.Duration { // every block of registers, and the line falling silent after it
+		return mostOf(time.Duration(max(len(s.Rows), 1)) * (2*s.Duration("timeout") + time.Second))
+	},
 	Named: func(s sensors.Settings) []sensors.Measure {
 		var all []sensors.Measure
 		for _, row := range s.Rows {
@@ -73,10 +84,16 @@ type modbusValue struct {
 	at       int // its first byte in the answer
 }
 
-func newModbusValue(row sensors.Settings) (modbusValue, error) {
+func newModbusValue(row sensors.Settings) (modbusValue, *sensors.KeyError) {
 	unit, err := unitOf(sensors.Quantity(row.Name), row.Unit("unit"))
 	if err != nil {
-		return modbusValue{}, err
+		return modbusValue{}, &sensors.KeyError{Key: "unit", Text: err.Error()}
+	}
+	if row.Float("scale") == 0 {
+		return modbusValue{}, &sensors.KeyError{Key: "scale", Text: "got 0, want a number that leaves something of the value"}
+	}
+	if row.Has("min") && row.Has("max") && row.Float("min") >= row.Float("max") {
+		return modbusValue{}, &sensors.KeyError{Key: "max", Text: fmt.Sprintf("got %v, want more than min, which is %v", row.Float("max"), row.Float("min"))}
 	}
 	v := modbusValue{
 		converted: newConverted(sensors.Quantity(row.Name), unit), function: readHolding, register: uint16(row.Int("register")),
@@ -86,7 +103,7 @@ func newModbusValue(row sensors.Settings) (modbusValue, error) {
 		v.function = readInput
 	}
 	if int(v.register)+v.words.registers > 1<<16 {
-		return modbusValue{}, fmt.Errorf("register: %d is the last one, want two", v.register)
+		return modbusValue{}, &sensors.KeyError{Key: "register", Text: fmt.Sprintf("%d is the last one, want two", v.register)}
 	}
 	if row.Has("min") || row.Has("max") {
 		low, high := math.Inf(-1), math.Inf(1)
@@ -209,6 +226,7 @@ func (d *slave) measure(ctx context.Context, s *sensors.Sample) error {
 		if err := d.line.Do(ctx, d.x); err != nil {
 			if sensors.FaultOf(err) == sensors.Stuck {
 				d.x = d.fresh() // the owner may still be using the old one
+				d.x.owed = true
 			}
 			return err
 		}
@@ -228,15 +246,34 @@ type modbusExchange struct {
 	character time.Duration
 	where     string
 	block     modbusBlock
+	owed      bool // the answer to a request that was given up may still come
 
 	data     []byte // of the answer, part of received
 	request  [8]byte
 	received [2 * longestReply]byte
 }
 
-// Exchange implements sensors.Exchange.
+// Exchange implements sensors.Exchange. An answer does not say which registers it
+// is about. So after a request without an answer, the first answer to the next one
+// may be a late one: it is thrown away with all that follows it, and the question
+// is asked again.
 func (x *modbusExchange) Exchange(ctx context.Context, p sensors.Port) error {
+	if x.owed {
+		if err := x.ask(ctx, p); err != nil && x.owed {
+			return err
+		}
+		x.owed = true // until the line is silent
+		if err := p.Drain(x.silence(), time.Now().Add(x.timeout)); err != nil {
+			return err
+		}
+	}
+	return x.ask(ctx, p)
+}
+
+// ask sends the request and waits for the answer. Without one, owed is set.
+func (x *modbusExchange) ask(ctx context.Context, p sensors.Port) error {
 	b := x.block
+	x.owed = true
 	frame := modbusRequest(x.request[:0], x.slave, b.function, b.first, b.count)
 	if err := p.Write(frame); err != nil {
 		return err
@@ -254,9 +291,10 @@ func (x *modbusExchange) Exchange(ctx context.Context, p sensors.Port) error {
 		data, exception, ok := modbusReply(x.received[:n], x.slave, b.function, b.count)
 		switch {
 		case exception != 0:
+			x.owed = false
 			return sensors.Errorf(exceptionFault(exception), x.where, "exception %d to reading %s: %s", exception, b, cmp.Or(exceptionNames[exception], "unknown"))
 		case ok:
-			x.data = data
+			x.data, x.owed = data, false
 			return nil
 		case n == len(x.received):
 			return x.failed(p, n, sensors.Errorf(sensors.Garbage, x.where, "the line is never silent"))
@@ -276,14 +314,17 @@ func (x *modbusExchange) patience(received int, deadline time.Time) time.Time {
 	return deadline
 }
 
+// silence is what ends a frame: 3.5 characters, and at least 1.75 ms (serial line
+// 2.5.1.1).
+func (x *modbusExchange) silence() time.Duration { return max(4*x.character, 2*time.Millisecond) }
+
 // failed makes an error of what was received instead of an answer, and leaves
 // the line silent, so that a late rest is not taken for the next answer.
 func (x *modbusExchange) failed(p sensors.Port, n int, err error) error {
 	if f := sensors.FaultOf(err); f != sensors.Timeout && f != sensors.Garbage {
 		return err
 	}
-	silence := max(4*x.character, 2*time.Millisecond) // 3.5 characters, and at least 1.75 ms: serial line 2.5.1.1
-	drained := p.Drain(silence, time.Now().Add(x.timeout))
+	drained := p.Drain(x.silence(), time.Now().Add(x.timeout))
 	switch {
 	case sensors.FaultOf(drained) == sensors.Gone:
 		return drained

@@ -187,6 +187,8 @@ func TestModbusMapErrors(t *testing.T) {
 		{sensors.Row{Quantity: "pressure", Values: map[string]any{"register": 1}}, "the unit of pressure is missing"},
 		{sensors.Row{Quantity: "temperature", Values: map[string]any{"register": 1, "unit": "bar"}}, `temperature cannot be in "bar"`},
 		{sensors.Row{Quantity: "x", Values: map[string]any{"register": 65535, "type": "s32"}}, "register: 65535 is the last one"},
+		{sensors.Row{Quantity: "x", Values: map[string]any{"register": 1, "scale": 0}}, "scale: got 0"},
+		{sensors.Row{Quantity: "x", Values: map[string]any{"register": 1, "min": 5, "max": 5.0}}, "max: got 5, want more than min"},
 	} {
 		s, wrong := sensors.MakeSettings(c.row.Quantity, modbusRowKeys, c.row.Values)
 		if len(wrong) > 0 {
@@ -194,6 +196,10 @@ func TestModbusMapErrors(t *testing.T) {
 		}
 		if _, err := newModbusValue(s); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
+		}
+		_, wrong = modbusRTU.Settings("a", map[string]any{"bus": "a", "address": 1, "map": "m"}, []sensors.Row{c.row})
+		if len(wrong) != 1 || !strings.HasPrefix(wrong[0].Key, "modbus.m."+c.row.Quantity+".") {
+			t.Errorf("got %v, want one error of modbus.m.%s when the settings are checked", wrong, c.row.Quantity)
 		}
 	}
 }

@@ -12,6 +12,16 @@ import (
 // try heals nearly all of them.
 var retryAfter = [...]time.Duration{10 * time.Millisecond, 50 * time.Millisecond}
 
+// mostOf is the longest time of a read with its retries, each of which takes up
+// to once.
+func mostOf(once time.Duration) time.Duration {
+	most := once
+	for _, after := range retryAfter {
+		most += after + once
+	}
+	return most
+}
+
 // measurer is a device without its patience.
 type measurer interface {
 	// measure fills the empty s, setting the device up first where needed.
@@ -129,6 +139,9 @@ func allSame(b []byte, v byte) bool {
 
 // busFault reports whether b is what a broken bus reads: all 00 or all FF.
 func busFault(b []byte) bool { return allSame(b, 0) || allSame(b, 0xff) }
+
+// within reports whether a chip can measure v; NaN it cannot.
+func within(m sensors.Measure, v float64) bool { return v >= m.Min && v <= m.Max }
 
 // i2cKeys are the settings every I2C driver takes.
 func i2cKeys(addresses []uint16, own ...sensors.Key) []sensors.Key {

@@ -46,12 +46,16 @@ func TestSpokenLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := &mouth{}
 		d := opened(t, &machine{line: line}, "ascii-line", map[string]any{"bus": "a", "pattern": `T=(?P<temperature>\S+)`, "timeout": "3s"})
+		heard := time.Duration(0) // how long ago the line came
 		read := func(within time.Duration) (float64, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), within)
 			defer cancel()
 			var s sensors.Sample
 			if err := d.Read(ctx, &s); err != nil {
 				return 0, err
+			}
+			if age := time.Since(s.At); age != heard {
+				t.Errorf("%v is of %v ago, want %v", s.Readings[0].Value, age, heard)
 			}
 			return s.Readings[0].Value, nil
 		}
@@ -73,7 +77,10 @@ func TestSpokenLine(t *testing.T) {
 		v, err = read(time.Minute)
 		want("the newest whole line", v, err, 22, 0)
 		line.say("3\r\n")
+		time.Sleep(2 * time.Second)
+		heard = 2 * time.Second
 		v, err = read(time.Minute)
+		heard = 0
 		want("the rest of it", v, err, 23, 0)
 		line.say("T=24\r\n")
 		time.Sleep(4 * time.Second)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"weir/sensors"
@@ -87,6 +88,10 @@ func TestDS18B20OnlyTheNewFile(tt *testing.T) {
 		b.wantValue(d, -10.062, good)
 		b.put(file, "85000\n")
 		b.wantValue(d, 85, sensors.Quality{Level: sensors.Uncertain, Reason: sensors.ResetValue})
+		for text, v := range map[string]float64{"0\n": 0, "-62\n": -0.062} {
+			b.put(file, text)
+			b.wantValue(d, v, sensors.Quality{Level: sensors.Uncertain, Reason: sensors.ShortedValue})
+		}
 		b.put(file, "none\n")
 		b.wantFault(d, sensors.Garbage, `got "none\n", want thousandths of a degree`)
 	})
@@ -138,6 +143,36 @@ func TestThermalHwmon(tt *testing.T) {
 		b.wantValue(b.open("thermal", map[string]any{"name": "coretemp", "input": "temp2"}), 32, good)
 		b.wantFault(b.open("thermal", map[string]any{"name": "nvme"}), sensors.Ambiguous, `2 places are called "nvme"; set name to the place: "hwmon0", "hwmon2"`)
 		b.wantValue(b.open("thermal", map[string]any{"name": "hwmon2"}), 31, good)
+	})
+}
+
+// Many machines have two devices of one name, and more than nine inputs.
+func TestThermalTwinsAndOrder(tt *testing.T) {
+	onBench(tt, func(b *bench) {
+		for _, n := range []string{"1", "2", "10"} {
+			b.put("/sys/class/thermal/thermal_zone"+n+"/type", "acpitz\n")
+			b.put("/sys/class/thermal/thermal_zone"+n+"/temp", n+"000\n")
+			b.put("/sys/class/hwmon/hwmon4/temp"+n+"_input", n+"000\n")
+		}
+		b.put("/sys/class/hwmon/hwmon4/name", "coretemp\n")
+		b.wantValue(b.open("thermal", nil), 1, good)
+		d := sensors.Find(chip.Drivers, "thermal")
+		var got []string
+		for _, l := range d.List(b.machine) {
+			got = append(got, l.Chip+" "+l.Name)
+			s, _ := d.Settings("x", map[string]any{"name": strings.Trim(l.Settings["name"], `"`), "input": strings.Trim(l.Settings["input"], `"`)}, nil)
+			dev, err := d.Open(b.machine, s)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := b.read(dev); err != nil {
+				b.Errorf("%s as it is listed: %v", l.Where, err)
+			}
+		}
+		want := []string{"acpitz thermal_zone1", "acpitz thermal_zone2", "acpitz thermal_zone10", "coretemp coretemp-temp1", "coretemp coretemp-temp2", "coretemp coretemp-temp10"}
+		if !slices.Equal(got, want) {
+			b.Errorf("got %q, want %q", got, want)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package chip_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"weir/sensors"
 	"weir/sensors/chip"
@@ -83,6 +84,25 @@ func TestLeast(t *testing.T) {
 		s, _ := d.Settings("x", map[string]any{"oversample": c.oversample}, nil)
 		if got := d.Least(s).Seconds() * 1000; got < c.least || got > c.max {
 			t.Errorf("%s at %d: %v ms, want %v to %v", c.driver, c.oversample, got, c.least, c.max)
+		}
+	}
+}
+
+// A read may take as long as its settings say.
+func TestMost(t *testing.T) {
+	for _, c := range []struct {
+		driver string
+		given  map[string]any
+		most   time.Duration
+	}{
+		{"ascii-line", map[string]any{"bus": "a", "pattern": `(?P<flow>\d+)`, "timeout": "10m"}, 10 * time.Minute},
+		{"ascii-line", map[string]any{"bus": "a", "pattern": `(?P<flow>\d+)`, "timeout": "20s", "poll": "?"}, time.Minute},
+		{"modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "xy-md02", "timeout": "10s"}, 30 * time.Second},
+	} {
+		d := sensors.Find(chip.Drivers, c.driver)
+		s, wrong := d.Settings("x", c.given, nil)
+		if got := d.Most(s); len(wrong) > 0 || got < c.most {
+			t.Errorf("%s %v: %v, %v, want at least %v", c.driver, c.given, got, wrong, c.most)
 		}
 	}
 }

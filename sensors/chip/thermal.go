@@ -46,16 +46,21 @@ type heat struct {
 	file  string
 }
 
+// byLength puts temp2 before temp10, in what is sorted already.
+func byLength(a, b string) int { return len(a) - len(b) }
+
 // heats lists all zones, then all hwmon inputs that are not a zone's double.
 func heats(m sensors.Machine) []heat {
 	var found []heat
-	zones, _ := filepath.Glob(m.Path("/sys/class/thermal/thermal_zone*")) // the pattern is well formed, the only error there is
+	zones, _ := filepath.Glob(m.Path("/sys/class/thermal/thermal_zone*"))     // the pattern is well formed, the only error there is
+	inputs, _ := filepath.Glob(m.Path("/sys/class/hwmon/hwmon*/temp*_input")) // as above
+	slices.SortStableFunc(zones, byLength)
+	slices.SortStableFunc(inputs, byLength)
 	for _, z := range zones {
 		if name, err := readFile(filepath.Join(z, "type")); err == nil {
 			found = append(found, heat{name: strings.TrimSpace(name), place: filepath.Base(z), file: filepath.Join(z, "temp")})
 		}
 	}
-	inputs, _ := filepath.Glob(m.Path("/sys/class/hwmon/hwmon*/temp*_input")) // as above
 	for _, file := range inputs {
 		dir := filepath.Dir(file)
 		name, err := readFile(filepath.Join(dir, "name"))
@@ -76,8 +81,14 @@ func heats(m sensors.Machine) []heat {
 
 func listThermal(m sensors.Machine) []sensors.Listed {
 	var found []sensors.Listed
-	for _, h := range heats(m) {
-		l := sensors.Listed{Chip: h.name, Where: h.place, Name: h.name, Settings: map[string]string{"name": fmt.Sprintf("%q", h.name)}}
+	all := heats(m)
+	for _, h := range all {
+		chip := h.name
+		isTwin := func(o heat) bool { return o.name == h.name && o.place != h.place }
+		if slices.ContainsFunc(all, isTwin) { // only the place tells them apart
+			h.name = h.place
+		}
+		l := sensors.Listed{Chip: chip, Where: h.place, Name: h.name, Settings: map[string]string{"name": fmt.Sprintf("%q", h.name)}}
 		if h.input != "" {
 			l.Where, l.Name = h.place+" "+h.input, h.name+"-"+h.input
 			l.Settings["input"] = fmt.Sprintf("%q", h.input)

@@ -1,0 +1,99 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"weir/bridge/upstream"
+	"weir/broker/message"
+	"weir/broker/packet"
+)
+
+// An upstream that reads but acknowledges nothing is stalled, also while messages at QoS 0 leave all the time: that they
+// could be written says nothing about the others.
+func TestStalledWhileQoS0Flows(t *testing.T) {
+	r := newRig(t, upstream.Options{})
+	r.cfg.Forward = map[uint32]Rule{1: {QoS: 1}, 2: {QoS: 0}}
+	r.cfg.StallAfter, r.cfg.Connect.ConnectTimeout = 100*time.Millisecond, 200*time.Millisecond
+	r.start()
+	r.waitWord(Connected)
+	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
+	r.publish("t", "1")
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for r.bridge.Status().Reconnects == 0 {
+		select {
+		case <-tick.C:
+			r.source.add(2, message.Message{Publish: packet.Publish{Topic: []byte("z"), Payload: []byte("0")}})
+		case <-deadline:
+			t.Fatal("not found to be stalled")
+		}
+		if r.bridge.Status().State == Stalled {
+			r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
+		}
+	}
+	r.source.waitDrained(t)
+}
+
+// slowly is a connection to address through a relay that reads n bytes each time.
+func slowly(t *testing.T, address string, n int, every time.Duration) func(context.Context, string, string) (net.Conn, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	relay := func(from, to net.Conn, pace time.Duration) {
+		defer from.Close()
+		defer to.Close()
+		buf := make([]byte, n)
+		for {
+			k, err := from.Read(buf)
+			if err != nil {
+				return
+			}
+			time.Sleep(pace) // this is what is tested: real buffers of the kernel that empty slowly
+			if _, err := to.Write(buf[:k]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			near.(*net.TCPConn).SetReadBuffer(6 * n)
+			far, err := net.Dial("tcp", address)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			go relay(near, far, every)
+			go relay(far, near, 0)
+		}
+	}()
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, l.Addr().String())
+	}
+}
+
+// A message that takes far longer than StallAfter to reach the upstream is not sent again and again for ever: while its
+// bytes move, the link is slow, not stalled.
+func TestSlowLinkIsNotStalled(t *testing.T) {
+	r := newRig(t, upstream.Options{})
+	r.cfg.StallAfter = 500 * time.Millisecond
+	r.cfg.Connect.Dial = slowly(t, r.server.Address(), 16<<10, 35*time.Millisecond)
+	big := bytes.Repeat([]byte("x"), 1000<<10) // 2.2 s
+	r.source.add(1, message.Message{Publish: packet.Publish{QoS: 1, Topic: []byte("big"), Payload: big}})
+	r.publish("small", "1")
+	r.start()
+	r.source.waitDrained(t)
+	if st := r.bridge.Status(); st.Reconnects != 0 || st.Sent != 2 {
+		t.Errorf("%d reconnects, %d sent, want 0 and 2", st.Reconnects, st.Sent)
+	}
+}

@@ -1,0 +1,98 @@
+package chip_test
+
+import (
+	"testing"
+
+	"weir/sensors"
+	"weir/sensors/sim"
+)
+
+// wantBad reads: what is named is bad for its reason, all else good.
+func (b *bench) wantBad(d sensors.Device, why map[sensors.Quantity]sensors.Reason) {
+	b.Helper()
+	s, err := b.read(d)
+	if err != nil {
+		b.Fatalf("read: %v", err)
+	}
+	for i := range s.Readings {
+		r := &s.Readings[i]
+		measured := r.Value
+		if r.Quality.Level == sensors.Good && (measured < r.Min || measured > r.Max) { // as the pipeline will
+			r.Quality = sensors.Quality{Level: sensors.Bad, Reason: sensors.OutsideChip}
+		}
+		want := sensors.Quality{Level: sensors.Good}
+		if reason, bad := why[r.Quantity]; bad {
+			want = sensors.Quality{Level: sensors.Bad, Reason: reason}
+		}
+		if r.Quality != want {
+			b.Errorf("%s: %v %v, want %v", r.Quantity, measured, r.Quality, want)
+		}
+	}
+}
+
+// Pressure and humidity are compensated with the temperature. One that cannot be
+// gives plausible numbers for both.
+func TestWithoutTemperatureNothingIsGood(tt *testing.T) {
+	type reasons = map[sensors.Quantity]sensors.Reason
+	normal := sim.RawBMx280{Temperature: 519888, Pressure: 415148, Humidity: 30987}
+	with := func(change func(*sim.RawBMx280)) *sim.RawBMx280 {
+		raw := normal
+		change(&raw)
+		return &raw
+	}
+	for name, c := range map[string]struct {
+		raw *sim.RawBMx280
+		why reasons
+	}{
+		"sound":                   {&normal, nil},
+		"temperature word 0":      {with(func(r *sim.RawBMx280) { r.Temperature = 0 }), reasons{t: sensors.Saturated, p: sensors.NoTemperature, h: sensors.NoTemperature}},
+		"temperature word full":   {with(func(r *sim.RawBMx280) { r.Temperature = 0xfffff }), reasons{t: sensors.Saturated, p: sensors.NoTemperature, h: sensors.NoTemperature}},
+		"too cold":                {with(func(r *sim.RawBMx280) { r.Temperature = 300000 }), reasons{t: sensors.OutsideChip, p: sensors.NoTemperature, h: sensors.NoTemperature}},
+		"too hot":                 {with(func(r *sim.RawBMx280) { r.Temperature = 800000 }), reasons{t: sensors.OutsideChip, p: sensors.NoTemperature, h: sensors.NoTemperature}},
+		"pressure word 0":         {with(func(r *sim.RawBMx280) { r.Pressure = 0 }), reasons{p: sensors.Saturated}},
+		"humidity word 0":         {with(func(r *sim.RawBMx280) { r.Humidity = 0 }), reasons{h: sensors.Saturated}},
+		"humidity word full":      {with(func(r *sim.RawBMx280) { r.Humidity = 0xffff }), reasons{h: sensors.Saturated}},
+		"humidity never measured": {with(func(r *sim.RawBMx280) { r.Humidity = 0x8000 }), reasons{h: sensors.NotMeasured}},
+	} {
+		tt.Run(name, func(tt *testing.T) {
+			onBench(tt, func(b *bench) {
+				chip := sim.NewBME280(sim.Steady(indoors))
+				b.wire.Add(0x76, chip)
+				d := b.open("bme280", nil)
+				b.want(d, indoors, t, p, h)
+				chip.Hold(c.raw)
+				b.wantBad(d, c.why)
+			})
+		})
+	}
+}
+
+func TestBMP180WithoutTemperatureHasNoPressure(tt *testing.T) {
+	for _, word := range []uint32{12000, 50000} { // with the sheet's calibration -102 and 156 °C
+		onBench(tt, func(b *bench) {
+			chip := sim.NewBMP180(sim.Steady(indoors))
+			b.wire.Add(0x77, chip)
+			d := b.open("bmp180", nil)
+			b.want(d, indoors, t, p)
+			chip.Hold(&sim.RawBMP180{Temperature: word, Pressure: 23843 << 2})
+			b.wantBad(d, map[sensors.Quantity]sensors.Reason{t: sensors.OutsideChip, p: sensors.NoTemperature})
+		})
+	}
+}
+
+// Empty humidity words give 0 or 100 %, whatever the air is like.
+func TestEmptyHumidityCalibration(tt *testing.T) {
+	full := sim.SheetTrimBMP280()
+	full.H1, full.H2, full.H3, full.H4, full.H5, full.H6 = 0xff, -1, 0xff, -1, -1, -1
+	for name, trim := range map[string]sim.TrimBMx280{"all 00": sim.SheetTrimBMP280(), "all FF": full} {
+		tt.Run(name, func(tt *testing.T) {
+			onBench(tt, func(b *bench) {
+				chip := sim.NewBME280(sim.Steady(indoors))
+				chip.SetTrim(trim)
+				chip.Hold(&sim.RawBMx280{Temperature: 519888, Pressure: 415148, Humidity: 30987})
+				b.wire.Add(0x76, chip)
+				b.wantBad(b.open("bme280", nil), map[sensors.Quantity]sensors.Reason{h: sensors.BadCalibration})
+			})
+		})
+	}
+}
