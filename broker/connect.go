@@ -147,11 +147,11 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 		return c.refuse(packet.Errorf(packet.ServerUnavailable, "session: %s", err))
 	}
 	s.lasts, s.will, s.version = lasts, newWill(p, s), c.version
-	if b.cfg.Store != nil && lasts > 0 && !present {
-		b.newDurable(s)
-	}
-	if s.durable != nil {
+	switch {
+	case s.durable != nil:
 		s.durable.save(message.Stamp{})
+	case b.cfg.Store != nil && lasts > 0 && !present:
+		b.newDurable(s)
 	}
 	if discarded || s.durable != nil && !present {
 		if !b.await(ctx, b.barrier()) {

@@ -112,6 +112,7 @@
 //     if the clock was trusted before and after. Otherwise they run from the restart; never shorter than asked for.
 //   - A will of a stored session is published when the next process finds the connection gone. It may come twice if the
 //     process dies in the seconds after it was published.
+//   - A subscription of a stored session that the Store has no room for is refused (0x97, or 0x80).
 //   - A pair or a packet id that the Store has no room for is counted and the message goes on: rather repeated than lost.
 //   - What was dropped because a session's queue was full is counted in memory only.
 //   - Retained messages for a new subscription that did not reach the queue when the process died are not sent for it again.

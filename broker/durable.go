@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/broker/message"
 	"weir/broker/packet"
 )
 
@@ -70,10 +71,14 @@ func (b *Broker) barrier() uint64 {
 	return number
 }
 
-// newDurable gives a new session a queue. It stays without one, in memory, if the store has no room.
+// newDurable stores a new session and gives it a queue. It stays in memory if the store has no room.
 func (b *Broker) newDurable(s *session) {
 	d := &durable{s: s, serial: newSerial()}
 	if !b.openQueue(d) {
+		return
+	}
+	if !d.save(message.Stamp{}) { // a queue without its session would be dropped at the next start
+		b.cfg.Store.DropQueue(d.serial.queue())
 		return
 	}
 	s.durable = d

@@ -310,7 +310,15 @@ func TestNoRoomInTheStore(t *testing.T) {
 	sub.subscribe(1, "x")
 	l.deliver("x", "1", 1)
 	sub.finish(sub.expectMessage("x", "1"))
-	if l.b.Stats().NotKept == 0 {
-		t.Error("not counted")
+	if l.b.Stats().NotKept == 0 || len(l.v.now.queues) != 0 {
+		t.Errorf("%d counted as not kept, queues %v", l.b.Stats().NotKept, l.v.now.queues)
 	}
+	l.v.change(func() { l.v.noKeys = false })
+	stored, _ := l.stay(packet.V5, "stored")
+	l.v.change(func() { l.v.noKeys = true })
+	if got := stored.subscribe(1, "y"); got[0] != packet.QuotaExceeded {
+		t.Errorf("a subscription without room is answered %s", got[0])
+	}
+	l.deliver("y", "1", 1)
+	stored.nothing()
 }

@@ -11,17 +11,16 @@ import (
 
 // save keeps what there is to know of a session besides its subscriptions. Called by its owner, or under Broker.mu while it
 // has none.
-func (d *durable) save(away message.Stamp) {
+func (d *durable) save(away message.Stamp) (ok bool) {
 	s := d.s
 	k := kept{protocol: s.version, lasts: s.lasts, away: away, user: []byte(s.user), id: s.id, will: s.will}
-	s.b.put(d.serial.key(keySession), k.append(nil), "session")
+	return s.b.put(d.serial.key(keySession), k.append(nil), "session")
 }
 
 // saveSub keeps a subscription. Called by the reader.
-func (d *durable) saveSub(sub *subscription) bool {
-	name := sub.filter.String()
-	value := append(appendOptions(nil, sub.load()), name...)
-	return d.s.b.put(d.serial.sub(name), value, "subscription")
+func (d *durable) saveSub(f topic.Filter, o options) (ok bool) {
+	value := append(appendOptions(nil, o), f.String()...)
+	return d.s.b.put(d.serial.sub(f.String()), value, "subscription")
 }
 
 // forget removes everything of the session from the store. Not called under any lock.

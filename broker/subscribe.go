@@ -63,10 +63,10 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
 		return wanted{}, packet.NotAuthorized, nil
 	}
-	sub, isNew := c.session.subscribe(filter, packOptions(p, id))
-	if d := c.session.durable; d != nil {
-		d.saveSub(sub)
+	if d := c.session.durable; d != nil && !d.saveSub(filter, packOptions(p, id)) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+		return wanted{}, packet.QuotaExceeded, nil
 	}
+	sub, isNew := c.session.subscribe(filter, packOptions(p, id))
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 	if send && !shared {                                            // never for shared ones: v5 section 4.8.2
 		w = wanted{sub: sub, again: !isNew}
