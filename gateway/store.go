@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -120,13 +119,7 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 		},
 		Forgotten: func(boot uint64) { kept.Delete(clockPrefix + strconv.FormatUint(boot, 16)) },
 	})
-	kept.Range(clockPrefix, func(key string, value []byte) bool {
-		boot, err := strconv.ParseUint(strings.TrimPrefix(key, clockPrefix), 16, 64)
-		if err == nil && len(value) == 8 {
-			c.Load(boot, time.Duration(binary.LittleEndian.Uint64(value)))
-		}
-		return true
-	})
+	loadOffsets(c, kept.Range)
 	s.times.Store(c)
 	return c, nil
 }
