@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,8 +94,24 @@ func (b *Broker) openQueue(d *durable) bool {
 		return false
 	}
 	d.queue = q
-	d.batch = make([]Queued, batchSize)
 	return true
+}
+
+// batches are shared by all sessions: one whose queue is at its end has none.
+var batches = sync.Pool{New: func() any { b := make([]Queued, batchSize); return &b }}
+
+// read fills the batch, of which everything was sent, with up to most messages. The caller has the turn.
+func (d *durable) read(most int, disk bool) (onDisk bool, err error) {
+	if d.batch == nil {
+		d.batch = *batches.Get().(*[]Queued)
+	}
+	d.at = 0
+	if d.n, onDisk, err = d.queue.Next(d.batch[:min(most, batchSize)], disk); d.n == 0 || err != nil {
+		b := d.batch
+		d.batch, d.n = nil, 0
+		batches.Put(&b)
+	}
+	return onDisk, err
 }
 
 // put sets a key, or counts that it could not be kept.

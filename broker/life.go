@@ -192,14 +192,13 @@ func (d *durable) fly(pairs []Pair) []Pair {
 func (d *durable) queued(last uint64, f func(m *Queued)) {
 	defer d.queue.Rewind()
 	for {
-		n, _, err := d.queue.Next(d.batch, true)
-		if err != nil {
+		if _, err := d.read(batchSize, true); err != nil {
 			d.s.b.log.Error("queue of a session cannot be read: some of it waits for the next start", "client", string(d.s.id), "err", err)
 		}
-		if err != nil || n == 0 {
+		if d.n == 0 {
 			return
 		}
-		for i := range d.batch[:n] {
+		for i := range d.batch[:d.n] {
 			if d.batch[i].Number > last {
 				return
 			}

@@ -35,17 +35,15 @@ func (d *durable) step(disk bool) (again, onDisk bool) {
 		room = batchSize
 	}
 	if d.at == d.n && room > 0 && !(resending && d.ended) {
-		n, onDisk, err := d.queue.Next(d.batch[:min(room, batchSize)], disk)
-		d.at, d.n = 0, n
+		onDisk, err := d.read(room, disk)
 		switch {
 		case err != nil:
-			d.at, d.n = 0, 0
 			d.broke(err)
 			return false, false
 		case onDisk:
 			return false, true
 		}
-		d.ended = n == 0
+		d.ended = d.n == 0
 	}
 	if d.at == d.n && !resending {
 		return false, false

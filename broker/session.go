@@ -193,15 +193,15 @@ func (s *session) end() {
 	for _, sub := range s.subs { // v5 [MQTT-4.1.0-2]; retained messages stay: 3.1.1 [MQTT-3.1.2-7]
 		s.remove(sub)
 	}
-	if s.durable != nil {
-		s.durable.forget()
-	}
-	s.subs = nil
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true
 	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo{}, nil, nil, nil, 0, 0
 	o.flight.Reset()
 	o.mu.Unlock()
+	if s.durable != nil {
+		s.durable.forget()
+	}
+	s.subs = nil
 	s.owed.drop()
 }
