@@ -3,11 +3,9 @@ package buffer
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // Nothing is allocated per append, per read or per acknowledgement, in memory
@@ -201,68 +199,4 @@ func BenchmarkDrain(b *testing.B) {
 		b.Fatalf("%d of %d came", got, b.N)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
-}
-
-// TestLongBacklog stores millions of records (WEIR_LONG_RECORDS; a few
-// thousand by default), opens the log again, and drains it: memory does not
-// follow the backlog.
-func TestLongBacklog(t *testing.T) {
-	n := 100_000
-	if v := os.Getenv("WEIR_LONG_RECORDS"); v != "" {
-		fmt.Sscan(v, &n)
-	}
-	heap := func() float64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return float64(m.HeapAlloc) / (1 << 20)
-	}
-	o := Options{Dir: benchDir(t), MaxSize: 8 << 30}
-	l := open(t, o)
-	c, _ := l.Consumer("a")
-	empty := heap()
-	most := 0.0
-	fill(t, l, c, n, func(done int) {
-		if done%(n/20) == 0 {
-			most = max(most, heap()-empty)
-		}
-	})
-	stored := heap()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	l = open(t, o)
-	took := time.Since(begun)
-	defer l.Close()
-	c, _ = l.Consumer("a")
-	if b := c.Backlog(); b.Records != uint64(n) {
-		t.Fatalf("backlog %+v, want %d records", b, n)
-	}
-	dst := make([]Entry, 256)
-	begun = time.Now()
-	for got := 0; ; {
-		k, err := c.Next(dst)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if k == 0 {
-			if got != n {
-				t.Fatalf("%d of %d came", got, n)
-			}
-			break
-		}
-		c.Ack([]Range{{dst[0].Number, dst[k-1].Number}})
-		if got/(n/20) != (got+k)/(n/20) {
-			most = max(most, heap()-empty)
-			if err := l.Commit(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got += k
-	}
-	t.Logf("%d records: heap %.1f MiB empty, %.1f MiB with the backlog, at most %.1f MiB more; opened in %v; drained in %v", n, empty, stored, most, took, time.Since(begun))
-	if most > 12 {
-		t.Errorf("%.1f MiB more than empty", most)
-	}
 }
