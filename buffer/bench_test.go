@@ -153,7 +153,8 @@ func benchDir(b testing.TB) string {
 func fill(b testing.TB, l *Log, c *Consumer, n int, tick func(done int)) {
 	batch := make([]Record, 1000)
 	for i := range batch {
-		batch[i] = Record{Boot: 1, Since: int64(i), Dests: []Dest{{Consumer: c.ID(), Data: []byte{1}}}, Payload: make([]byte, 100)}
+		batch[i] = Record{Boot: 1, Since: int64(i), Dests: []Dest{{Consumer: c.ID(), Data: []byte{1}}},
+			Payload: fmt.Appendf(nil, `{"time":"2026-11-22T14:02:11.%03dZ","value":%d.%02d,"unit":"C","quality":"good","battery":%06d}        `, i, 15+i*7%13, i*31%97, i*7919%1000003)}
 	}
 	for i := 0; i < n; i += len(batch) {
 		if _, k, err := l.Append(batch[:min(len(batch), n-i)]); err != nil || k == 0 {

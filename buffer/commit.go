@@ -3,6 +3,7 @@ package buffer
 import (
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 // errNoRoom: no segment can be had: the cap is reached, or the disk is full,
@@ -27,13 +28,14 @@ type blockPlan struct {
 // committer is what only the goroutine that runs the commit touches. Its
 // slices keep their memory from commit to commit.
 type committer struct {
-	file    File // of the active segment
-	seed    seed
+	file    File   // of the active segment
 	block   uint64 // number of the next block
 	seq     uint64 // of the next segment
 	written uint64 // records in the log
 	spare   uint64 // names the next spare
+	padding int64  // bytes that filled pages
 	buf     []byte
+	packer  packer
 	state   []byte
 	taken   []string // keys in it
 	more    bool     // keys that changed are left for another part
@@ -49,8 +51,8 @@ type committer struct {
 
 // Commit makes durable everything that was appended, put, acknowledged or
 // marked before it was called, in one write (of blocks of at most 128 KiB for
-// a large tail) and one sync; callers that come while a commit runs share the
-// next one. With nothing to do it does no I/O. After an error nothing of it
+// a large tail, 256 KiB before compression) and one sync; callers that come
+// while a commit runs share the next one. With nothing to do it does no I/O. After an error nothing of it
 // is settled or lost: it is all tried again, in a new segment, by the next
 // Commit.
 func (l *Log) Commit() error {
@@ -63,15 +65,21 @@ func (l *Log) Commit() error {
 	if l.tail.live > 0 && l.number > l.covered || l.stateDirty() {
 		want++
 	}
+	l.callers.came++
+	if want > l.started {
+		l.callers.next++
+	} else if want > l.finished {
+		l.callers.now++
+	}
 	for l.finished < want {
 		if l.running {
-			l.waiters++
 			l.cond.Wait()
-			l.waiters--
 			continue
 		}
 		l.running = true
+		l.assemble()
 		l.started++
+		l.callers.now, l.callers.next = l.callers.next, 0
 		l.runCommit(l.number - 1)
 		l.running = false
 		l.covered = 0
@@ -81,6 +89,27 @@ func (l *Log) Commit() error {
 	l.mu.Unlock()
 	l.say()
 	return err
+}
+
+// callers of Commit, counted.
+type callers struct {
+	now   int // wait for the commit that runs, who runs it included
+	next  int // wait for the one after it
+	freed int // waited for the one that ended last
+	came  int // called since it ended
+}
+
+// assemble lets those who waited for the last commit come with their next
+// records before another one begins: without it the first to be woken would
+// commit alone, and each sync would serve half of them. It waits for nobody who
+// is not about to run. l.mu is held at both ends.
+func (l *Log) assemble() {
+	for before := -1; l.callers.came < l.callers.freed && l.callers.came > before; {
+		before = l.callers.came
+		l.mu.Unlock()
+		runtime.Gosched()
+		l.mu.Lock()
+	}
 }
 
 // runCommit makes one commit of the tail up to upto. l.mu is held at both ends and
@@ -110,6 +139,7 @@ func (l *Log) runCommit(upto uint64) {
 	}
 	l.outcome = err
 	l.finished = l.started
+	l.callers.freed, l.callers.now, l.callers.came = l.callers.now, 0, 0
 	l.cond.Broadcast()
 	if err == nil {
 		l.keepHouse()
@@ -187,6 +217,9 @@ func (l *Log) layOut(upto uint64, room int64) (whole bool) {
 	c.spans, c.blocks = c.spans[:0], c.blocks[:0]
 	b := blockPlan{size: int64(len(c.state))}
 	limit := min(blockLimit, l.o.SegmentSize/8)
+	if l.o.Compress { // fewer pages that are not full
+		limit = min(packLimit, l.o.SegmentSize/8)
+	}
 	var used int64
 	for i := t.head; i < len(t.records) && t.records[i].number <= upto; i++ {
 		r := &t.records[i]

@@ -148,7 +148,7 @@ func TestCommitsAreGrouped(t *testing.T) {
 	}
 	for waiting := 0; waiting < 20; {
 		l.mu.Lock()
-		waiting = int(l.waiters)
+		waiting = l.callers.next
 		l.mu.Unlock()
 	}
 	close(gate.open)
@@ -357,5 +357,45 @@ func TestRetriedBlockComesOnce(t *testing.T) {
 			t.Fatalf("linked %v: %+v", linked, r)
 		}
 		l.Close()
+	}
+}
+
+// With OnChores no commit waits for a spare segment to be written, and the log
+// works on while it is.
+func TestChoresMakeTheSpares(t *testing.T) {
+	var l *Log
+	asked := make(chan struct{}, 1)
+	l = open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: 4 << 20, OnChores: func() {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	}})
+	c, _ := l.Consumer("c")
+	done := make(chan struct{})
+	var g sync.WaitGroup
+	g.Go(func() {
+		for {
+			select {
+			case <-asked:
+				l.Chores()
+			case <-done:
+				return
+			}
+		}
+	})
+	for i := range 200 {
+		if _, n, err := l.Append([]Record{{Boot: 1, Since: int64(i), Dests: []Dest{{Consumer: c.ID()}}, Payload: make([]byte, 5000)}}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		commit(t, l)
+	}
+	if got := drain(t, c); len(got) != 200 {
+		t.Errorf("%d records, want 200", len(got))
+	}
+	close(done)
+	g.Wait()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

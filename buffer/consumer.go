@@ -36,6 +36,8 @@ const (
 	DropSpace                   // the file system had no more than MinFree left, or was full
 	DropAside                   // more records were set aside than a consumer may have
 	DropLost                    // damage on the disk
+	DropLimit                   // the consumer had reached its own limit
+	DropAge                     // older than the consumer's records may be
 	dropReasons
 )
 
@@ -50,6 +52,10 @@ func (r DropReason) String() string {
 		return "set-aside"
 	case DropLost:
 		return "lost"
+	case DropLimit:
+		return "limit"
+	case DropAge:
+		return "age"
 	}
 	return fmt.Sprintf("drop(%d)", uint8(r))
 }
@@ -85,6 +91,7 @@ type Consumer struct {
 
 	// Guarded by l.mu.
 	removed bool
+	limits  Limits
 	window  []pending // from head on
 	head    int
 	trail   bool         // records above the window's last were acknowledged
@@ -343,6 +350,11 @@ func (c *Consumer) parseDrops(p []byte) {
 func (c *Consumer) Backlog() Backlog {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	return c.backlog()
+}
+
+// backlog is Backlog. l.mu is held.
+func (c *Consumer) backlog() Backlog {
 	b := Backlog{Records: c.records, Bytes: c.bytes, Aside: uint64(len(c.aside))}
 	for _, n := range c.drops {
 		b.Dropped += n

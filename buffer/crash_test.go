@@ -17,6 +17,9 @@ const diskSize = 64 << 20
 // keySeed is the walk that changes keys most of the time.
 const keySeed = 1001
 
+// sparseSeed is the walk in which segments come to hold little that is waited for.
+const sparseSeed = 1002
+
 var small = buffer.Options{Dir: "crashfs", SegmentSize: 64 << 10, MaxSize: 4 << 20, TailSize: 64 << 10}
 
 // size is how many steps the walks take: WEIR_LONG multiplies it.
@@ -56,13 +59,18 @@ func ifAlive(w *world, err error) error {
 func TestCrashEverywhere(t *testing.T) {
 	capped := small
 	capped.MaxSize = 4 * capped.SegmentSize
+	wider := small
+	wider.MaxSize = 6 * wider.SegmentSize
 	type walk struct {
 		name  string
 		o     buffer.Options
 		seed  uint64
 		steps int
 	}
-	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}}
+	packed, packedCapped := small, capped
+	packed.Compress, packedCapped.Compress = true, true
+	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180},
+		{"packed", packed, 33, 90}, {"packed-capped", packedCapped, 32, 140}}
 	for seed := uint64(3); int(seed) < size(t, 3); seed++ { // one more for each of WEIR_LONG
 		walks = append(walks, walk{fmt.Sprintf("growing-%d", seed), small, seed, 100}, walk{fmt.Sprintf("capped-%d", seed), capped, seed, 140})
 	}
@@ -77,7 +85,7 @@ func TestCrashEverywhere(t *testing.T) {
 func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 	fresh := func() *world {
 		w := newWorld(crashfs.New(diskSize), o, seed)
-		w.keyHeavy = seed == keySeed
+		w.keyHeavy, w.sparse = seed == keySeed, seed == sparseSeed
 		return w
 	}
 	trial := fresh()
@@ -89,6 +97,12 @@ func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 	}
 	if s := trial.log.Stats(); !raceEnabled && (s.Snapshots == 0 || seed == keySeed && s.Snapshots < 3) {
 		t.Errorf("%d snapshots of the keys, want more", s.Snapshots)
+	}
+	if s := trial.log.Stats(); !raceEnabled && seed == sparseSeed && s.Rewritten == 0 {
+		t.Errorf("%d segments rewritten, want more: %+v", s.Rewritten, s)
+	}
+	if s := trial.log.Stats(); o.Compress != (s.Saved > 0) {
+		t.Errorf("compress is %v, %d bytes were saved", o.Compress, s.Saved)
 	}
 	ops := trial.disk.Ops()
 	var outcomes atomic.Int64

@@ -3,6 +3,7 @@ package buffer_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -11,12 +12,13 @@ import (
 )
 
 // store makes a log of a few segments with one consumer, and says what is in
-// it: the bodies by number, and how many records the largest block holds.
-func store(t *testing.T, commits int) (d *crashfs.Disk, want map[uint64]string) {
+// it: the bodies by number. Compressed blocks hold what does not shrink to one
+// page.
+func store(t *testing.T, o buffer.Options, commits int) (d *crashfs.Disk, want map[uint64]string) {
 	t.Helper()
 	d = crashfs.New(diskSize)
-	o := small
 	o.FS = d
+	rng := rand.New(rand.NewPCG(5, 5))
 	l, err := buffer.Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -27,6 +29,9 @@ func store(t *testing.T, commits int) (d *crashfs.Disk, want map[uint64]string) 
 		var batch []buffer.Record
 		for j := range perCommit {
 			body := fmt.Sprintf("%d.%d:%s", i, j, bytes.Repeat([]byte{byte('a' + i%26)}, 400*(1+i%5)))
+			if o.Compress {
+				body = fmt.Sprintf("%d.%d:%s", i, j, digits(rng, 3000*(1+i%3)))
+			}
 			batch = append(batch, buffer.Record{Boot: 3, Since: int64(i), Dests: []buffer.Dest{{Consumer: c.ID()}}, Payload: []byte(body)})
 		}
 		first, n, err := l.Append(batch)
@@ -39,6 +44,9 @@ func store(t *testing.T, commits int) (d *crashfs.Disk, want map[uint64]string) 
 		if err := l.Commit(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if s := l.Stats(); o.Compress != (s.Saved > 0) {
+		t.Fatalf("compress is %v, %d bytes were saved", o.Compress, s.Saved)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -119,7 +127,14 @@ func segments(t *testing.T, d *crashfs.Disk) (names []string) {
 // but the last block of all cannot be told from a write that was never
 // finished.
 func TestFlippedByteCostsOneBlock(t *testing.T) {
-	d, want := store(t, 30)
+	packed := small
+	packed.Compress = true
+	t.Run("raw", func(t *testing.T) { t.Parallel(); flipped(t, small, 30) })
+	t.Run("packed", func(t *testing.T) { t.Parallel(); flipped(t, packed, 16) })
+}
+
+func flipped(t *testing.T, o buffer.Options, commits int) {
+	d, want := store(t, o, commits)
 	names := segments(t, d)
 	if len(names) < 3 {
 		t.Fatalf("only %d segments", len(names))
@@ -153,11 +168,18 @@ func TestFlippedByteCostsOneBlock(t *testing.T) {
 }
 
 func TestTruncatedSegment(t *testing.T) {
+	packed := small
+	packed.Compress = true
+	t.Run("raw", func(t *testing.T) { t.Parallel(); truncated(t, small, 30) })
+	t.Run("packed", func(t *testing.T) { t.Parallel(); truncated(t, packed, 16) })
+}
+
+func truncated(t *testing.T, o buffer.Options, commits int) {
 	step := 1021
 	if raceEnabled {
 		step = 4093
 	}
-	d, want := store(t, 30)
+	d, want := store(t, o, commits)
 	names := segments(t, d)
 	for i, name := range names {
 		for at := 0; at < int(small.SegmentSize); at += step {
@@ -175,7 +197,7 @@ func TestTruncatedSegment(t *testing.T) {
 }
 
 func TestMissingSwappedAndZeroedSegments(t *testing.T) {
-	d, want := store(t, 40)
+	d, want := store(t, small, 40)
 	names := segments(t, d)
 	for i, name := range names {
 		e := d.Clone()

@@ -46,8 +46,9 @@
 //	64   8  records written to the log before this segment
 //	72   8  sequence of the segment before, 0 for none
 //	80   8  where that one's last good block ends
-//	88   8  features a reader must know, none so far
-//	96  32  zero
+//	88   8  features a reader must know: 1 blocks may be compressed
+//	96   8  records that were left out when it was rewritten
+//	104 24  zero
 //
 // A segment header:
 //
@@ -60,16 +61,16 @@
 //	0060  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
 //	0070  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
 //
-// A reader refuses a higher version, and any feature bit, before it changes
-// anything: the first 16 bytes and the feature word keep their place in every
-// version.
+// A reader refuses a higher version, and any feature bit it does not know,
+// before it changes anything: the first 16 bytes and the feature word keep their
+// place in every version.
 //
 // # Block
 //
 //	 0   4  magic "wblk"
 //	 4   4  CRC-32C of salt, incarnation, file offset, bytes 8-63
 //	 8   4  CRC-32C of salt, incarnation, file offset, block number, body
-//	12   4  bytes of body
+//	12   4  bytes of body, as it stands here
 //	16   8  block number: rises by one through the log
 //	24   8  number of the first record, 0 for none
 //	32   4  number of the last record less that of the first
@@ -78,9 +79,11 @@
 //	48   8  boot of the records that name none
 //	56   4  run
 //	60   2  flags: 1 first block of a commit, 2 last block of it,
-//	        4 keyed state starts here from nothing
-//	62   2  codec, 0: the body is as it is
-//	64      body: items, then zeros to the end of the page
+//	        4 keyed state starts here from nothing, 8 a hole
+//	62   2  codec, 0: the body is the items; 1: it is packed
+//	64      body, then zeros to the end of the page
+//
+//	packed  bytes of the items u32 | one zstd frame that holds them
 //
 //	item    length uvarint | tag u8 | ...
 //	record  tag 1 | flags u8 (1: boot is there) | low 32 bits of the number |
@@ -106,6 +109,24 @@
 //	0040  09 02 06 75 63 6c 6f 63 6b 01 05 03 75 6f 6c 64
 //	0050  19 01 00 09 00 00 00 00 04 6b f4 14 00 00 00 01
 //	0060  03 01 07 68 65 61 64 2c 37 35
+//
+// A body is packed if the segment's header says that one may be, it is at most
+// 1 MiB, and that saves a whole page: what takes one page is left as it is. The
+// sums are over the bytes as they stand on the disk, so nothing that was damaged
+// is ever unpacked, and the length is held against its limit before memory is
+// taken. All sizes that are counted, here and in summaries, are those of the
+// items. The encoder's window is 128 KiB; it and the decoder that all readers
+// share take about 1 MiB together, from the first packed block on. The same
+// block with the body "head," and 48 times "75", packed:
+//
+//	0000  77 62 6c 6b a7 1e 15 e7 7e c5 32 4b 40 00 00 00
+//	0010  29 00 00 00 00 00 00 00 09 00 00 00 00 02 00 00
+//	0020  00 00 00 00 01 00 00 00 e8 03 00 00 00 00 00 00
+//	0030  88 77 66 55 44 33 22 11 02 00 00 00 03 00 01 00
+//	0040  88 00 00 00 28 b5 2f fd 00 00 9d 01 00 a4 02 09
+//	0050  02 06 75 63 6c 6f 63 6b 01 05 03 75 6f 6c 64 77
+//	0060  01 00 09 00 00 00 00 04 6b f4 14 00 00 00 01 03
+//	0070  01 07 68 65 61 64 2c 37 35 01 54 17 02 29 da 02
 //
 // Since the salt is secret and the offset and incarnation are in the sums,
 // neither a block of the file's earlier life, nor one that was moved, nor a
@@ -157,9 +178,10 @@
 //
 // A commit is one block, of as many pages as it takes, written with one write
 // and made durable with one sync. A large tail is several blocks of at most
-// 128 KiB (and an eighth of a segment), each one write, and still one sync, so
-// that readers need little memory; the flags mark the first and the last, and a commit that is not
-// whole at the end of the log never happened. What does not fit a segment is
+// 128 KiB (256 KiB before compression, and an eighth of a segment), each one
+// write, and still one sync, so that readers need little memory; the flags mark
+// the first and the last, and a commit that is not whole at the end of the log
+// never happened. What does not fit a segment is
 // several commits, keyed changes in the first.
 //
 // A new segment takes a spare: headers and the first commit are written and
@@ -198,10 +220,38 @@
 // as lost at the next start. Four pages of each segment are kept back for what
 // is no record, to avoid it.
 //
+// Spares are kept up to a sixteenth of MaxSize: making one writes each of its
+// pages, so the log writes twice what it holds while it grows, and once when it
+// uses its files again, as in every outage after the first.
+//
 // MaxSize counts every file of the directory. When it is reached (or the disk
 // has no more than MinFree left, or is full), the oldest segment is given up
 // as a new one is begun: its records that were not acknowledged are counted
 // per consumer and reason, durably. The segment being written never goes.
+//
+// # Limits of a consumer
+//
+// A consumer may have limits of its own (SetLimits): bytes, with the oldest
+// dropped or the newest refused, and an age. What a commit leaves beyond them
+// is dropped after it, oldest first: a segment's share at once where all of it
+// has to go, otherwise record by record, which takes reading that segment.
+// What is refused never names the consumer. With Options.Newest the log itself
+// refuses when it is full, instead of giving up its oldest segment. Whatever
+// is dropped or refused is counted by reason, and a record that all its
+// destinations refused is settled when that count is durable. Two files are
+// kept back for such counts: they fill one after the other, and each is free
+// again when the next is begun.
+//
+// # Rewriting
+//
+// When room is short, and a sealed segment would gain half a segment by losing
+// its padding and the records that nobody waits for, it is written anew: a
+// file with the same numbers in the same order and fuller blocks, synced, and
+// renamed over it. Its header says how many records were left out, so that
+// counts still add up. Readers keep the old file open until they are through.
+// This comes before anything is dropped. Its changes of keys must be in a
+// snapshot, and the last sealed segment is left alone: recovery falls back to
+// its state. It is not done without need, since it writes to the flash.
 //
 // # Start
 //
@@ -223,6 +273,33 @@
 //	96  per consumer, uvarints: number less the one before | first record less
 //	    the segment's | last less first | records | bytes | since less the
 //	    segment's (zigzag) | boot xor the segment's
+//
+// # Looking and repairing
+//
+// Inspect runs the same recovery as a start, less all that changes something,
+// over a file system that refuses to change anything; it takes no lock. A log
+// that runs meanwhile frees segments, makes them into others, rewrites them and
+// removes snapshots. So the directory is listed again afterwards, and the
+// headers compared: a segment that was freed is left out, with what was found
+// in it; if more than its records may be missing then (state, keys), or it was
+// rewritten, everything is read again. What stands behind the last whole commit
+// is being written, and does not count, as at a start.
+//
+// Verify is the same, but reads every block in spite of summaries, both copies
+// of each header, every snapshot, and each file from end to end. Its problems
+// carry as many lost records as a start would report, or consumers would miss.
+//
+// Repair makes a damaged store one that Verify finds sound. A stretch of a
+// segment without a sound block becomes a hole: a block over all of it that
+// holds no record, is a commit of its own, and says in "records written to the
+// log before" what the next block or segment says there, so that what is
+// missing is not missed again. A program that does not know the flag takes a
+// hole for damage, and reports what the hole is about. The new file has the
+// header and offsets of the old one, a copy of which is set aside first; it is
+// written, synced and renamed over it, so a cut leaves one or the other. A
+// damaged copy of a header is written in place, the other one being sound.
+// Segments that are missing altogether are noted as freed. Everything else is
+// what each start does.
 //
 // # Limits
 //

@@ -30,7 +30,14 @@ const (
 	flagFirst = 1 << iota // first block of a commit
 	flagLast              // last block of a commit
 	flagReset             // keyed state starts here from nothing: all live records follow
+	flagHole              // stands where blocks could not be read; the records before the next block are not missed again
 	flagsKnown
+)
+
+// Features of a segment that a reader must know.
+const (
+	featurePacked = 1 << iota // blocks may be compressed
+	featuresKnown
 )
 
 var (
@@ -53,6 +60,8 @@ type segmentHeader struct {
 	written     uint64   // records written to the log before this segment
 	prevSeq     uint64   // the segment before, 0 for none
 	prevEnd     int64    // where that one's last good block ends
+	omitted     uint64   // records that were left out when it was rewritten
+	features    uint64   // what a reader must know
 }
 
 // append adds one copy of the header, a whole page.
@@ -71,7 +80,8 @@ func (h *segmentHeader) append(dst []byte) []byte {
 	le.PutUint64(p[64:], h.written)
 	le.PutUint64(p[72:], h.prevSeq)
 	le.PutUint64(p[80:], uint64(h.prevEnd))
-	le.PutUint64(p[88:], 0) // features a reader must know
+	le.PutUint64(p[88:], h.features)
+	le.PutUint64(p[96:], h.omitted)
 	le.PutUint32(p[12:], segmentHeadCRC(p))
 	return dst
 }
@@ -87,8 +97,8 @@ func decodeSegmentHeader(p []byte) (h segmentHeader, ok bool, err error) {
 		return h, false, nil
 	}
 	version, features := le.Uint32(p[8:]), le.Uint64(p[88:])
-	if version > formatVersion || features != 0 {
-		return h, false, fmt.Errorf("%w: segment version %d with features %#x, this program knows version %d", ErrNewer, version, features, formatVersion)
+	if version > formatVersion || features >= featuresKnown {
+		return h, false, fmt.Errorf("%w: segment version %d with features %#x, this program knows version %d and features up to %#x", ErrNewer, version, features, formatVersion, featuresKnown-1)
 	}
 	h.seq = le.Uint64(p[16:])
 	h.incarnation = le.Uint32(p[24:])
@@ -99,6 +109,8 @@ func decodeSegmentHeader(p []byte) (h segmentHeader, ok bool, err error) {
 	h.written = le.Uint64(p[64:])
 	h.prevSeq = le.Uint64(p[72:])
 	h.prevEnd = int64(le.Uint64(p[80:]))
+	h.omitted = le.Uint64(p[96:])
+	h.features = features
 	if version == 0 || h.seq == 0 || h.size < dataStart+page || h.size%page != 0 || h.run > maxRun {
 		return h, false, nil
 	}
@@ -134,7 +146,7 @@ type blockHeader struct {
 	boot    uint64 // boot of records that name none
 	run     uint32
 	flags   uint16
-	codec   uint16 // 0: body as it is
+	codec   uint16
 }
 
 func (b *blockHeader) last() uint64 { return b.first + uint64(b.span) }
@@ -169,11 +181,16 @@ func blockBodyCRC(bound uint32, number uint64, body []byte) uint32 {
 	return crc32.Update(crc32.Update(bound, castagnoli, p[:]), castagnoli, body)
 }
 
+// crcOfHead is the checksum a block header at off should have.
+func crcOfHead(s seed, off int64, p []byte) uint32 {
+	return crc32.Update(s.at(off), castagnoli, p[8:blockHeadLen])
+}
+
 // decodeBlockHeader reads the header of a block at off. room is what the file
 // holds from off on.
 func decodeBlockHeader(p []byte, s seed, off, room int64) (b blockHeader, ok bool) {
 	if len(p) < blockHeadLen || !bytes.Equal(p[:4], blockMagic[:]) ||
-		le.Uint32(p[4:]) != crc32.Update(s.at(off), castagnoli, p[8:blockHeadLen]) {
+		le.Uint32(p[4:]) != crcOfHead(s, off, p) {
 		return b, false
 	}
 	b.bodyCRC = le.Uint32(p[8:])
@@ -187,7 +204,7 @@ func decodeBlockHeader(p []byte, s seed, off, room int64) (b blockHeader, ok boo
 	b.run = le.Uint32(p[56:])
 	b.flags = le.Uint16(p[60:])
 	b.codec = le.Uint16(p[62:])
-	if b.length > maxBlockBody || b.room() > room || b.run > maxRun || b.codec != 0 || b.flags >= flagsKnown {
+	if b.length > maxBlockBody || b.room() > room || b.run > maxRun || b.codec > codecZstd || b.flags >= flagsKnown {
 		return b, false
 	}
 	return b, true

@@ -291,6 +291,9 @@ func FuzzSegment(f *testing.F) {
 	golden, _ := os.ReadFile(filepath.Join("testdata", "segment-v1"))
 	f.Add(golden[:min(len(golden), 5*page)], uint16(0), byte(0))
 	f.Add(golden[:min(len(golden), 5*page)], uint16(dataStart+70), byte(9))
+	packed, _ := os.ReadFile(filepath.Join("testdata", "segment-v1-packed"))
+	f.Add(packed[:min(len(packed), 8*page)], uint16(0), byte(0))
+	f.Add(packed[:min(len(packed), 8*page)], uint16(dataStart+page+300), byte(1))
 	f.Fuzz(func(t *testing.T, p []byte, at uint16, x byte) {
 		p = bytes.Clone(p)
 		if int(at) < len(p) {
@@ -315,10 +318,13 @@ func FuzzSegment(f *testing.F) {
 			if !ok {
 				break
 			}
-			if c.off <= off || int64(len(b.body)) > int64(len(p)) {
+			if c.off <= off || len(b.body) > len(p) && (b.codec == codecNone || len(b.body) > packMost) {
 				t.Fatalf("no progress at %d", off)
 			}
 			off = c.off
+		}
+		if cap(c.plain) > packMost {
+			t.Fatalf("%d bytes of memory for packed blocks", cap(c.plain))
 		}
 		if cap(c.buf) > blockLimit+len(p) {
 			t.Fatalf("%d bytes of memory for %d", cap(c.buf), len(p))
@@ -359,7 +365,7 @@ func TestDocSnapshot(t *testing.T) {
 		t.Fatalf("doc.go has other bytes; these are right:\n%s", dump(f.data))
 	}
 	var items []byte
-	got, whole, err := readSnapshot(f, func(p []byte) { items = append(items, p...) })
+	got, whole, _, err := readSnapshot(f, func(p []byte) { items = append(items, p...) })
 	if err != nil || !whole || got.covers != h.covers || got.keys != 1 || got.salt != h.salt {
 		t.Fatalf("read %+v, whole %v, %v", got, whole, err)
 	}
@@ -378,7 +384,7 @@ func FuzzSnapshot(f *testing.F) {
 	f.Add(m.data)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys := uint64(0)
-		h, whole, err := readSnapshot(&byteFile{data}, func(p []byte) { keys += countItems(p) })
+		h, whole, _, err := readSnapshot(&byteFile{data}, func(p []byte) { keys += countItems(p) })
 		if whole && (err != nil || keys != h.keys) {
 			t.Errorf("whole with %d of %d keys, %v", keys, h.keys, err)
 		}

@@ -20,6 +20,11 @@ func syncData(f *os.File) error {
 	}
 }
 
+// forget drops the clean pages of a file from memory. One that was filled with
+// large writes is kept in large pieces there, and each small write into it then
+// counts, and on some file systems costs, the whole piece.
+func forget(f *os.File) { unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
+
 func freeBytes(dir string) (int64, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

@@ -51,7 +51,7 @@ func (o *osFS) Open(name string, write bool) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &osFile{f}, nil
+	return &osFile{f: f}, nil
 }
 
 func (o *osFS) Create(name string) (File, error) {
@@ -59,7 +59,7 @@ func (o *osFS) Create(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &osFile{f}, nil
+	return &osFile{f: f, created: true}, nil
 }
 
 func (o *osFS) Rename(from, to string) error { return os.Rename(o.path(from), o.path(to)) }
@@ -102,12 +102,21 @@ func holder(f *os.File) int {
 	return pid
 }
 
-type osFile struct{ f *os.File }
+type osFile struct {
+	f       *os.File
+	created bool // to be written over later: nobody reads what stands in it now
+}
 
 func (o *osFile) ReadAt(p []byte, off int64) (int, error)  { return o.f.ReadAt(p, off) }
 func (o *osFile) WriteAt(p []byte, off int64) (int, error) { return o.f.WriteAt(p, off) }
 func (o *osFile) Sync() error                              { return syncData(o.f) }
-func (o *osFile) Close() error                             { return o.f.Close() }
+
+func (o *osFile) Close() error {
+	if o.created {
+		forget(o.f)
+	}
+	return o.f.Close()
+}
 
 func (o *osFile) Size() (int64, error) {
 	info, err := o.f.Stat()

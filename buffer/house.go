@@ -7,7 +7,16 @@ import (
 	"strings"
 )
 
-const maxSpares = 2
+// spareLimit is how many spares are kept when segments are freed: a sixteenth
+// of the cap, so that an outage after the first one writes over what is there
+// instead of growing the log again, which writes each page twice. On a disk
+// that is full, two. l.mu is held.
+func (l *Log) spareLimit() int {
+	if l.stats.Full {
+		return 2
+	}
+	return max(2, int(l.o.MaxSize/l.o.SegmentSize/16))
+}
 
 // keepHouse does, after a commit, what nobody waits for: a summary at the end
 // of a sealed segment, files of given up segments, a spare. Errors leave
@@ -15,20 +24,49 @@ const maxSpares = 2
 func (l *Log) keepHouse() {
 	l.seal()
 	l.freeDoomed()
+	if l.limited {
+		l.trim()
+	}
+	if l.pressed() && l.reusable() == 0 {
+		l.spareDead()
+	}
 	if l.wantsSnapshot() {
 		l.takeSnapshot()
 	}
-	if len(l.spares) > 0 || l.active == nil {
+	if len(l.spares) > 0 || l.active == nil || l.making {
+		return
+	}
+	if l.o.OnChores == nil || !l.up {
+		l.provide()
 		return
 	}
 	l.mu.Unlock()
+	l.o.OnChores()
+	l.mu.Lock()
+}
+
+// Chores writes the next spare segment, if there is none. Options.OnChores
+// says when there is something to do. Safe for concurrent use.
+func (l *Log) Chores() {
+	l.mu.Lock()
+	if len(l.spares) == 0 && l.active != nil && !l.making && !l.closed {
+		l.provide()
+	}
+	l.mu.Unlock()
+	l.say()
+}
+
+// provide makes a spare if it may. l.mu is held at both ends.
+func (l *Log) provide() {
+	l.mu.Unlock()
 	l.checkFree()
 	l.mu.Lock()
-	if l.mayGrow() {
-		if err := l.makeSpare(); err != nil {
-			l.stats.Full = outOfSpace(err)
-			l.note("no spare segment can be made", "error", err)
-		}
+	if !l.mayGrow() || l.making || l.closed {
+		return
+	}
+	if err := l.makeSpare(); err != nil {
+		l.stats.Full = outOfSpace(err)
+		l.note("no spare segment can be made", "error", err)
 	}
 }
 
@@ -40,7 +78,7 @@ func (l *Log) seal() {
 		return
 	}
 	s := l.segments[k]
-	if s.summed || s.failed || s.doomed || s.damaged {
+	if s.summed || s.failed || s.doomed || s.damaged || s.holes > 0 {
 		return
 	}
 	s.summed = true
@@ -75,7 +113,7 @@ func (l *Log) freeDoomed() (freed bool) {
 		if !s.doomed {
 			continue
 		}
-		spare := l.recyclable(s) && len(l.spares) < maxSpares && (len(l.spares) == 0 || l.total+l.keyRoom() <= l.o.MaxSize)
+		spare := l.recyclable(s) && len(l.spares) < l.spareLimit() && (len(l.spares) == 0 || l.total+l.keyRoom() <= l.o.MaxSize)
 		name := sparePrefix + s.name[:len(s.name)-len(segmentSuffix)]
 		keep := false
 		if s.damaged {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 )
 
@@ -32,6 +33,11 @@ type Record struct {
 	// when the record is durable. A key that is tied to a record here must
 	// not be changed in another way before that.
 	Keys []KeyValue
+
+	// Refused is set by Append: every destination refused the record by its
+	// limits or those of the log. It has a number all the same, which is
+	// settled when the counts of what was refused are durable.
+	Refused bool
 }
 
 // KeyValue is a key put along with a record.
@@ -52,6 +58,7 @@ type Log struct {
 
 	mu        sync.Mutex // guards what follows, and the fields of consumers that say so; never held during I/O
 	cond      *sync.Cond // on mu: a commit ended
+	up        bool       // Open is done
 	closed    bool
 	run       uint64
 	number    uint64 // of the next record
@@ -79,14 +86,22 @@ type Log struct {
 	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs
-	waiters   int              // callers of Commit that wait for one
+	callers   callers          // of Commit
 	started   uint64
 	finished  uint64
 	outcome   error  // of the last finished commit
 	covered   uint64 // records below are in the running commit
 	stats     Stats
+	limited   bool // a consumer has limits
+	trimming  bool
+	making    bool      // a spare is being written
+	refused   []refusal // by the record being appended
+	admitted  Record    // what is left of it
+	dests     []Dest
 	ranges    [][]Range // lent to callers of OnSettled
 	reports   []report
+
+	exchange sync.RWMutex // held, before mu, while a segment's file is replaced; by readers while they open one
 
 	poolMu sync.Mutex
 	pool   [][]byte // read buffers; guarded by poolMu
@@ -119,7 +134,7 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 	first = l.number
 	var done []Range
 	for i := range batch {
-		r := &batch[i]
+		r := l.admit(&batch[i])
 		open, must := l.living(r, l.number)
 		if open == 0 && !must {
 			done = l.settle(done, l.number)
@@ -138,6 +153,7 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 			l.unchargeKeys(batch[i:])
 			break
 		}
+		l.countRefused(&batch[i])
 		t.open, t.must = open, must
 		for j := range r.Dests {
 			if c := l.consumers[r.Dests[j].Consumer]; c != nil && c.named == l.number {
@@ -154,6 +170,54 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 	l.mu.Unlock()
 	l.tell(done, false)
 	return first, n, nil
+}
+
+// admit gives a record without the destinations that refuse it: the one given
+// if none does. l.mu is held.
+func (l *Log) admit(r *Record) *Record {
+	l.refused = l.refused[:0]
+	if !l.limited && !l.o.Newest {
+		return r
+	}
+	size := int64(recordLen(r, true) + 4)
+	for i := range r.Dests {
+		if c := l.consumers[r.Dests[i].Consumer]; c != nil {
+			if reason, yes := c.refuses(size); yes {
+				l.refused = append(l.refused, refusal{c, reason})
+			}
+		}
+	}
+	if len(l.refused) == 0 {
+		return r
+	}
+	l.admitted = *r
+	l.admitted.Must = true
+	l.dests = l.dests[:0]
+	for _, d := range r.Dests {
+		if c := l.consumers[d.Consumer]; c != nil && !slices.ContainsFunc(l.refused, func(x refusal) bool { return x.c == c }) {
+			l.dests = append(l.dests, d)
+		}
+	}
+	if l.admitted.Dests = l.dests; len(l.dests) == 0 {
+		l.admitted.Head, l.admitted.Payload = nil, nil
+	}
+	return &l.admitted
+}
+
+// refusal is a destination that does not take the record being appended.
+type refusal struct {
+	c      *Consumer
+	reason DropReason
+}
+
+// countRefused counts what admit left out of a record that was taken. l.mu is held.
+func (l *Log) countRefused(r *Record) {
+	for _, x := range l.refused {
+		x.c.drops[x.reason]++
+		x.c.counted = true
+		l.stats.Dropped++
+	}
+	r.Refused = len(l.refused) > 0 && len(l.dests) == 0
 }
 
 // check refuses what could never be stored. l.mu is held.
@@ -298,7 +362,7 @@ func (l *Log) stateDirty() bool {
 func (l *Log) Close() error {
 	err := l.Commit()
 	l.mu.Lock()
-	for l.running {
+	for l.running || l.making {
 		l.cond.Wait()
 	}
 	if l.closed {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // Range is a run of record numbers, both ends included.
@@ -28,12 +29,21 @@ type Options struct {
 	// MaxKeys caps the bytes of keys and values together; 0 means a sixteenth
 	// of MaxSize. Snapshots of them take up to three times as much, of MaxSize.
 	MaxKeys int64
+	// Newest makes a log that has reached MaxSize, or a disk that has no more
+	// than MinFree left, refuse new records instead of giving up the oldest.
+	Newest bool
+	// Age tells how old a record is, by its boot and time; known is false if
+	// nobody can say. Without it no record is too old.
+	Age func(boot uint64, since int64) (age time.Duration, known bool)
 	// MinFree is how many bytes of the file system must stay free for the log
 	// to grow; 0 means no minimum.
 	MinFree int64
 	// TailSize caps the memory that holds records not yet settled; 0 means
 	// 8 MiB; at least 64 KiB.
 	TailSize int64
+	// Compress stores blocks compressed where that saves a page of the disk,
+	// in segments begun while it is set. Compressed blocks are always read.
+	Compress bool
 	// Log takes the few lines an operator acts on; nil discards them.
 	Log *slog.Logger
 	// OnSettled is told of records that are now settled: disjoint ranges,
@@ -41,6 +51,11 @@ type Options struct {
 	// Append, Commit, Ack and RemoveConsumer, by several goroutines at once
 	// if several call those.
 	OnSettled func([]Range)
+	// OnChores is called, as OnSettled is, when Chores has something to do:
+	// writing a spare segment, which takes as long as writing a segment. It
+	// must not wait for it. Without OnChores a commit does so before the next
+	// can begin.
+	OnChores func()
 	// OnRoom is called when the tail has room again after an Append took
 	// less than it was given.
 	OnRoom func()
@@ -108,6 +123,17 @@ const (
 	defaultTail    = 8 << 20
 )
 
+// Cap is the MaxSize that Open would take, in bytes.
+func (o Options) Cap() int64 {
+	if o.SegmentSize == 0 {
+		o.SegmentSize = defaultSegment
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = min(defaultMax, o.SegmentSize*(o.SegmentSize/16))
+	}
+	return o.MaxSize
+}
+
 // checked fills in what is not set and refuses what cannot work.
 func (o Options) checked() (Options, error) {
 	for _, d := range []struct {
@@ -118,9 +144,7 @@ func (o Options) checked() (Options, error) {
 			*d.value = d.usual
 		}
 	}
-	if o.MaxSize == 0 {
-		o.MaxSize = min(defaultMax, o.SegmentSize*(o.SegmentSize/16))
-	}
+	o.MaxSize = o.Cap()
 	if o.MaxKeys == 0 {
 		o.MaxKeys = max(0, min(o.MaxSize/16, (o.MaxSize-3*o.SegmentSize)/4))
 	}

@@ -11,7 +11,7 @@ func (l *Log) writePart(roll bool) error {
 	if roll {
 		fresh, err = l.writeSegment()
 	} else {
-		err = l.writeBlocks(l.c.file, l.c.seed, nil, l.active.end, !l.active.state)
+		err = l.writeBlocks(l.c.file, &l.active.segmentHeader, nil, l.active.end, !l.active.state)
 		if err == nil {
 			err = l.sync(l.c.file)
 		}
@@ -40,14 +40,15 @@ func (l *Log) sync(f File) error {
 	return err
 }
 
-// writeBlocks writes the planned blocks from off on, each with one write.
-// head goes in front of the first, at the start of the file. l.mu is not held.
-func (l *Log) writeBlocks(f File, sd seed, head []byte, off int64, reset bool) error {
-	c := &l.c
+// writeBlocks writes the planned blocks from off on, each with one write,
+// compressed if the segment allows it. head goes in front of the first, at the
+// start of the file. l.mu is not held.
+func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, reset bool) error {
+	c, sd := &l.c, s.seed()
 	c.counted.emptied()
 	c.keyed = false
 	block, written := c.block, c.written
-	var bytes int64
+	var bytes, saved int64
 	for i := range c.blocks {
 		b := &c.blocks[i]
 		h := blockHeader{length: uint32(b.size), number: block, count: b.records, written: written, boot: c.boot, run: uint32(l.run)}
@@ -74,16 +75,24 @@ func (l *Log) writeBlocks(f File, sd seed, head []byte, off int64, reset bool) e
 			buf = append(buf, p...)
 			c.count(p, h.first, h.boot)
 		}
+		if l.o.Compress && s.features&featurePacked != 0 {
+			if stored, ok := c.packer.pack(buf[at+blockHeadLen:]); ok {
+				buf = append(buf[:at+blockHeadLen], stored...)
+				saved += h.room() - pages(blockHeadLen+int64(len(stored)))
+				h.length, h.codec = uint32(len(stored)), codecZstd
+			}
+		}
 		h.encode(buf[at:], sd, off)
 		buf = append(buf, zeros[:h.room()-int64(len(buf)-at)]...)
 		c.buf = buf
-		if cap(c.buf) > 2*blockLimit {
+		if cap(c.buf) > 2*packLimit {
 			c.buf = nil // a large record: do not keep its room
 		}
 		if err := writeAt(f, buf, off-int64(at)); err != nil {
 			return err
 		}
 		bytes += int64(len(buf))
+		c.padding += h.room() - blockHeadLen - int64(h.length)
 		off += h.room()
 		block++
 		written += uint64(b.records)
@@ -92,6 +101,8 @@ func (l *Log) writeBlocks(f File, sd seed, head []byte, off int64, reset bool) e
 	c.counted.end = off
 	l.mu.Lock()
 	l.stats.Written += bytes
+	l.stats.Padding = c.padding
+	l.stats.Saved += saved
 	l.mu.Unlock()
 	return nil
 }

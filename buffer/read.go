@@ -132,7 +132,9 @@ func (c *Consumer) fromTail(dst []Entry) (n int) {
 func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err error) {
 	in := &c.in
 	if in.seg != s {
-		if err := c.enter(s); errors.Is(err, fs.ErrNotExist) {
+		if err := c.enter(s); errors.Is(err, errReplaced) {
+			return 0, nil // Next looks again
+		} else if errors.Is(err, fs.ErrNotExist) {
 			c.damage(s, w.cursor, w.last)
 			w.at, w.over = w.last, true
 			return 0, nil
@@ -145,10 +147,14 @@ func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err e
 	w.at = w.cursor
 	for {
 		k = c.fromBlock(w, dst, k)
-		if k == len(dst) || k > 0 && !in.scan.buffered() {
+		if k == len(dst) {
 			return k, nil
 		}
+		in.scan.held = k > 0
 		b, ok, err := in.scan.next()
+		if errors.Is(err, errHeld) {
+			return k, nil
+		}
 		if err != nil {
 			return k, err
 		}
@@ -199,12 +205,15 @@ func (c *Consumer) fromBlock(w *extent, dst []Entry, k int) int {
 // enter opens a segment and places the scanner at its start.
 func (c *Consumer) enter(s *segment) error {
 	c.leave()
-	f, err := c.l.fs.Open(s.name, false)
+	f, err := c.l.openSegment(s)
 	if err != nil {
 		return err
 	}
 	if c.in.scan.buf == nil {
 		c.in.scan.buf = c.l.borrow()
+	}
+	if c.in.scan.plain == nil && s.features&featurePacked != 0 {
+		c.in.scan.plain = c.l.borrow()
 	}
 	c.in.seg, c.in.file = s, f
 	c.in.scan.reset(f, s.seed(), dataStart, 0)
@@ -220,6 +229,10 @@ func (c *Consumer) leave() {
 	}
 	in.seg, in.file, in.rest = nil, nil, nil
 	in.scan.f = nil
+	if in.scan.plain != nil { // the larger one first: enter takes it last
+		c.l.giveBack(in.scan.plain)
+		in.scan.plain = nil
+	}
 	if in.scan.buf != nil {
 		c.l.giveBack(in.scan.buf)
 		in.scan.buf = nil
@@ -229,6 +242,10 @@ func (c *Consumer) leave() {
 // admit takes what was read from s into the window and leaves out what is
 // acknowledged, set aside, or dropped meanwhile. l.mu is held.
 func (c *Consumer) admit(s *segment, w *extent, got []Entry) (n int) {
+	if s.replaced { // by a file with the same records: it is entered anew
+		c.in.seg = nil
+		return 0
+	}
 	if s.doomed || c.removed {
 		c.in.seg = nil
 		c.pass(s.last)
@@ -276,6 +293,9 @@ func (c *Consumer) leaveBehind(next *segment) {
 		return
 	}
 	c.in.seg = nil
+	if s.replaced {
+		return
+	}
 	if h := s.share(c.id); h != nil && h.last <= c.cursor && h.done < h.count {
 		c.settleUp(s, h, &extent{last: s.last, count: h.count})
 	}
@@ -363,7 +383,7 @@ func (l *Log) borrow() []byte {
 func (l *Log) giveBack(b []byte) {
 	l.poolMu.Lock()
 	defer l.poolMu.Unlock()
-	if len(l.pool) < 4 && cap(b) <= 2*blockLimit {
+	if len(l.pool) < 8 && cap(b) <= 2*blockLimit {
 		l.pool = append(l.pool, b)
 	}
 }

@@ -43,7 +43,7 @@ func (l *Log) doom(s *segment) {
 		}
 		return 1
 	})
-	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records})
+	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.holes + s.omitted})
 	l.freedNew = true
 }
 
@@ -102,7 +102,7 @@ func (l *Log) mayGrow() bool {
 // what it takes away. l.mu is held.
 func (l *Log) dropOldest() bool {
 	for _, s := range l.segments {
-		if s.doomed || s == l.active || s.keyed > l.inSnapshot() {
+		if s.doomed || s == l.active || s.keyed > l.inSnapshot() || l.o.Newest && s.open > 0 {
 			continue
 		}
 		reason := DropSize
@@ -124,14 +124,7 @@ func (l *Log) dropSegment(s *segment, reason DropReason) {
 		if c == nil || h.done == h.count {
 			continue
 		}
-		n := h.count - h.done
-		aside, asideBytes := c.forget(s.first, s.last)
-		c.records -= min(c.records, n-min(n, aside))
-		c.bytes = max(0, c.bytes-(h.bytes-h.doneBytes-asideBytes))
-		c.drops[reason] += n
-		c.dirty, c.counted = true, true
-		l.stats.Dropped += n
-		s.finish(h, n, h.bytes-h.doneBytes)
+		n := l.dropShare(c, s, h, reason)
 		l.note("records dropped: the oldest segment gives way", "consumer", c.name, "records", n, "reason", reason.String())
 	}
 }
@@ -164,7 +157,13 @@ func (l *Log) makeReady() error {
 		l.dropBad()
 	}
 	l.coverOldest()
+	for l.pressed() && l.reusable() == 0 && l.spareDead() {
+	}
 	for len(l.spares) == 0 {
+		if l.making { // by Chores
+			l.cond.Wait()
+			continue
+		}
 		if l.mayGrow() {
 			if err = l.makeSpare(); err == nil {
 				return nil
@@ -255,6 +254,8 @@ func (l *Log) makeSpare() error {
 	size := l.o.SegmentSize
 	name := fmt.Sprintf("%08x", l.c.spare)
 	l.c.spare++
+	l.making = true
+	l.addFile(newPrefix+name, size) // it counts from here on
 	l.mu.Unlock()
 	err := l.fillSpare(newPrefix+name, size)
 	if err == nil {
@@ -263,12 +264,16 @@ func (l *Log) makeSpare() error {
 		}
 	}
 	l.mu.Lock()
+	l.making = false
+	l.cond.Broadcast()
 	if err != nil {
+		l.dropFile(newPrefix + name)
 		return fmt.Errorf("make a spare segment: %w", err)
 	}
-	l.addFile(sparePrefix+name, size)
+	l.moveFile(newPrefix+name, sparePrefix+name)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.stats.Written += size
+	l.stats.Prepared += size
 	l.stats.Syncs++
 	return nil
 }
@@ -300,6 +305,9 @@ func (l *Log) writeSegment() (*segment, error) {
 	l.spares = l.spares[:len(l.spares)-1]
 	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
 		firstBlock: l.c.block, written: l.c.written}}
+	if l.o.Compress {
+		s.features = featurePacked
+	}
 	if k := len(l.segments); k > 0 {
 		p := l.segments[k-1]
 		s.prevSeq, s.prevEnd, s.upper = p.seq, p.end, p.upper
@@ -330,7 +338,7 @@ func (l *Log) writeSegment() (*segment, error) {
 		return nil, fmt.Errorf("begin segment %s: %w", s.name, err)
 	}
 	old := l.c.file
-	l.c.file, l.c.seed = f, s.seed()
+	l.c.file = f
 	if old != nil {
 		old.Close()
 	}
@@ -352,7 +360,7 @@ func (l *Log) writeSpare(s *segment, name string) (f File, written bool, err err
 	p := s.segmentHeader.append(nil)
 	p = s.segmentHeader.append(p)
 	s.end = dataStart
-	if err = l.writeBlocks(f, s.seed(), p, dataStart, true); err != nil {
+	if err = l.writeBlocks(f, &s.segmentHeader, p, dataStart, true); err != nil {
 		return f, false, err
 	}
 	return f, true, l.sync(f)

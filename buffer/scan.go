@@ -9,7 +9,7 @@ import (
 type block struct {
 	blockHeader
 	off  int64
-	body []byte // valid until the next call of the scanner
+	body []byte // unpacked; valid until the next call of the scanner that does not hold
 }
 
 // scanner walks the blocks of a segment in file order, skipping what is not a
@@ -20,28 +20,22 @@ type scanner struct {
 	limit int64 // blocks end here or before
 	off   int64 // where the next block is looked for
 	above uint64
+	held  bool   // what was given before stays valid: errHeld rather than using its memory again
 	buf   []byte // window; keeps its memory between segments
+	plain []byte // what packed blocks hold; keeps its memory between segments
 	start int64  // file offset of buf[0]
 	bad   int64  // bytes skipped since the last sound block
 	badBy uint32 // records of a block whose header was sound and whose body was not
 }
 
+// errHeld: the next block needs memory that is held. Nothing was passed over but
+// what is counted as bad.
+var errHeld = errors.New("memory is held")
+
 func (s *scanner) reset(f File, sd seed, off, limit int64) {
 	s.f, s.seed, s.off, s.limit = f, sd, off, limit
 	s.buf, s.start, s.bad, s.badBy, s.above = s.buf[:0], 0, 0, 0, 0
-}
-
-// buffered reports whether the next block can be given without reading.
-func (s *scanner) buffered() bool {
-	if s.off >= s.limit {
-		return false
-	}
-	p := s.have()
-	if len(p) < blockHeadLen {
-		return false
-	}
-	b, ok := decodeBlockHeader(p, s.seed, s.off, s.limit-s.off)
-	return ok && int64(len(p)) >= blockHeadLen+int64(b.length)
+	s.plain, s.held = s.plain[:0], false
 }
 
 // have is the buffered part from the current offset on.
@@ -80,11 +74,42 @@ func (s *scanner) next() (b block, ok bool, err error) {
 			s.skip(h.count)
 			continue
 		}
+		if h.codec == codecZstd {
+			if body, err = s.unpacked(body); err != nil {
+				return b, false, err
+			}
+			if body == nil {
+				s.skip(h.count)
+				continue
+			}
+		}
 		b = block{blockHeader: h, off: s.off, body: body}
 		s.off += h.room()
 		return b, true, nil
 	}
 	return b, false, nil
+}
+
+// unpacked gives the body of a packed block, nil if it is none.
+func (s *scanner) unpacked(stored []byte) ([]byte, error) {
+	n, ok := unpackedLen(stored)
+	if !ok {
+		return nil, nil
+	}
+	if !s.held {
+		s.plain = s.plain[:0]
+	}
+	at := len(s.plain)
+	if cap(s.plain)-at < n {
+		if s.held {
+			return nil, errHeld
+		}
+		s.plain = make([]byte, 0, max(n, packLimit))
+	}
+	if s.plain, ok = unpack(s.plain, stored); !ok {
+		return nil, nil
+	}
+	return s.plain[at:], nil
 }
 
 func (s *scanner) skip(records uint32) {
@@ -98,6 +123,9 @@ func (s *scanner) skip(records uint32) {
 func (s *scanner) need(n int) ([]byte, error) {
 	if p := s.have(); len(p) >= n {
 		return p, nil
+	}
+	if s.held {
+		return nil, errHeld
 	}
 	size := max(n, blockLimit)
 	if rest := s.limit - s.off; int64(size) > rest {

@@ -328,3 +328,32 @@ func TestKeysPutAlongWithARecord(t *testing.T) {
 		t.Errorf("keys beyond their limit: %v, want ErrTooLarge", err)
 	}
 }
+
+// Files of an outage are kept for the next one, up to a sixteenth of the cap:
+// that one makes no new files.
+func TestSparesAreKeptForTheNextOutage(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: 512 * minSegment})
+	defer l.Close()
+	c, _ := l.Consumer("a")
+	outage := func() (made int64) {
+		before := l.Stats().Prepared
+		for range 6 * minSegment / (8 << 10) {
+			l.Append([]Record{{Dests: []Dest{{Consumer: c.ID()}}, Payload: make([]byte, 7<<10)}})
+			commit(t, l)
+		}
+		made = l.Stats().Prepared - before
+		got := drain(t, c)
+		c.Ack([]Range{{got[0].Number, got[len(got)-1].Number}})
+		commit(t, l)
+		return made
+	}
+	if made := outage(); made < 4*minSegment {
+		t.Fatalf("the first outage made files of %d bytes", made)
+	}
+	if n := l.Stats().Spares; n < 10 || n > 32 {
+		t.Fatalf("%d spares after it, want 10 to 32", n)
+	}
+	if made := outage(); made > 0 {
+		t.Fatalf("the second outage made files of %d bytes", made)
+	}
+}

@@ -28,7 +28,8 @@ type world struct {
 	barrier  map[uint64]map[string]int // what each key was when the barrier was asked for
 	serial   int
 	fresh    bool // opened, and nothing done yet
-	keyHeavy bool // the workload changes keys most of the time
+	keyHeavy bool // the workload changes keys most of the time, and consumers have limits
+	sparse   bool // the second consumer wants little, and takes less
 }
 
 type record struct {
@@ -97,6 +98,10 @@ func (w *world) open() error {
 			return err
 		}
 	}
+	if w.keyHeavy {
+		w.cons["a"].SetLimits(buffer.Limits{MaxBytes: 30_000})
+		w.cons["b"].SetLimits(buffer.Limits{MaxBytes: 20_000, Newest: true})
+	}
 	return nil
 }
 
@@ -107,9 +112,12 @@ func (w *world) append(n, size int) error {
 		w.serial++
 		r := &record{dests: map[string]string{}, acked: map[string]mark{}, aside: map[string]mark{}}
 		r.body = fmt.Sprintf("%d:%s", w.serial, strings.Repeat(string(rune('a'+w.serial%26)), w.rng.IntN(size)))
+		if w.o.Compress { // half of it can be saved, not all
+			r.body = fmt.Sprintf("%d:%s", w.serial, digits(w.rng, w.rng.IntN(size)))
+		}
 		in := buffer.Record{Boot: uint64(1 + w.serial%2), Since: int64(w.serial), Head: []byte(r.body[:2]), Payload: []byte(r.body[2:])}
 		for i, name := range consumerNames {
-			if w.serial%3 == i {
+			if w.serial%3 == i && !w.sparse || w.sparse && i == 1 && w.serial%9 != 0 {
 				continue
 			}
 			r.dests[name] = fmt.Sprintf("%s%d", name, w.serial)
@@ -135,6 +143,15 @@ func (w *world) append(n, size int) error {
 		w.highest = first + uint64(i)
 	}
 	return w.put("high", fmt.Sprint(w.highest)) // durable no later than the records
+}
+
+// digits are n random hexadecimal digits: compression halves them.
+func digits(rng *rand.Rand, n int) string {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = "0123456789abcdef"[rng.IntN(16)]
+	}
+	return string(p)
 }
 
 func (w *world) commit() error {
@@ -245,6 +262,9 @@ func (w *world) setAside(name string) {
 func (w *world) step(i int) error {
 	w.fresh = false
 	name := consumerNames[w.rng.IntN(2)]
+	if w.sparse && w.rng.IntN(8) > 0 {
+		name = consumerNames[0]
+	}
 	what := w.rng.IntN(12)
 	if w.keyHeavy && what < 7 && what != 3 {
 		what = 9
@@ -398,7 +418,7 @@ func (w *world) checkConsumer(name string, high uint64) error {
 // fork is the same memory of promises on another disk.
 func (w *world) fork(disk *crashfs.Disk, seed uint64) *world {
 	n := newWorld(disk, w.o, seed)
-	n.keyHeavy = w.keyHeavy
+	n.keyHeavy, n.sparse = w.keyHeavy, w.sparse
 	n.highest, n.serial = w.highest, w.serial+1000
 	for k, r := range w.records {
 		c := *r

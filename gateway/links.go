@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
+	"weir/buffer"
 	"weir/gateway/config"
 	"weir/gateway/journal"
 	"weir/gateway/status"
@@ -43,13 +45,16 @@ func (g *Gateway) buildLinks() error {
 		if err != nil {
 			return fmt.Errorf("bridge.%s: %w", name, err)
 		}
+		source.SetLimits(buffer.Limits{
+			MaxBytes: int64(b.MaxSize), MaxAge: cmp.Or(b.MaxAge, g.cfg.Buffer.MaxAge), Newest: b.WhenFull == "drop-newest",
+		})
 		rules, ids, err := g.rules(b)
 		if err != nil {
 			return fmt.Errorf("bridge.%s: %w", name, err)
 		}
 		for i, f := range b.Forward {
 			if slices.Index(ids, ids[i]) == i { // of two rules alike the first takes the messages
-				g.store.journal.SetDurability(source.ID(), ids[i], durabilities[f.Durability])
+				g.store.journal.SetDurability(source.ID(), ids[i], durability(f))
 			}
 			routes = append(routes, broker.Route{
 				Upstream: source.ID(), Rule: ids[i], Order: i, Filter: f.Filter, Exclude: f.Exclude, NotFrom: origin(name),
@@ -65,7 +70,18 @@ func (g *Gateway) buildLinks() error {
 	return nil
 }
 
-var durabilities = map[string]journal.Durability{"auto": journal.Auto, "disk": journal.DiskAlways, "memory": journal.MemoryOnly}
+// durability is what a rule asks of the disk. What goes upstream at QoS 2 is always on disk first.
+func durability(f *config.Forward) journal.Durability {
+	switch {
+	case f.Durability == "memory":
+		return journal.MemoryOnly
+	case f.Durability == "disk", f.QoS == 2:
+		return journal.DiskAlways
+	case f.QoS == config.AsPublished:
+		return journal.AutoAsPublished
+	}
+	return journal.Auto
+}
 
 // origin marks messages that came from an upstream, so that they are not sent back to it.
 func origin(bridge string) string { return "bridge/" + bridge }

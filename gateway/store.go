@@ -10,9 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
 
+	"weir/broker/message"
 	"weir/buffer"
 	"weir/gateway/clock"
 	"weir/gateway/config"
@@ -24,6 +25,23 @@ import (
 type store struct {
 	dir     string
 	journal *journal.Journal
+	written daily
+	times   atomic.Pointer[clock.Clock] // nil until there is one
+}
+
+// age is how long ago something was, as far as that is known: across boots only if the times of both are certain.
+func (s *store) age(boot uint64, since int64) (age time.Duration, known bool) {
+	c := s.times.Load()
+	if c == nil {
+		return 0, false
+	}
+	now, then := c.Now(), message.Stamp{Boot: boot, Since: time.Duration(since)}
+	if now.Boot == boot {
+		return now.Since - then.Since, true
+	}
+	today, sure := c.Wall(now)
+	at, certain := c.Wall(then)
+	return today.Sub(at), sure && certain
 }
 
 // openStore opens the log below the data directory.
@@ -33,11 +51,12 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store, error) {
 	}
 	b := cfg.Buffer
 	c := journal.Config{
-		Pace:   journal.Pace{SpillAfter: b.SpillAfter, Gather: b.Gather, OwnGather: b.OwnGather, AckFlush: b.AckFlush},
+		Pace:   journal.Pace{SpillAfter: b.SpillAfter, Gather: b.Gather, OwnGather: b.OwnGather, AckFlush: b.AckFlush, FlashBudget: int64(b.FlashBudget)},
 		Buffer: bufferOptions(cfg, log),
 		Log:    log,
 	}
 	s := &store{dir: cfg.Gateway.DataDir}
+	c.Buffer.Age = s.age
 	err := os.MkdirAll(cfg.Gateway.DataDir, 0o700)
 	if err == nil {
 		s.journal, err = journal.Open(c)
@@ -69,7 +88,8 @@ func bufferOptions(cfg *config.Config, log *slog.Logger) buffer.Options {
 	b := cfg.Buffer
 	return buffer.Options{
 		Dir: filepath.Join(cfg.Gateway.DataDir, "log"), SegmentSize: int64(b.Segment), MaxSize: int64(b.MaxSize),
-		MinFree: int64(b.MinFree), TailSize: int64(b.Tail), Log: log,
+		MinFree: int64(b.MinFree), TailSize: int64(b.Tail), Newest: b.WhenFull == "drop-newest",
+		Compress: b.Compress == "zstd", Log: log,
 	}
 }
 
@@ -99,20 +119,18 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 		},
 		Forgotten: func(boot uint64) { kept.Delete(clockPrefix + strconv.FormatUint(boot, 16)) },
 	})
-	kept.Range(clockPrefix, func(key string, value []byte) bool {
-		boot, err := strconv.ParseUint(strings.TrimPrefix(key, clockPrefix), 16, 64)
-		if err == nil && len(value) == 8 {
-			c.Load(boot, time.Duration(binary.LittleEndian.Uint64(value)))
-		}
-		return true
-	})
+	loadOffsets(c, kept.Range)
+	s.times.Store(c)
 	return c, nil
 }
 
 // status is what the snapshot says of the store.
 func (s *store) status() status.Store {
 	st, found := s.journal.Log().Stats(), s.journal.Log().Recovery()
-	out := status.Store{Dir: s.dir, Bytes: st.Bytes, MaxBytes: st.MaxSize, Written: st.Written, Syncs: st.Syncs}
+	out := status.Store{Dir: s.dir, Bytes: st.Bytes, MaxBytes: st.MaxSize, Written: st.Written, Syncs: st.Syncs, Full: st.Full}
+	out.WrittenDay = s.written.note(time.Now(), st.Written)
+	flash := s.journal.Flash()
+	out.EarlyCommits, out.EarlyPadding, out.FlashBudget, out.FlashHeld = flash.Early, flash.Spent, flash.Budget, flash.Held
 	if n := found.LostRecords(); n > 0 {
 		out.Damage = fmt.Sprintf("damage on the disk cost %d stored messages in %d places", n, len(found.Lost))
 	}

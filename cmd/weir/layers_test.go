@@ -26,7 +26,7 @@ var layers = map[string]string{
 	"broker/transport": "",
 	"broker":           "broker/packet broker/topic broker/qos broker/message broker/auth broker/transport",
 
-	"buffer":         "",
+	"buffer":         "github.com/klauspost/compress/zstd",
 	"buffer/crashfs": "buffer", // the file system of the tests; no binary imports it
 
 	"bridge/client":   "broker/packet broker/topic broker/qos",

@@ -107,6 +107,9 @@ type Bridge struct {
 	KeepAlive time.Duration
 	Window    int
 	Clean     bool
+	MaxSize   Size          // 0: no limit of its own
+	MaxAge    time.Duration // 0: Buffer.MaxAge
+	WhenFull  string        // "drop-oldest" or "drop-newest"
 	Forward   []*Forward
 	Receive   []*Receive
 }
@@ -133,7 +136,9 @@ type Receive struct {
 
 // Buffer is [buffer].
 type Buffer struct {
-	MaxSize    Size // 0: a quarter of the space free at the first start, at most 4 GiB
+	MaxSize    Size          // 0: a quarter of the space free at the first start, at most 4 GiB
+	MaxAge     time.Duration // 0: any
+	WhenFull   string        // "drop-oldest" or "drop-newest"
 	MinFree    Size
 	Segment    Size
 	Tail       Size
@@ -141,4 +146,7 @@ type Buffer struct {
 	Gather     time.Duration
 	OwnGather  time.Duration
 	AckFlush   time.Duration
+	Compress   string // "zstd" or "none"
+
+	FlashBudget Size // padding of early commits in an hour
 }

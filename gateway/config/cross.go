@@ -21,8 +21,8 @@ func (c *checker) cross() {
 	}
 	c.crossClients()
 	b := c.cfg.Buffer
-	if b.MaxSize > 0 && b.MaxSize < 3*b.Segment && !c.bad["buffer.max_size"] && !c.bad["buffer.segment"] {
-		c.wrong("buffer.max_size", "got %v, want at least three segments of %v", b.MaxSize, b.Segment)
+	if b.MaxSize > 0 && b.MaxSize < 4*b.Segment && !c.bad["buffer.max_size"] && !c.bad["buffer.segment"] {
+		c.wrong("buffer.max_size", "got %v, want at least four segments of %v", b.MaxSize, b.Segment)
 	}
 	// A packet that is taken must fit the log: half a segment and half the tail, with 4 KiB for what stands around it.
 	if most := min(b.Segment, b.Tail)/2 - 4<<10; b.Segment > 0 && b.Tail > 0 && c.cfg.Broker.MaxPacket > most && !c.bad["broker.max_packet"] && !c.bad["buffer.segment"] && !c.bad["buffer.tail"] {

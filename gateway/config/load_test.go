@@ -37,7 +37,7 @@ func TestEmpty(t *testing.T) {
 			t.Errorf("%s: got %+v for root", name, cfg.Gateway)
 		}
 		b := cfg.Buffer
-		if b.MaxSize != 0 || b.MinFree != 256<<20 || b.Tail != 8<<20 || b.SpillAfter.String() != "200ms" || b.Gather.String() != "100ms" || b.AckFlush.String() != "5s" {
+		if b.MaxSize != 0 || b.MinFree != 256<<20 || b.Tail != 8<<20 || b.SpillAfter.String() != "200ms" || b.Gather.String() != "100ms" || b.AckFlush.String() != "5s" || b.Compress != "zstd" {
 			t.Errorf("%s: got buffer %+v", name, b)
 		}
 	}

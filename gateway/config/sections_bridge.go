@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"time"
 
 	"weir/broker/topic"
@@ -40,10 +41,18 @@ func bridgeSection() *section {
 		"the longest silence before the link is probed", example(`"60s"`))
 	add(s, "window", integerKind[int](1, 65535), int64(100), func(b *Bridge) *int { return &b.Window },
 		"how many messages may wait for their acknowledgement upstream", example("20"))
+	add(s, "max_size", sizeKind(64<<10, 0, 1, "256MiB"), nil, func(b *Bridge) *Size { return &b.MaxSize },
+		"the most that may wait for this upstream", byDefault("buffer.max_size, shared with all"), example(`"256MiB"`), restart)
+	add(s, "max_age", durationKind(time.Second, math.MaxInt64, "720h"), nil, func(b *Bridge) *time.Duration { return &b.MaxAge },
+		"how old a waiting message may become; older ones are dropped and counted", byDefault("buffer.max_age"), example(`"720h"`), restart)
+	add(s, "when_full", choiceKind(whenFull), "drop-oldest", func(b *Bridge) *string { return &b.WhenFull },
+		"what is dropped, and counted, beyond max_size: the oldest messages, or those that come", example(`"drop-newest"`), restart)
 	add(s, "clean", cleanKind, true, func(b *Bridge) *bool { return &b.Clean },
 		"whether each connection starts a new session upstream", example("true"))
 	return s
 }
+
+var whenFull = []string{"drop-oldest", "drop-newest"}
 
 var cleanKind = kind{"boolean", "true: every upstream session starts clean in this version", func(_ *input, v any) (any, error) {
 	if v != true {
@@ -102,6 +111,10 @@ func bufferSection() *section {
 	add(s, "max_size", sizeKind(1<<20, 0, 1, "512MiB"), nil, func(b *Buffer) *Size { return &b.MaxSize },
 		"the most the log may take on disk, all its files together",
 		byDefault("a quarter of the space free at the first start, at most 4GiB"), example(`"512MiB"`), restart)
+	add(s, "max_age", durationKind(time.Second, math.MaxInt64, "720h"), nil, func(b *Buffer) *time.Duration { return &b.MaxAge },
+		"how old a waiting message may become; older ones are dropped and counted", byDefault("any"), example(`"720h"`), restart)
+	add(s, "when_full", choiceKind(whenFull), "drop-oldest", func(b *Buffer) *string { return &b.WhenFull },
+		"what is dropped, and counted, when the log has no more room: the oldest messages, or those that come", example(`"drop-newest"`), restart)
 	add(s, "min_free", sizeKind(0, 0, 1, "256MiB"), "256MiB", func(b *Buffer) *Size { return &b.MinFree },
 		"the space on the disk the log leaves to others", example(`"256MiB"`), restart)
 	add(s, "segment", sizeKind(64<<10, 1<<30, 4096, "4MiB"), "4MiB", func(b *Buffer) *Size { return &b.Segment },
@@ -116,5 +129,11 @@ func bufferSection() *section {
 		"the same for the gateway's own readings; a power cut loses at most that much of them", example(`"2s"`), restart)
 	add(s, "ack_flush", durationKind(10*time.Millisecond, 10*time.Minute, "5s"), "5s", func(b *Buffer) *time.Duration { return &b.AckFlush },
 		"how often it is written down what the upstreams have", example(`"5s"`), restart)
+	add(s, "flash_budget", sizeKind(0, 0, 1, "64MiB"), "64MiB", func(b *Buffer) *Size { return &b.FlashBudget },
+		"how many bytes an hour may be spent on writing before gather is over, so that publishers which wait need not; 0B: none",
+		example(`"64MiB"`), restart)
+	add(s, "compress", choiceKind([]string{"zstd", "none"}), "zstd", func(b *Buffer) *string { return &b.Compress },
+		"how what is written is compressed, where that saves a page of the disk; what is there already is read in any case",
+		example(`"none"`), restart)
 	return s
 }

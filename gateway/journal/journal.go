@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -16,9 +17,10 @@ import (
 type Durability uint8
 
 const (
-	Auto       Durability = iota // written when the upstream is down, not answering, or late
-	DiskAlways                   // always written before it is acknowledged
-	MemoryOnly                   // never written; lost with the process
+	Auto            Durability = iota // written when the upstream is down, not answering, or late
+	DiskAlways                        // always written before it is acknowledged; rules that send at QoS 2 need it
+	MemoryOnly                        // never written; lost with the process
+	AutoAsPublished                   // Auto for a rule that sends at the QoS of the publisher: at QoS 2 always written
 )
 
 // Config of a journal.
@@ -36,6 +38,7 @@ type Journal struct {
 	settled settled
 	wake    chan struct{} // capacity 1: the due time may have become earlier
 	news    chan struct{} // capacity 1: something was settled, or there is room
+	chores  chan struct{} // capacity 1: the log has something to do that no commit should wait for
 
 	mu         sync.Mutex // guards everything below; never held during I/O
 	pace       *pacer
@@ -45,7 +48,8 @@ type Journal struct {
 	scratch    scratch
 	commitErr  error
 	failedAt   time.Time
-	volatile   bool // there is no data directory behind it
+	volatile   bool      // there is no data directory behind it
+	heldTold   time.Time // when it was last logged that the flash budget is used up
 }
 
 type ruleKey struct{ upstream, rule uint32 }
@@ -66,7 +70,7 @@ func Open(cfg Config) (*Journal, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1), news: make(chan struct{}, 1), durability: map[ruleKey]Durability{}}
+	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1), news: make(chan struct{}, 1), chores: make(chan struct{}, 1), durability: map[ruleKey]Durability{}}
 	j.pace = newPacer(cfg.Pace, j.settled.covers)
 	o := cfg.Buffer
 	o.OnSettled = func(r []buffer.Range) {
@@ -74,6 +78,7 @@ func Open(cfg Config) (*Journal, error) {
 		poke(j.news)
 	}
 	o.OnRoom = func() { poke(j.news) }
+	o.OnChores = func() { poke(j.chores) }
 	log, err := buffer.Open(o)
 	if err != nil {
 		return nil, err
@@ -121,7 +126,7 @@ func (j *Journal) Append(batch []broker.Entry) (first uint64, n int) {
 
 // hurry wakes Run if something is due before the time that it knows of. The caller holds mu.
 func (j *Journal) hurry() {
-	if due := j.pace.due(); !due.IsZero() && (j.known.IsZero() || due.Before(j.known)) {
+	if due := sooner(j.pace.due(), j.pace.pubs.due); !due.IsZero() && (j.known.IsZero() || due.Before(j.known)) {
 		j.known = due
 		poke(j.wake)
 	}
@@ -189,7 +194,7 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		d := j.durability[ruleKey{hit.Upstream, hit.Rule}]
 		from := len(s.bytes)
 		s.bytes = binary.LittleEndian.AppendUint32(s.bytes, hit.Rule)
-		must := d == DiskAlways || d == Auto && e.Kind == broker.KindQoS2Persistent
+		must := d.must(e)
 		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
 		level = max(level, j.level(hit.Upstream, d, must))
 	}
@@ -198,6 +203,17 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		Boot: e.Message.Stamp.Boot, Since: int64(e.Message.Stamp.Since),
 		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload,
 	}
+}
+
+// must tells whether the record of a message is to be written however soon it is acknowledged.
+func (d Durability) must(e *broker.Entry) bool {
+	switch d {
+	case DiskAlways:
+		return true
+	case MemoryOnly:
+		return false
+	}
+	return e.Kind == broker.KindQoS2Persistent || d == AutoAsPublished && e.Message.QoS == 2
 }
 
 func (j *Journal) level(upstream uint32, d Durability, must bool) urgency {
@@ -222,6 +238,7 @@ func (j *Journal) placeDests(batch []broker.Entry) {
 
 // note tells the pace of records first.. that the log has taken.
 func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
+	owed, gathered := mark{first: math.MaxUint64, at: now}, uint64(0)
 	for i := range batch {
 		m := mark{first: first + uint64(i), last: first + uint64(i), at: now}
 		if j.scratch.levels[i] == memoryOnly { // nothing was promised
@@ -229,11 +246,19 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 			poke(j.news)
 			continue
 		}
-		own := batch[i].Kind == broker.KindLocal && len(batch[i].Message.Origin) == 0 // not what a bridge has brought in
-		j.pace.appended(m, j.scratch.levels[i], own)
+		j.pace.appended(m, j.scratch.levels[i], batch[i].Kind == broker.KindLocal)
+		if batch[i].Kind != broker.KindQoS0 {
+			owed.first, owed.last = min(owed.first, m.first), m.last
+			if j.scratch.levels[i] == mustWrite {
+				gathered = m.last
+			}
+		}
 		for _, hit := range batch[i].Routes {
 			j.pace.handed(hit.Upstream, m)
 		}
+	}
+	if len(batch) > 0 && batch[0].Publisher != 0 && owed.last != 0 {
+		j.pace.pubs.sent(batch[0].Publisher, owed, gathered)
 	}
 }
 
@@ -274,10 +299,41 @@ func (j *Journal) Run(ctx context.Context, notify func()) error {
 			}
 		}
 	})
+	g.Go(func() { j.trim(ctx) })
+	g.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-j.chores:
+				j.log.Chores()
+			}
+		}
+	})
 	j.commits(ctx)
 	g.Wait()
 	notify() // whatever the last commit settled
 	return nil
+}
+
+// trimEvery is how often records are looked for that are older than they may be. A commit trims by itself.
+const trimEvery = 10 * time.Second
+
+// trim drops what has become too old while nothing was written.
+func (j *Journal) trim(ctx context.Context) {
+	if j.cfg.Buffer.Age == nil {
+		return
+	}
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			j.log.Trim()
+		}
+	}
 }
 
 func (j *Journal) commits(ctx context.Context) {
@@ -286,11 +342,11 @@ func (j *Journal) commits(ctx context.Context) {
 	var hold time.Time // after a failed commit: not before this
 	back := retryFirst
 	for {
+		now := j.cfg.Now()
 		j.mu.Lock()
-		due := j.pace.due()
+		due := j.pace.dueAt(now)
 		j.known = due
 		j.mu.Unlock()
-		now := j.cfg.Now()
 		if due.Before(hold) && !due.IsZero() {
 			due = hold
 		}
@@ -321,13 +377,18 @@ func (j *Journal) Commit() error {
 	j.mu.Lock()
 	j.pace.commit(j.cfg.Now())
 	j.mu.Unlock()
+	padding := j.log.Padding()
 	err := j.log.Commit()
+	padding = j.log.Padding() - padding
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err != nil {
-		j.pace.failed(j.cfg.Now())
-	}
+	now := j.cfg.Now()
+	j.pace.committed(err == nil, padding, now)
 	j.remember(err)
+	if j.pace.pubs.budget.limit > 0 && !j.pace.pubs.budget.left(now) && (j.heldTold.IsZero() || now.Sub(j.heldTold) >= time.Hour) {
+		j.heldTold = now
+		j.cfg.Log.Warn("flash budget used up: publishers that wait for acknowledgements wait for gather", "bytes", j.pace.pubs.budget.limit)
+	}
 	return err
 }
 

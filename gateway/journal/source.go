@@ -29,6 +29,9 @@ func (j *Journal) Source(upstream string) (*Source, error) {
 	return &Source{j: j, c: c}, nil
 }
 
+// SetLimits bounds what may wait for this upstream.
+func (s *Source) SetLimits(x buffer.Limits) { s.c.SetLimits(x) }
+
 // ID is the number by which records name this upstream.
 func (s *Source) ID() uint32 { return s.c.ID() }
 
