@@ -103,11 +103,14 @@ type callers struct {
 // commit alone, and each sync would serve half of them. It waits for nobody who
 // is not about to run. l.mu is held at both ends.
 func (l *Log) assemble() {
-	for before := -1; l.callers.came < l.callers.freed && l.callers.came > before; {
-		before = l.callers.came
+	for idle := 0; l.callers.came < l.callers.freed && idle < 16; idle++ {
+		before := l.callers.came
 		l.mu.Unlock()
 		runtime.Gosched()
 		l.mu.Lock()
+		if l.callers.came > before {
+			idle = 0
+		}
 	}
 }
 
