@@ -26,6 +26,7 @@ type connection struct {
 	keepAlive  time.Duration // 0: off
 	maxPacket  int           // of the client; 0: any
 	generation uint32
+	token      uint64   // what Entry.Publisher says
 	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
 	zeroExpiry bool     // CONNECT asked for session expiry 0
 	ended      bool     // the end is accounted for
@@ -35,7 +36,7 @@ type connection struct {
 var errDone = errors.New("done")
 
 func (b *Broker) open(conn *transport.Conn) transport.Handler {
-	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311}
+	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.connections[c] = struct{}{}

@@ -8,10 +8,10 @@ import (
 // A Journal keeps messages for destinations that must not lose them. The broker owes the acknowledgement of a message
 // until the journal calls its record settled. Implementations must be safe for concurrent use and must not block.
 type Journal interface {
-	// Append takes the messages of one read batch, in order. The first one taken has the record number first, the
-	// others follow it without gaps. n less than len(batch) means that there is no room: the first n were taken, and
-	// Broker.Notify is called when trying again makes sense. The batch and everything in it is valid during the call
-	// only. It may be called by several connections at once, never under a lock of the broker's sessions.
+	// Append takes the messages of one read batch, all from one publisher, in order. The first one taken has the record
+	// number first, the others follow it without gaps. n less than len(batch) means that there is no room: the first n
+	// were taken, and Broker.Notify is called when trying again makes sense. The batch and everything in it is valid
+	// during the call only. It may be called by several connections at once, never under a lock of the broker's sessions.
 	Append(batch []Entry) (first uint64, n int)
 
 	// Settled tells whether the record is kept, or with everyone who wants it. Cheap; once true, always true.
@@ -23,6 +23,10 @@ type Entry struct {
 	Message *message.Message
 	Routes  []RouteHit // who wants it, at least one
 	Kind    Kind
+
+	// Publisher stands for the connection, or the Publisher, that is owed the acknowledgement of the message; unlike any
+	// other since the broker was made. 0: none is, or the message has waited for room.
+	Publisher uint64
 }
 
 // RouteHit names one destination of a message: the upstream and the rule of it that takes the message.
@@ -39,8 +43,8 @@ const (
 	KindQoS0           Kind = iota // nothing is owed
 	KindQoS1                       // PUBACK is owed
 	KindQoS2Clean                  // PUBREC is owed; the publisher's session ends with its connection
-	KindQoS2Persistent             // PUBREC is owed to a session that outlives its connection
-	KindLocal                      // from within the process: Publisher
+	KindQoS2Persistent             // PUBREC is owed to a session that outlives its connection, or to an upstream
+	KindLocal                      // from within the process, by a Publisher without acked: nobody waits
 )
 
 // Route is a durable destination of messages: one forward rule of one upstream. Of an upstream's routes the first one

@@ -26,6 +26,8 @@ type record struct {
 	message message.Message
 	routes  []RouteHit
 	kind    Kind
+
+	publisher uint64
 }
 
 func newJournal() *journal {
@@ -45,7 +47,7 @@ func (j *journal) Append(batch []Entry) (first uint64, n int) {
 			break
 		}
 		j.room--
-		j.records = append(j.records, record{e.Message.Clone(), append([]RouteHit(nil), e.Routes...), e.Kind})
+		j.records = append(j.records, record{e.Message.Clone(), append([]RouteHit(nil), e.Routes...), e.Kind, e.Publisher})
 		if j.auto {
 			j.settled[uint64(len(j.records))] = true
 		}

@@ -67,9 +67,10 @@ type waiting struct {
 // toJournal is what submit is given: the messages of one batch for the journal and the acknowledgements of the batch,
 // both in order.
 type toJournal struct {
-	entries []Entry
-	dues    []dueIn
-	places  []uint64 // working space of submit: places of entries that wait
+	publisher uint64 // goes into every entry
+	entries   []Entry
+	dues      []dueIn
+	places    []uint64 // working space of submit: places of entries that wait
 }
 
 // dueIn is an acknowledgement and the index of the entry that it waits for, or one of the constants.
@@ -92,6 +93,9 @@ func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
 	o.mu.Unlock()
 	first, n := uint64(0), 0
 	if len(batch.entries) > 0 && !blocked {
+		for i := range batch.entries {
+			batch.entries[i].Publisher = batch.publisher
+		}
 		first, n = o.b.journal.Append(batch.entries)
 		o.b.count.journaled.Add(uint64(n))
 	}

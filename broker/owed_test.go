@@ -275,7 +275,7 @@ func TestPublisherOwed(t *testing.T) {
 	}
 	have(1)
 	records := h.journal.wait(t, 1)
-	if len(records) != 1 || fmt.Sprint(records[0].routes) != "[{2 8}]" || records[0].kind != KindLocal {
+	if len(records) != 1 || fmt.Sprint(records[0].routes) != "[{2 8}]" || records[0].kind != KindQoS0 {
 		t.Fatalf("records %+v, want one for rule 8 of upstream 2", records)
 	}
 	h.journal.settle(1)
@@ -286,7 +286,7 @@ func TestPublisherOwed(t *testing.T) {
 	if err := other.Publish([]message.Message{msg("up/b", "3", 1), hops}); err != nil {
 		t.Fatal(err)
 	}
-	if r := h.journal.wait(t, 2); len(r) != 2 || len(r[1].routes) != 2 {
+	if r := h.journal.wait(t, 2); len(r) != 2 || len(r[1].routes) != 2 || r[1].kind != KindLocal {
 		t.Fatalf("%d records, the second for %v, want 2 and both upstreams", len(r), r[1].routes)
 	}
 	h.journal.makeRoom(0)
@@ -340,5 +340,45 @@ func TestReconnectingDoesNotGrowTheFIFO(t *testing.T) {
 	}
 	if n := h.session("pub").owed.size(); n > 3 {
 		t.Errorf("%d acknowledgements are owed, want those of the last connection", n)
+	}
+}
+
+// TestEntriesNameTheirPublisher: one number for each connection, none for what waited for room and for what nobody is
+// owed an acknowledgement of.
+func TestEntriesNameTheirPublisher(t *testing.T) {
+	h := build(t, Config{})
+	h.route("up/#")
+	h.journal.auto = true
+	one, _ := h.login(packet.V5, "one", keepSession)
+	two, _ := h.login(packet.V5, "two")
+	say := func(c *client, id uint16) {
+		t.Helper()
+		c.publish("up/x", "", 1, id)
+		c.expectAck(packet.TypePuback, id)
+	}
+	say(one, 1)
+	say(one, 2)
+	say(two, 1)
+	h.vanish(one)
+	one, _ = h.login(packet.V5, "one", resume, keepSession)
+	say(one, 3)
+	h.journal.makeRoom(0)
+	one.publish("up/x", "", 1, 4)
+	one.nothing()
+	h.journal.makeRoom(100)
+	one.expectAck(packet.TypePuback, 4)
+	batch := []message.Message{{Stamp: stampNow(), Publish: packet.Publish{Topic: []byte("up/x"), QoS: 1}}}
+	for _, p := range []*Publisher{h.b.NewPublisher("cloud", func(int) {}), h.b.NewPublisher("", nil)} {
+		if err := p.Publish(batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := h.journal.wait(t, 7)
+	p := func(i int) uint64 { return r[i].publisher }
+	if p(0) == 0 || p(1) != p(0) || p(2) == 0 || p(2) == p(0) || p(3) == 0 || p(3) == p(0) || p(4) != 0 || p(5) == 0 || p(5) == p(3) || p(6) != 0 {
+		t.Errorf("publishers %d %d %d %d %d %d %d, want a a b c 0 d 0", p(0), p(1), p(2), p(3), p(4), p(5), p(6))
+	}
+	if r[5].kind != KindQoS1 || r[6].kind != KindLocal {
+		t.Errorf("kinds %d and %d, want that of QoS 1 for what an upstream sent, and that of the gateway's own", r[5].kind, r[6].kind)
 	}
 }

@@ -133,6 +133,7 @@ func (c *connection) submit(r *reading) error {
 		return nil
 	}
 	s := c.session
+	r.batch.publisher = c.token
 	taken := s.owed.submit(&r.batch, c.b.cfg.AllowanceBytes)
 	if taken == len(r.batch.dues) {
 		return nil

@@ -18,7 +18,8 @@ type Publisher struct {
 	b     *Broker
 	name  string
 	acked func(n int)
-	lossy bool // nobody waits for acknowledgements
+	lossy bool   // nobody waits for acknowledgements
+	token uint64 // what Entry.Publisher says; 0 when lossy
 
 	mu   sync.Mutex // one Publish at a time
 	owed owed
@@ -34,6 +35,9 @@ func (b *Broker) NewPublisher(name string, acked func(n int)) *Publisher {
 		acked = func(int) {}
 	}
 	p := &Publisher{b: b, name: name, acked: acked, lossy: lossy}
+	if !lossy {
+		p.token = b.token.Add(1)
+	}
 	p.owed.b, p.owed.sink = b, p
 	return p
 }
@@ -64,7 +68,7 @@ func (p *Publisher) Publish(batch []message.Message) error {
 	}
 	r := p.b.newReading()
 	for i := range batch {
-		entry, _ := r.publish(&batch[i], source{publisher: p.name}, KindLocal)
+		entry, _ := r.publish(&batch[i], source{publisher: p.name}, p.kind(batch[i].QoS))
 		r.batch.dues = append(r.batch.dues, dueIn{entry: entry})
 	}
 	if n := len(r.batch.entries); full && n > 0 {
@@ -72,9 +76,19 @@ func (p *Publisher) Publish(batch []message.Message) error {
 		p.b.quiet.warn(p.b.log, "journal is full: dropping readings for upstreams")
 		r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
 	}
+	r.batch.publisher = p.token
 	p.owed.submit(&r.batch, unlimited)
 	r.finish()
 	return nil
+}
+
+// kind is how a message is to be kept. Where acked says what is settled, an upstream waits for its acknowledgement as a
+// client does, and at QoS 2 as one with a session that lasts.
+func (p *Publisher) kind(q byte) Kind {
+	if p.lossy {
+		return KindLocal
+	}
+	return [...]Kind{KindQoS0, KindQoS1, KindQoS2Persistent}[q]
 }
 
 // full tells whether size more bytes are too much beside what waits already.
@@ -102,6 +116,7 @@ func (p *Publisher) publish(m *message.Message, from source) {
 	for range r.batch.entries {
 		r.batch.dues = append(r.batch.dues, dueIn{})
 	}
+	r.batch.publisher = p.token
 	if taken := p.owed.submit(&r.batch, p.b.cfg.AllowanceBytes); taken < len(r.batch.dues) {
 		p.b.count.droppedTail.Add(1)
 		p.b.quiet.warn(p.b.log, "journal is full: a will for upstreams is lost", "topic", string(m.Topic))

@@ -33,6 +33,7 @@ type committer struct {
 	seq     uint64 // of the next segment
 	written uint64 // records in the log
 	spare   uint64 // names the next spare
+	padding int64  // bytes that filled pages
 	buf     []byte
 	packer  packer
 	state   []byte

@@ -79,7 +79,7 @@
 //	48   8  boot of the records that name none
 //	56   4  run
 //	60   2  flags: 1 first block of a commit, 2 last block of it,
-//	        4 keyed state starts here from nothing
+//	        4 keyed state starts here from nothing, 8 a hole
 //	62   2  codec, 0: the body is the items; 1: it is packed
 //	64      body, then zeros to the end of the page
 //
@@ -273,6 +273,33 @@
 //	96  per consumer, uvarints: number less the one before | first record less
 //	    the segment's | last less first | records | bytes | since less the
 //	    segment's (zigzag) | boot xor the segment's
+//
+// # Looking and repairing
+//
+// Inspect runs the same recovery as a start, less all that changes something,
+// over a file system that refuses to change anything; it takes no lock. A log
+// that runs meanwhile frees segments, makes them into others, rewrites them and
+// removes snapshots. So the directory is listed again afterwards, and the
+// headers compared: a segment that was freed is left out, with what was found
+// in it; if more than its records may be missing then (state, keys), or it was
+// rewritten, everything is read again. What stands behind the last whole commit
+// is being written, and does not count, as at a start.
+//
+// Verify is the same, but reads every block in spite of summaries, both copies
+// of each header, every snapshot, and each file from end to end. Its problems
+// carry as many lost records as a start would report, or consumers would miss.
+//
+// Repair makes a damaged store one that Verify finds sound. A stretch of a
+// segment without a sound block becomes a hole: a block over all of it that
+// holds no record, is a commit of its own, and says in "records written to the
+// log before" what the next block or segment says there, so that what is
+// missing is not missed again. A program that does not know the flag takes a
+// hole for damage, and reports what the hole is about. The new file has the
+// header and offsets of the old one, a copy of which is set aside first; it is
+// written, synced and renamed over it, so a cut leaves one or the other. A
+// damaged copy of a header is written in place, the other one being sound.
+// Segments that are missing altogether are noted as freed. Everything else is
+// what each start does.
 //
 // # Limits
 //

@@ -30,6 +30,7 @@ const (
 	flagFirst = 1 << iota // first block of a commit
 	flagLast              // last block of a commit
 	flagReset             // keyed state starts here from nothing: all live records follow
+	flagHole              // stands where blocks could not be read; the records before the next block are not missed again
 	flagsKnown
 )
 
@@ -180,11 +181,16 @@ func blockBodyCRC(bound uint32, number uint64, body []byte) uint32 {
 	return crc32.Update(crc32.Update(bound, castagnoli, p[:]), castagnoli, body)
 }
 
+// crcOfHead is the checksum a block header at off should have.
+func crcOfHead(s seed, off int64, p []byte) uint32 {
+	return crc32.Update(s.at(off), castagnoli, p[8:blockHeadLen])
+}
+
 // decodeBlockHeader reads the header of a block at off. room is what the file
 // holds from off on.
 func decodeBlockHeader(p []byte, s seed, off, room int64) (b blockHeader, ok bool) {
 	if len(p) < blockHeadLen || !bytes.Equal(p[:4], blockMagic[:]) ||
-		le.Uint32(p[4:]) != crc32.Update(s.at(off), castagnoli, p[8:blockHeadLen]) {
+		le.Uint32(p[4:]) != crcOfHead(s, off, p) {
 		return b, false
 	}
 	b.bodyCRC = le.Uint32(p[8:])

@@ -365,7 +365,7 @@ func TestDocSnapshot(t *testing.T) {
 		t.Fatalf("doc.go has other bytes; these are right:\n%s", dump(f.data))
 	}
 	var items []byte
-	got, whole, err := readSnapshot(f, func(p []byte) { items = append(items, p...) })
+	got, whole, _, err := readSnapshot(f, func(p []byte) { items = append(items, p...) })
 	if err != nil || !whole || got.covers != h.covers || got.keys != 1 || got.salt != h.salt {
 		t.Fatalf("read %+v, whole %v, %v", got, whole, err)
 	}
@@ -384,7 +384,7 @@ func FuzzSnapshot(f *testing.F) {
 	f.Add(m.data)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys := uint64(0)
-		h, whole, err := readSnapshot(&byteFile{data}, func(p []byte) { keys += countItems(p) })
+		h, whole, _, err := readSnapshot(&byteFile{data}, func(p []byte) { keys += countItems(p) })
 		if whole && (err != nil || keys != h.keys) {
 			t.Errorf("whole with %d of %d keys, %v", keys, h.keys, err)
 		}

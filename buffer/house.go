@@ -78,7 +78,7 @@ func (l *Log) seal() {
 		return
 	}
 	s := l.segments[k]
-	if s.summed || s.failed || s.doomed || s.damaged {
+	if s.summed || s.failed || s.doomed || s.damaged || s.holes > 0 {
 		return
 	}
 	s.summed = true

@@ -22,10 +22,7 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	begun := time.Now()
-	l := &Log{o: o, fs: o.FS, log: o.Log, consumers: map[uint32]*Consumer{}, names: map[string]*Consumer{},
-		keys: map[string][]byte{}, changed: map[string]struct{}{}, files: map[string]int64{}}
-	l.cond = sync.NewCond(&l.mu)
-	l.tail.init(o.TailSize)
+	l := empty(o)
 	if err := l.fs.MakeDir(); err != nil {
 		return nil, &OpenError{o.Dir, "make the directory", err}
 	}
@@ -47,16 +44,19 @@ func Open(o Options) (*Log, error) {
 	return l, nil
 }
 
+// empty is a log of which nothing is known yet.
+func empty(o Options) *Log {
+	l := &Log{o: o, fs: o.FS, log: o.Log, consumers: map[uint32]*Consumer{}, names: map[string]*Consumer{},
+		keys: map[string][]byte{}, changed: map[string]struct{}{}, files: map[string]int64{}}
+	l.cond = sync.NewCond(&l.mu)
+	l.tail.init(o.TailSize)
+	return l
+}
+
 func (l *Log) open() error {
 	r := &recovery{l: l}
 	defer r.close()
-	if err := r.list(); err != nil {
-		return err
-	}
-	if err := r.snapshots(); err != nil {
-		return err
-	}
-	if err := r.headers(); err != nil {
+	if err := r.look(); err != nil {
 		return err
 	}
 	if err := r.sweep(); err != nil {
@@ -72,6 +72,18 @@ func (l *Log) open() error {
 		return err
 	}
 	return l.beginRun(r.run)
+}
+
+// look lists what is there and reads what must be known before anything is
+// changed: snapshots and headers.
+func (r *recovery) look() error {
+	if err := r.list(); err != nil {
+		return err
+	}
+	if err := r.snapshots(); err != nil {
+		return err
+	}
+	return r.headers()
 }
 
 // beginRun makes the new run durable: its first block carries it.
@@ -118,8 +130,19 @@ type recovery struct {
 	state        map[string]string // what the log keeps for itself, as stored
 	badSnapshots []string          // to be set aside
 	oldSnapshots []string          // to be removed
+	unsound      []string          // segments without a sound header, to be set aside
 	needed       []bool            // segments whose records must be read one by one
 	tornBytes    int64
+	version      uint32 // highest format version seen
+	holder       int    // the segment whose state of the log itself counts, -1 for none
+
+	// Only for looking at a directory that nobody is kept from changing.
+	full      bool                       // read every block, in spite of summaries
+	summaries map[*segment]*segment      // then: what the summaries say
+	watch     func(s *segment, b *block) // then: is told of every block
+	gone      map[uint64]uint64          // records of segments that were freed meanwhile, by sequence
+	sizes     map[uint64]int64           // what headers say of the size of each segment
+	between   []Loss                     // found between segments, not in one
 }
 
 func (r *recovery) close() { r.scan = scanner{} }
@@ -159,7 +182,6 @@ func ours(name string) bool {
 // headers reads the headers of all segments before anything is changed.
 func (r *recovery) headers() error {
 	l := r.l
-	var unreadable []string
 	for _, f := range r.files {
 		if _, ok := segmentOf(f.Name); !ok {
 			continue
@@ -172,22 +194,18 @@ func (r *recovery) headers() error {
 			return &OpenError{l.o.Dir, "read " + f.Name, err}
 		}
 		if !ok || l.bySeq(h.seq) != nil {
-			unreadable = append(unreadable, f.Name)
+			r.unsound = append(r.unsound, f.Name)
 			continue
 		}
 		s := &segment{segmentHeader: h, name: f.Name, end: dataStart, sealed: true}
+		if r.sizes != nil {
+			r.sizes[h.seq] = h.size
+		}
 		s.size = min(h.size, f.Size&^(page-1))
 		s.damaged = s.size != h.size
 		l.insert(s)
 		r.run = max(r.run, h.run)
 		l.c.seq = max(l.c.seq, h.seq+1)
-	}
-	for _, name := range unreadable {
-		l.log.Warn("a segment has no sound header and is set aside", "file", name)
-		bad := strings.TrimSuffix(name, segmentSuffix) + badSuffix
-		if l.fs.Rename(name, bad) == nil {
-			l.moveFile(name, bad)
-		}
 	}
 	return nil
 }
@@ -205,6 +223,9 @@ func (r *recovery) header(f FileInfo) (h segmentHeader, ok bool, err error) {
 		file.ReadAt(p[i][:], int64(i)*page) // what cannot be read is no sound header
 		if found[i], sound[i], err = decodeSegmentHeader(p[i][:]); err != nil {
 			return h, false, err
+		}
+		if sound[i] {
+			r.version = max(r.version, le.Uint32(p[i][8:]))
 		}
 	}
 	// Both sound and not the same: the file was being made into another
@@ -234,9 +255,17 @@ func (l *Log) insert(s *segment) {
 	l.segments[i] = s
 }
 
-// sweep removes files that were being made, and takes the spares.
+// sweep sets damaged files aside, removes files that were being made, and
+// takes the spares.
 func (r *recovery) sweep() error {
 	l := r.l
+	for _, name := range r.unsound {
+		l.log.Warn("a segment has no sound header and is set aside", "file", name)
+		bad := strings.TrimSuffix(name, segmentSuffix) + badSuffix
+		if l.fs.Rename(name, bad) == nil {
+			l.moveFile(name, bad)
+		}
+	}
 	for _, name := range r.badSnapshots {
 		bad := strings.TrimSuffix(name, snapshotSuffix) + snapshotSuffix[1:] + badSuffix
 		if l.fs.Rename(name, bad) == nil {

@@ -123,6 +123,17 @@ const (
 	defaultTail    = 8 << 20
 )
 
+// Cap is the MaxSize that Open would take, in bytes.
+func (o Options) Cap() int64 {
+	if o.SegmentSize == 0 {
+		o.SegmentSize = defaultSegment
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = min(defaultMax, o.SegmentSize*(o.SegmentSize/16))
+	}
+	return o.MaxSize
+}
+
 // checked fills in what is not set and refuses what cannot work.
 func (o Options) checked() (Options, error) {
 	for _, d := range []struct {
@@ -133,9 +144,7 @@ func (o Options) checked() (Options, error) {
 			*d.value = d.usual
 		}
 	}
-	if o.MaxSize == 0 {
-		o.MaxSize = min(defaultMax, o.SegmentSize*(o.SegmentSize/16))
-	}
+	o.MaxSize = o.Cap()
 	if o.MaxKeys == 0 {
 		o.MaxKeys = max(0, min(o.MaxSize/16, (o.MaxSize-3*o.SegmentSize)/4))
 	}

@@ -92,6 +92,7 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 			return err
 		}
 		bytes += int64(len(buf))
+		c.padding += h.room() - blockHeadLen - int64(h.length)
 		off += h.room()
 		block++
 		written += uint64(b.records)
@@ -100,6 +101,7 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 	c.counted.end = off
 	l.mu.Lock()
 	l.stats.Written += bytes
+	l.stats.Padding = c.padding
 	l.stats.Saved += saved
 	l.mu.Unlock()
 	return nil

@@ -3,6 +3,7 @@ package buffer
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 )
 
 // extents finds where each segment's blocks end, from its summary, from what
@@ -14,6 +15,10 @@ func (r *recovery) extents() {
 		last := i == len(l.segments)-1
 		if !last && !s.damaged && r.summary(s) {
 			s.summed = true
+			if r.full {
+				r.needed[i] = true
+				r.summaries[s] = s.takeOut()
+			}
 			continue
 		}
 		r.needed[i] = true
@@ -44,6 +49,11 @@ func (r *recovery) summary(s *segment) bool {
 // that a torn commit left behind, whose run or number is not above what stands
 // before them.
 func (r *recovery) blocks(s *segment, limit int64, f func(b *block)) error {
+	return r.blocksUntil(s, limit, func(b *block) bool { f(b); return true })
+}
+
+// blocksUntil is blocks, ended by f with false.
+func (r *recovery) blocksUntil(s *segment, limit int64, f func(b *block) bool) error {
 	file, err := r.l.fs.Open(s.name, false)
 	if err != nil {
 		return err
@@ -61,7 +71,9 @@ func (r *recovery) blocks(s *segment, limit int64, f func(b *block)) error {
 			continue
 		}
 		run, number = b.run, b.number+1
-		f(&b)
+		if !f(&b) {
+			return nil
+		}
 	}
 }
 
@@ -127,6 +139,7 @@ func (r *recovery) keyed() {
 			}
 		})
 	}
+	r.holder = from
 	r.state = map[string]string{}
 	for i, s := range l.segments {
 		if i < from && s.summed && s.keyed <= l.inSnapshot() {
@@ -250,6 +263,13 @@ func (r *recovery) read(s *segment, last uint64) {
 			l.c.block = b.number + 1
 		}
 		r.run = max(r.run, b.run)
+		if r.watch != nil {
+			r.watch(s, b)
+		}
+		if b.flags&flagHole != 0 && b.written > seen {
+			s.holes += b.written - seen
+			seen = b.written
+		}
 		if b.count == 0 {
 			return
 		}
@@ -289,6 +309,7 @@ func (r *recovery) gaps() {
 		gone[f.seq] = f.records
 	}
 	l.freed = freed
+	maps.Copy(gone, r.gone)
 	if len(l.segments) == 0 {
 		return
 	}

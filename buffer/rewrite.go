@@ -179,7 +179,7 @@ func (r *rewriting) copy(from File, end int64, sd seed) error {
 		if err != nil {
 			return err
 		}
-		if sc.bad > 0 {
+		if sc.bad > 0 || ok && b.flags&flagHole != 0 {
 			return errors.New("it is damaged")
 		}
 		if !ok {

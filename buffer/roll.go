@@ -43,7 +43,7 @@ func (l *Log) doom(s *segment) {
 		}
 		return 1
 	})
-	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.omitted})
+	l.freed = slices.Insert(l.freed, i, freedSegment{s.seq, s.records + s.holes + s.omitted})
 	l.freedNew = true
 }
 

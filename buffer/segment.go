@@ -52,6 +52,7 @@ type segment struct {
 	shares   []share // by consumer number
 	tried    uint64  // so much was open when rewriting it was tried
 	upper    uint64  // no record of this or an earlier segment is above it
+	holes    uint64  // records that holes stand for, if it was read in full: a summary would not say it
 	after    uint64  // records written up to its end, if it was read in full
 	keyed    uint64  // the last block in it that may hold changes of keys; 0: none does
 	open     uint64  // records times consumers that are neither acknowledged nor dropped
@@ -144,6 +145,14 @@ func (s *segment) join(w *segment) {
 		h.count += a.count
 		h.bytes += a.bytes
 	}
+}
+
+// takeOut gives what the segment is said to hold, and leaves it holding
+// nothing, to be read.
+func (s *segment) takeOut() *segment {
+	said := *s
+	s.first, s.last, s.records, s.bytes, s.boot, s.since, s.shares, s.open = 0, 0, 0, 0, 0, 0, nil, 0
+	return &said
 }
 
 // emptied makes w ready to count another commit without giving memory back.

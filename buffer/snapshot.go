@@ -283,44 +283,45 @@ func writeSnapshot(f File, h *snapshotHeader, items []KeyValue) (size int64, err
 }
 
 // readSnapshot gives the items of each sound piece to f. whole is false when
-// anything of it is missing; then what comes is what could be read.
-func readSnapshot(file File, f func(items []byte)) (h snapshotHeader, whole bool, err error) {
+// anything of it is missing; then what comes is what could be read, and off is
+// where that ends.
+func readSnapshot(file File, f func(items []byte)) (h snapshotHeader, whole bool, off int64, err error) {
 	var head [snapshotHeadLen]byte
 	if n, err := file.ReadAt(head[:], 0); n < len(head) && err != nil && !errors.Is(err, io.EOF) {
-		return h, false, err
+		return h, false, 0, err
 	}
 	h, ok, err := decodeSnapshotHeader(head[:])
 	if !ok || err != nil {
-		return h, false, err
+		return h, false, 0, err
 	}
 	size, err := file.Size()
 	if err != nil {
-		return h, false, err
+		return h, false, 0, err
 	}
 	end := snapshotHeadLen + int64(min(h.length, 1<<62))
 	if end > size {
-		return h, false, nil
+		return h, false, size, nil
 	}
 	var buf []byte
 	keys := uint64(0)
-	for off := int64(snapshotHeadLen); off < end; {
+	for off = snapshotHeadLen; off < end; {
 		var p [pieceHeadLen]byte
 		if n, _ := file.ReadAt(p[:], off); n < len(p) {
-			return h, false, nil
+			return h, false, off, nil
 		}
 		n := int64(le.Uint32(p[:]))
 		if n == 0 || n > end-off-pieceHeadLen {
-			return h, false, nil
+			return h, false, off, nil
 		}
 		buf = slices.Grow(buf[:0], int(n))[:n]
 		if m, _ := file.ReadAt(buf, off+pieceHeadLen); int64(m) < n || h.pieceCRC(off, buf) != le.Uint32(p[4:]) {
-			return h, false, nil
+			return h, false, off, nil
 		}
 		f(buf)
 		keys += countItems(buf)
 		off += pieceHeadLen + n
 	}
-	return h, keys == h.keys, nil
+	return h, keys == h.keys, off, nil
 }
 
 func countItems(items []byte) (n uint64) {
@@ -385,7 +386,7 @@ func (r *recovery) readSnapshot(s snapshot) (keys map[string][]byte, whole bool,
 	}
 	defer f.Close()
 	keys = map[string][]byte{}
-	h, whole, err := readSnapshot(f, func(items []byte) {
+	h, whole, _, err := readSnapshot(f, func(items []byte) {
 		for {
 			item, rest, ok := nextItem(items)
 			if !ok {

@@ -24,6 +24,7 @@ type Stats struct {
 	Snapshots uint64 // of the keyed state, written
 	Syncs     uint64 // fdatasync calls on files of the log
 	Written   int64  // bytes given to the file system, headers, padding and spares included
+	Padding   int64  // of them: bytes that filled the last page of a block
 	Prepared  int64  // of Written, what only made room: spares, written once so that commits into them are cheap
 	Saved     int64  // bytes that compression kept from being written, in whole pages
 	Failed    uint64 // commits that failed
@@ -60,6 +61,13 @@ func (l *Log) Stats() Stats {
 		return true
 	})
 	return s
+}
+
+// Padding is Stats().Padding without its walk over the consumers.
+func (l *Log) Padding() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats.Padding
 }
 
 // Recovery is what Open found.

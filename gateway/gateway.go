@@ -165,6 +165,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.drain(stages.failed)
 	stages.stop(links...)
 	stages.stop(first)
+	if n := g.store.journal.Log().Stats().Unsettled; n > 0 && g.store.journal.Volatile() {
+		g.log.Warn("messages that neither a disk nor an upstream has taken are given up; publishers send those again that were not acknowledged", "messages", n)
+	}
 	return errors.Join(back, stages.err(), g.store.close())
 }
 

@@ -54,7 +54,7 @@ func (g *Gateway) buildLinks() error {
 		}
 		for i, f := range b.Forward {
 			if slices.Index(ids, ids[i]) == i { // of two rules alike the first takes the messages
-				g.store.journal.SetDurability(source.ID(), ids[i], durabilities[f.Durability])
+				g.store.journal.SetDurability(source.ID(), ids[i], durability(f))
 			}
 			routes = append(routes, broker.Route{
 				Upstream: source.ID(), Rule: ids[i], Order: i, Filter: f.Filter, Exclude: f.Exclude, NotFrom: origin(name),
@@ -70,7 +70,18 @@ func (g *Gateway) buildLinks() error {
 	return nil
 }
 
-var durabilities = map[string]journal.Durability{"auto": journal.Auto, "disk": journal.DiskAlways, "memory": journal.MemoryOnly}
+// durability is what a rule asks of the disk. What goes upstream at QoS 2 is always on disk first.
+func durability(f *config.Forward) journal.Durability {
+	switch {
+	case f.Durability == "memory":
+		return journal.MemoryOnly
+	case f.Durability == "disk", f.QoS == 2:
+		return journal.DiskAlways
+	case f.QoS == config.AsPublished:
+		return journal.AutoAsPublished
+	}
+	return journal.Auto
+}
 
 // origin marks messages that came from an upstream, so that they are not sent back to it.
 func origin(bridge string) string { return "bridge/" + bridge }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 type store struct {
 	dir     string
 	journal *journal.Journal
+	written daily
 	times   atomic.Pointer[clock.Clock] // nil until there is one
 }
 
@@ -51,7 +51,7 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store, error) {
 	}
 	b := cfg.Buffer
 	c := journal.Config{
-		Pace:   journal.Pace{SpillAfter: b.SpillAfter, Gather: b.Gather, OwnGather: b.OwnGather, AckFlush: b.AckFlush},
+		Pace:   journal.Pace{SpillAfter: b.SpillAfter, Gather: b.Gather, OwnGather: b.OwnGather, AckFlush: b.AckFlush, FlashBudget: int64(b.FlashBudget)},
 		Buffer: bufferOptions(cfg, log),
 		Log:    log,
 	}
@@ -119,13 +119,7 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 		},
 		Forgotten: func(boot uint64) { kept.Delete(clockPrefix + strconv.FormatUint(boot, 16)) },
 	})
-	kept.Range(clockPrefix, func(key string, value []byte) bool {
-		boot, err := strconv.ParseUint(strings.TrimPrefix(key, clockPrefix), 16, 64)
-		if err == nil && len(value) == 8 {
-			c.Load(boot, time.Duration(binary.LittleEndian.Uint64(value)))
-		}
-		return true
-	})
+	loadOffsets(c, kept.Range)
 	s.times.Store(c)
 	return c, nil
 }
@@ -133,7 +127,10 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 // status is what the snapshot says of the store.
 func (s *store) status() status.Store {
 	st, found := s.journal.Log().Stats(), s.journal.Log().Recovery()
-	out := status.Store{Dir: s.dir, Bytes: st.Bytes, MaxBytes: st.MaxSize, Written: st.Written, Syncs: st.Syncs}
+	out := status.Store{Dir: s.dir, Bytes: st.Bytes, MaxBytes: st.MaxSize, Written: st.Written, Syncs: st.Syncs, Full: st.Full}
+	out.WrittenDay = s.written.note(time.Now(), st.Written)
+	flash := s.journal.Flash()
+	out.EarlyCommits, out.EarlyPadding, out.FlashBudget, out.FlashHeld = flash.Early, flash.Spent, flash.Budget, flash.Held
 	if n := found.LostRecords(); n > 0 {
 		out.Damage = fmt.Sprintf("damage on the disk cost %d stored messages in %d places", n, len(found.Lost))
 	}

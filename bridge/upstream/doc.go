@@ -9,6 +9,9 @@
 // local and retain as published; take-over of a client id. A QoS 2 message arrives, and is recorded, with its first
 // PUBLISH.
 //
+// Publisher and Ledger are what the proofs put before and behind the gateway: numbered messages, each kept until it is
+// acknowledged, and an account of what came.
+//
 // # What it does not do
 //
 // Sessions end with their connection: Session Present is always 0. No shared subscriptions, topic aliases, message or

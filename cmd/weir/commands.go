@@ -9,6 +9,7 @@ var commands = []command{
 	{"read", "[NAME...]", "read sensors once", runRead},
 	{"pub", "-t TOPIC -m TEXT", "publish a message", runPub},
 	{"sub", "-t FILTER", "print messages as they come", runSub},
+	{"buffer", "stat|ls|cat|verify|...", "look into what is stored, while weir runs or not", runBuffer},
 	{"passwd", "add|delete|list", "users that may connect to the broker", runPasswd},
 	{"version", "", "print the version", runVersion},
 }

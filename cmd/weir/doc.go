@@ -11,7 +11,8 @@
 // Exit status:
 //
 //	0   done
-//	1   failed: a sensor does not answer, a broker does not take the message, something was lost
+//	1   failed: a sensor does not answer, a broker does not take the message, something was lost,
+//	    the store is damaged
 //	2   the command line is wrong
 //	69  no usable listener: a port is in use or must not be used
 //	73  the data directory is in use by another weir

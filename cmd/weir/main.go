@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -94,8 +95,8 @@ func dispatch(ctx context.Context, c console, args []string) int {
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
-		if len(args) == 2 {
-			return dispatch(ctx, c, []string{args[1], "--help"})
+		if len(args) > 1 {
+			return dispatch(ctx, c, append(slices.Clone(args[1:]), "--help"))
 		}
 		usage(c.out)
 		return exitOK

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +32,9 @@ var update = flag.Bool("update", false, "write what the scripts' commands print 
 //	end NAME SIGNAL STATUS             the same after a signal: TERM, INT, HUP or KILL
 //	expand FILE                        put the values of $PORT, $OTHER and $WORK into a file
 //	make-newer FILE                    give a file of the store the format version of a later weir
+//	flip FILE TEXT                     change a bit of a file where it first holds a text
+//	remember DIR                       note every file of a directory, with its bytes and times
+//	unchanged DIR                      want them all to be as they were noted, and no other
 //	empty DIR                          want no file in a directory
 //
 // and the variables PORT and OTHER, two free ports of 127.0.0.1. STATE_DIRECTORY is $WORK/state. The condition [file:PATTERN]
@@ -49,11 +54,13 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, strconv.Itoa(freePort(t)))
 			}
 			e.Values[started{}] = map[string]*exec.Cmd{}
+			e.Values[remembered{}] = map[string]map[string]string{}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": scriptStatus, "start": scriptStart, "until": scriptUntil, "finish": scriptFinish, "end": scriptEnd,
 			"expand": scriptExpand, "make-newer": scriptMakeNewer, "empty": scriptEmpty,
+			"flip": scriptFlip, "remember": scriptRemember, "unchanged": scriptUnchanged,
 		},
 		Condition: func(condition string) (bool, error) {
 			var pattern string
@@ -199,5 +206,55 @@ func scriptEmpty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if len(found) > 0 {
 		ts.Fatalf("%s holds %v", args[0], found)
+	}
+}
+
+func scriptFlip(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, "flip FILE TEXT", neg, len(args) == 2)
+	at := int64(strings.Index(ts.ReadFile(args[0]), args[1]))
+	if at < 0 {
+		ts.Fatalf("%s does not hold %q", args[0], args[1])
+	}
+	file, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR, 0)
+	ts.Check(err)
+	defer file.Close()
+	var p [1]byte
+	_, err = file.ReadAt(p[:], at)
+	ts.Check(err)
+	p[0] ^= 1
+	_, err = file.WriteAt(p[:], at)
+	ts.Check(err)
+}
+
+// remembered is the key of what remember has noted, by directory and file.
+type remembered struct{}
+
+func filesOf(ts *testscript.TestScript, dir string) map[string]string {
+	found, err := os.ReadDir(ts.MkAbs(dir))
+	ts.Check(err)
+	all := map[string]string{}
+	for _, f := range found {
+		info, err := f.Info()
+		ts.Check(err)
+		text := ""
+		if !f.IsDir() {
+			text = ts.ReadFile(filepath.Join(dir, f.Name()))
+		}
+		all[f.Name()] = fmt.Sprintf("%v %v %x", info.Mode(), info.ModTime(), sha256.Sum256([]byte(text)))
+	}
+	return all
+}
+
+func scriptRemember(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, "remember DIR", neg, len(args) == 1)
+	ts.Value(remembered{}).(map[string]map[string]string)[args[0]] = filesOf(ts, args[0])
+}
+
+func scriptUnchanged(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, "unchanged DIR", neg, len(args) == 1)
+	was := ts.Value(remembered{}).(map[string]map[string]string)[args[0]]
+	is := filesOf(ts, args[0])
+	if !maps.Equal(was, is) {
+		ts.Fatalf("%s was\n%v\nand is\n%v", args[0], was, is)
 	}
 }

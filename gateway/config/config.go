@@ -147,4 +147,6 @@ type Buffer struct {
 	OwnGather  time.Duration
 	AckFlush   time.Duration
 	Compress   string // "zstd" or "none"
+
+	FlashBudget Size // padding of early commits in an hour
 }

@@ -55,13 +55,19 @@ func (c *checker) credentials(b *Bridge, path string) {
 }
 
 func (c *checker) crossForward(b *Bridge, r *Forward, at string) {
-	qos := join(at, "qos")
-	if r.QoS == 2 {
-		if r.Durability == "memory" {
-			c.wrong(join(at, "durability"), `got "memory" with qos = 2, want "auto" or "disk": exactly once needs the disk`)
-		} else {
-			c.warn(qos, "2 is sent as 1 in this version: messages may arrive twice, none is lost")
-		}
+	qos, durability := join(at, "qos"), join(at, "durability")
+	switch {
+	case r.QoS == 2 && r.Durability == "memory":
+		c.wrong(durability, `got "memory" with qos = 2, want "auto" or "disk": exactly once needs the disk`)
+	case r.QoS == AsPublished && r.Durability == "memory":
+		c.wrong(durability, `got "memory" with qos = "as published", want "auto" or "disk": a message of QoS 2 needs the disk`)
+	case r.QoS == 2:
+		c.warn(qos, "2 is sent as 1 in this version: messages may arrive twice, none is lost")
+	case r.QoS == 0:
+		c.warn(qos, "0: a message that is on its way when the link breaks is lost; use 1 to keep it")
+	}
+	if r.Durability == "memory" && r.QoS < 2 {
+		c.warn(durability, `"memory": a message is acknowledged to its publisher before it is kept anywhere; what is not delivered when weir stops is lost`)
 	}
 	if r.Format == "raw" && b.Version == V311 {
 		c.warn(join(at, "format"), `"raw" over MQTT 3.1.1 carries no time: after an outage the upstream cannot tell when a value was taken; use format = "json"`)

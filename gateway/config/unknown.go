@@ -9,7 +9,7 @@ import (
 var later = map[string][]string{
 	"": {"page", "history", "discovery", "remote", "metrics", "log", "budget", "profile", "template", "derive", "alert"},
 	"bridge.NAME": {"budget", "cluster", "order", "backlog", "history_prefix", "rate", "expiry", "session", "session_expiry",
-		"proxy", "websocket", "alpn", "compress", "max_size", "spread"},
+		"proxy", "websocket", "alpn", "compress", "spread"},
 	"bridge.NAME.forward[]": {"template", "batch", "expiry", "rate", "order", "backlog", "history_prefix", "encoding", "compress",
 		"policy", "max_size", "max_age", "deadband"},
 	"bridge.NAME.receive[]": {"template", "retain", "exclude"},
@@ -17,7 +17,7 @@ var later = map[string][]string{
 	"user.NAME":             {"deny", "acl"},
 	"sensor.NAME":           {"median", "smooth", "deadband", "deadband_percent", "heartbeat", "gain", "max_rate", "rearm", "stuck", "derive", "batch", "template", "oversample", "mux"},
 	"sensors":               {"topic", "format", "qos", "retain", "units", "deadband", "derive"},
-	"buffer":                {"retain_flush", "flash_budget", "policy", "max_age"},
+	"buffer":                {"retain_flush", "policy"},
 	"gateway":               {"location", "altitude", "group"},
 }
 

@@ -84,7 +84,7 @@ func (v *view) draw(s status.Snapshot, r Result, down bool, address string) {
 	}
 	lines = append(lines,
 		fmt.Sprintf("  upstream   %s; %d readings taken, %d arrived, %d repeated", there, r.Taken, r.Arrived, r.Repeated),
-		fmt.Sprintf("  store      %s on disk, %d syncs, in %s", size(s.Store.Bytes), s.Store.Syncs, v.dir), "")
+		fmt.Sprintf("  store      %s on disk, %s written, %d syncs, in %s", size(s.Store.Bytes), size(s.Store.Written), s.Store.Syncs, v.dir), "")
 	v.redraw(fit(append(lines, v.events...), v.o.Height))
 }
 

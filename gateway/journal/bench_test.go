@@ -26,6 +26,7 @@ func newRound(t testing.TB, batch int) *round {
 	for i := range batch {
 		e := entry(broker.KindQoS1, fmt.Sprint("21.", i), r.cloud)
 		e.Message.Props.User = []packet.UserProperty{{Key: []byte("unit"), Value: []byte("°C")}}
+		e.Publisher = 1
 		r.batch = append(r.batch, e)
 	}
 	return r

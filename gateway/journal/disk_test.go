@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"weir/bridge"
 	"weir/broker"
@@ -25,6 +26,7 @@ type disk struct {
 	syncs int
 	fail  int           // so many syncs fail
 	gate  chan struct{} // when set, a sync waits until it is closed
+	takes time.Duration // each sync
 }
 
 func newDisk(dir string) *disk { return &disk{FS: buffer.DirFS(dir)} }
@@ -34,7 +36,7 @@ var errSync = errors.New("input/output error")
 func (d *disk) sync() error {
 	d.mu.Lock()
 	d.syncs++
-	gate := d.gate
+	gate, takes := d.gate, d.takes
 	failing := d.fail > 0
 	if failing {
 		d.fail--
@@ -43,6 +45,7 @@ func (d *disk) sync() error {
 	if gate != nil {
 		<-gate
 	}
+	time.Sleep(takes)
 	if failing {
 		return errSync
 	}
@@ -185,24 +188,18 @@ func (r *rig) record(kind broker.Kind, to ...*Source) uint64 {
 	return first
 }
 
-// reading appends a reading of the gateway itself.
-func (r *rig) reading(to ...*Source) uint64 {
-	r.t.Helper()
-	e := entry(broker.KindLocal, fmt.Sprint(r.next), to...)
-	e.Message.Origin = nil
-	first, n := r.Append([]broker.Entry{e})
-	if n != 1 {
-		r.t.Fatalf("append took %d records, want 1", n)
-	}
-	r.next++
-	return first
-}
-
 func entry(kind broker.Kind, payload string, to ...*Source) broker.Entry {
+	qos := byte(1)
+	switch kind {
+	case broker.KindQoS0:
+		qos = 0
+	case broker.KindQoS2Clean, broker.KindQoS2Persistent:
+		qos = 2
+	}
 	e := broker.Entry{Kind: kind, Message: &message.Message{
 		Stamp:   message.Stamp{Boot: 7, Since: 1e9},
 		Origin:  []byte("pump"),
-		Publish: packet.Publish{QoS: 1, Topic: []byte("/Home/Floor1/Room1/Temperature"), Payload: []byte(payload)},
+		Publish: packet.Publish{QoS: qos, Topic: []byte("/Home/Floor1/Room1/Temperature"), Payload: []byte(payload)},
 	}}
 	for _, s := range to {
 		e.Routes = append(e.Routes, broker.RouteHit{Upstream: s.ID(), Rule: 1})

@@ -17,14 +17,42 @@
 //
 //	every destination up and answering, QoS 0 or 1 ... waits SpillAfter (200 ms) for their acknowledgements; answered
 //	                                                   first, it never touches the disk
-//	one destination down, not answering, or its rule   gathered for Gather (100 ms), readings of the gateway itself
-//	asks for disk                                      for OwnGather (2 s), then one commit takes the whole tail
+//	one destination down, not answering, served at     gathered for Gather (100 ms), readings of the gateway itself
+//	QoS 2, or its rule asks for disk; or received at   for OwnGather (2 s), then one commit takes the whole tail
+//	QoS 2 from a session that lasts or an upstream
+//	a publisher waits for a gathered record .......... committed at once: an early commit
+//	a barrier, or the tail is full ................... committed at once
 //	only rules with durability "memory" .............. owed nothing, so settled when taken; written only along with
-//	                                                   others
-//	the tail is full ................................. committed at once
+//	                                                   others, or when the tail is full
 //
 // A link that left a record unacknowledged for SpillAfter is not answering, until its acknowledgements have come within
-// that time for a whole second. The decisions are pure (pace.go): times in, a due time out.
+// that time for a whole second; silence proves nothing. The decisions are pure (pace.go, early.go): times in, a due time
+// out. An acknowledgement is late by at most SpillAfter and a commit until its link is known not to answer, and by Gather
+// and a commit from then on.
+//
+// # Early commits
+//
+// A client with a window of 20 that had to wait for Gather at each turn would get 200 messages a second through, on any
+// disk. So a commit starts as soon as a publisher is seen to wait:
+//
+//	it is owed acknowledgements of gathered records,
+//	it is silent for 2 ms, or four times the longest gap between two of its messages with no release between them,
+//	and it had sent again within 20 ms of its last release
+//
+//	release            silence        commit
+//	   │  ┊┊┊ its window  ├── 2 ms ──▶│ sync        │ release  ┊┊┊ ...
+//
+// One that merely sends steadily shows its gaps while records are gathered, and is never silent for four of them. The
+// longest gap fades by an eighth with each release, so that one hiccup does not count for ever. Two cases hide the gaps
+// and are dealt with: acknowledgements of an upstream that come between the messages (their release has no known time, so
+// one whole Gather comes first when a link breaks), and early commits for another publisher on a fast disk (every 64th
+// time in a row a publisher is asked for a silence that one who sends steadily cannot keep).
+//
+// A release is known to the journal when the commit that caused it ends, or from the next message when the commit still
+// tidies up; the broker says only which connection an entry is owed to (broker.Entry.Publisher).
+//
+// An early commit leaves the last page of its block partly empty. These bytes are charged to FlashBudget (64 MiB in any
+// hour); when it is used up Gather holds for everyone, and [Journal.Flash] and the log say so.
 //
 // # Positions
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -16,9 +17,10 @@ import (
 type Durability uint8
 
 const (
-	Auto       Durability = iota // written when the upstream is down, not answering, or late
-	DiskAlways                   // always written before it is acknowledged
-	MemoryOnly                   // never written; lost with the process
+	Auto            Durability = iota // written when the upstream is down, not answering, or late
+	DiskAlways                        // always written before it is acknowledged; rules that send at QoS 2 need it
+	MemoryOnly                        // never written; lost with the process
+	AutoAsPublished                   // Auto for a rule that sends at the QoS of the publisher: at QoS 2 always written
 )
 
 // Config of a journal.
@@ -46,7 +48,8 @@ type Journal struct {
 	scratch    scratch
 	commitErr  error
 	failedAt   time.Time
-	volatile   bool // there is no data directory behind it
+	volatile   bool      // there is no data directory behind it
+	heldTold   time.Time // when it was last logged that the flash budget is used up
 }
 
 type ruleKey struct{ upstream, rule uint32 }
@@ -123,7 +126,7 @@ func (j *Journal) Append(batch []broker.Entry) (first uint64, n int) {
 
 // hurry wakes Run if something is due before the time that it knows of. The caller holds mu.
 func (j *Journal) hurry() {
-	if due := j.pace.due(); !due.IsZero() && (j.known.IsZero() || due.Before(j.known)) {
+	if due := sooner(j.pace.due(), j.pace.pubs.due); !due.IsZero() && (j.known.IsZero() || due.Before(j.known)) {
 		j.known = due
 		poke(j.wake)
 	}
@@ -191,7 +194,7 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		d := j.durability[ruleKey{hit.Upstream, hit.Rule}]
 		from := len(s.bytes)
 		s.bytes = binary.LittleEndian.AppendUint32(s.bytes, hit.Rule)
-		must := d == DiskAlways || d == Auto && e.Kind == broker.KindQoS2Persistent
+		must := d.must(e)
 		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
 		level = max(level, j.level(hit.Upstream, d, must))
 	}
@@ -200,6 +203,17 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		Boot: e.Message.Stamp.Boot, Since: int64(e.Message.Stamp.Since),
 		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload,
 	}
+}
+
+// must tells whether the record of a message is to be written however soon it is acknowledged.
+func (d Durability) must(e *broker.Entry) bool {
+	switch d {
+	case DiskAlways:
+		return true
+	case MemoryOnly:
+		return false
+	}
+	return e.Kind == broker.KindQoS2Persistent || d == AutoAsPublished && e.Message.QoS == 2
 }
 
 func (j *Journal) level(upstream uint32, d Durability, must bool) urgency {
@@ -224,6 +238,7 @@ func (j *Journal) placeDests(batch []broker.Entry) {
 
 // note tells the pace of records first.. that the log has taken.
 func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
+	owed, gathered := mark{first: math.MaxUint64, at: now}, uint64(0)
 	for i := range batch {
 		m := mark{first: first + uint64(i), last: first + uint64(i), at: now}
 		if j.scratch.levels[i] == memoryOnly { // nothing was promised
@@ -231,11 +246,19 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 			poke(j.news)
 			continue
 		}
-		own := batch[i].Kind == broker.KindLocal && len(batch[i].Message.Origin) == 0 // not what a bridge has brought in
-		j.pace.appended(m, j.scratch.levels[i], own)
+		j.pace.appended(m, j.scratch.levels[i], batch[i].Kind == broker.KindLocal)
+		if batch[i].Kind != broker.KindQoS0 {
+			owed.first, owed.last = min(owed.first, m.first), m.last
+			if j.scratch.levels[i] == mustWrite {
+				gathered = m.last
+			}
+		}
 		for _, hit := range batch[i].Routes {
 			j.pace.handed(hit.Upstream, m)
 		}
+	}
+	if len(batch) > 0 && batch[0].Publisher != 0 && owed.last != 0 {
+		j.pace.pubs.sent(batch[0].Publisher, owed, gathered)
 	}
 }
 
@@ -319,11 +342,11 @@ func (j *Journal) commits(ctx context.Context) {
 	var hold time.Time // after a failed commit: not before this
 	back := retryFirst
 	for {
+		now := j.cfg.Now()
 		j.mu.Lock()
-		due := j.pace.due()
+		due := j.pace.dueAt(now)
 		j.known = due
 		j.mu.Unlock()
-		now := j.cfg.Now()
 		if due.Before(hold) && !due.IsZero() {
 			due = hold
 		}
@@ -354,13 +377,18 @@ func (j *Journal) Commit() error {
 	j.mu.Lock()
 	j.pace.commit(j.cfg.Now())
 	j.mu.Unlock()
+	padding := j.log.Padding()
 	err := j.log.Commit()
+	padding = j.log.Padding() - padding
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err != nil {
-		j.pace.failed(j.cfg.Now())
-	}
+	now := j.cfg.Now()
+	j.pace.committed(err == nil, padding, now)
 	j.remember(err)
+	if j.pace.pubs.budget.limit > 0 && !j.pace.pubs.budget.left(now) && (j.heldTold.IsZero() || now.Sub(j.heldTold) >= time.Hour) {
+		j.heldTold = now
+		j.cfg.Log.Warn("flash budget used up: publishers that wait for acknowledgements wait for gather", "bytes", j.pace.pubs.budget.limit)
+	}
 	return err
 }
 

@@ -134,7 +134,7 @@ func TestMustBeWritten(t *testing.T) {
 		name string
 		d    Durability
 		kind broker.Kind
-	}{{"disk", DiskAlways, broker.KindQoS1}, {"qos 2 persistent", Auto, broker.KindQoS2Persistent}} {
+	}{{"disk", DiskAlways, broker.KindQoS1}, {"qos 2 persistent", Auto, broker.KindQoS2Persistent}, {"as published, qos 2", AutoAsPublished, broker.KindQoS2Clean}} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, nil, func(r *rig) {
 				cloud := r.source("cloud")

@@ -10,6 +10,9 @@ type Pace struct {
 	Gather     time.Duration // how long records that must be written are gathered for one commit
 	OwnGather  time.Duration // the same for the gateway's own readings
 	AckFlush   time.Duration // how long changed positions may wait for their commit
+
+	// FlashBudget is how many bytes of padding early commits may write in an hour; 0: there are none.
+	FlashBudget int64
 }
 
 // DefaultPace is what an empty configuration gives.
@@ -18,6 +21,8 @@ var DefaultPace = Pace{
 	Gather:     100 * time.Millisecond,
 	OwnGather:  2 * time.Second,
 	AckFlush:   5 * time.Second,
+
+	FlashBudget: 64 << 20,
 }
 
 const (
@@ -39,7 +44,7 @@ type mark struct {
 type link struct {
 	up        bool
 	answering bool
-	goodSince time.Time // acknowledgements have come in time since then; meaningful while up and not answering
+	goodSince time.Time // acknowledgements have come, and in time, since then; zero: none has
 	sent      []mark    // records given to this link while it was up, oldest first, not yet acknowledged
 }
 
@@ -53,10 +58,17 @@ type pacer struct {
 	waiting   []mark        // records that wait for acknowledgements instead of a commit, oldest first
 	dirtyDue  time.Time     // when changed positions are due; zero: there are none
 	patience  time.Duration // how much longer they wait for a moment when no record waits
+	newest    uint64        // record in the tail
+	early     bool          // the running commit is early
+	earlies   uint64        // early commits so far
+	pubs      publishers
 }
 
 func newPacer(p Pace, covered func(first, last uint64) bool) *pacer {
-	return &pacer{Pace: p, covered: covered, patience: p.AckFlush, links: map[uint32]*link{}}
+	return &pacer{
+		Pace: p, covered: covered, patience: p.AckFlush, links: map[uint32]*link{},
+		pubs: publishers{covered: covered, all: map[uint64]*publisher{}, budget: budget{limit: p.FlashBudget}},
+	}
 }
 
 func (p *pacer) link(id uint32) *link {
@@ -87,6 +99,7 @@ func (p *pacer) toward(id uint32) urgency {
 
 // appended notes that the records first..last entered the tail.
 func (p *pacer) appended(m mark, u urgency, own bool) {
+	p.newest = max(p.newest, m.last)
 	switch u {
 	case canWait:
 		p.waiting = addMark(p.waiting, m)
@@ -127,7 +140,7 @@ func (p *pacer) setUp(id uint32, up, backlog bool, now time.Time) {
 	if !up && len(l.sent) > 0 { // what waited for this link must be written now
 		p.gatherDue = sooner(p.gatherDue, now.Add(p.Gather))
 	}
-	l.up, l.answering, l.goodSince, l.sent = up, up && !backlog, now, nil
+	l.up, l.answering, l.goodSince, l.sent = up, up && !backlog, time.Time{}, nil
 }
 
 // acked notes that the link acknowledged records up to last.
@@ -146,17 +159,18 @@ func (p *pacer) acked(id uint32, last uint64, now time.Time) {
 	l.sent = l.sent[:copy(l.sent, l.sent[n:])]
 	switch {
 	case oldest > p.SpillAfter:
-		p.late(l, now)
+		l.late()
 	case len(l.sent) > 0 && now.Sub(l.sent[0].at) > p.SpillAfter: // it acknowledges what lies before them
-		p.late(l, now)
-	case !l.answering && l.up && now.Sub(l.goodSince) >= calm:
+		l.late()
+	case l.answering || !l.up:
+	case l.goodSince.IsZero():
+		l.goodSince = now
+	case now.Sub(l.goodSince) >= calm:
 		l.answering = true
 	}
 }
 
-func (p *pacer) late(l *link, now time.Time) {
-	l.answering, l.goodSince = false, now
-}
+func (l *link) late() { l.answering, l.goodSince = false, time.Time{} }
 
 // positionsChanged notes that positions over stored records wait for a commit; drained: the backlog is at its end.
 //
@@ -189,14 +203,23 @@ func (p *pacer) due() time.Time {
 	return at
 }
 
+// dueAt is due with the early commits, whose time is exact if it is not after now.
+func (p *pacer) dueAt(now time.Time) time.Time {
+	p.pubs.refresh(now)
+	return sooner(p.due(), p.pubs.due)
+}
+
 // full notes that the tail has no room: all of it is due.
 func (p *pacer) full(now time.Time) { p.gatherDue = sooner(p.gatherDue, now) }
 
 // commit notes that a commit of the whole tail starts now, and marks the links that made it necessary.
 func (p *pacer) commit(now time.Time) {
+	due := p.due()
+	p.early = !p.pubs.due.IsZero() && !p.pubs.due.After(now) && (due.IsZero() || due.After(now))
+	p.pubs.begin(p.newest, now)
 	for _, l := range p.links {
 		if len(l.sent) > 0 && now.Sub(l.sent[0].at) >= p.SpillAfter {
-			p.late(l, now)
+			l.late()
 		}
 	}
 	forced := !p.dirtyDue.IsZero() && !now.Before(p.dirtyDue.Add(p.patience)) // by positions, while records waited
@@ -208,9 +231,17 @@ func (p *pacer) commit(now time.Time) {
 	p.gatherDue, p.dirtyDue, p.waiting = time.Time{}, time.Time{}, p.waiting[:0]
 }
 
-// failed notes that the commit failed: everything it held is due again at the given time.
-func (p *pacer) failed(again time.Time) {
-	p.gatherDue = sooner(p.gatherDue, again)
+// committed notes that the commit ended, and how much padding it wrote. If it failed, everything it held is due again.
+func (p *pacer) committed(ok bool, padding int64, now time.Time) {
+	if p.early {
+		p.earlies++
+		p.pubs.budget.charge(padding, now)
+	}
+	p.early = false
+	p.pubs.end(now)
+	if !ok {
+		p.gatherDue = sooner(p.gatherDue, now)
+	}
 }
 
 // sooner is the earlier of two times, where zero means never.

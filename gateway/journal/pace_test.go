@@ -16,7 +16,7 @@ type stage struct {
 	next uint64
 }
 
-var testPace = Pace{SpillAfter: 200 * time.Millisecond, Gather: 100 * time.Millisecond, OwnGather: 2 * time.Second, AckFlush: 5 * time.Second}
+var testPace = Pace{SpillAfter: 200 * time.Millisecond, Gather: 100 * time.Millisecond, OwnGather: 2 * time.Second, AckFlush: 5 * time.Second, FlashBudget: 64 << 20}
 
 func newStage(t *testing.T) *stage {
 	s := &stage{T: t, now: time.Unix(1_000_000, 0), next: 101}
@@ -123,7 +123,8 @@ func TestPaceLinkAnswersAgainAfterACalmSecond(t *testing.T) {
 	if s.p.link(1).answering {
 		t.Fatal("a link with a backlog counts as answering at once")
 	}
-	for range 49 {
+	s.pass(time.Minute) // silence proves nothing
+	for range 50 {
 		n := s.record(false, 1)
 		s.pass(20 * time.Millisecond)
 		s.ack(1, n)
@@ -184,5 +185,61 @@ func TestPaceMarksAreBounded(t *testing.T) {
 	}
 	if n := len(s.p.link(1).sent); n > maxMarks {
 		t.Errorf("%d marks, want at most %d", n, maxMarks)
+	}
+}
+
+// TestPaceSpillMarksOnlyWhoDidNotAnswer: of two destinations of one record.
+func TestPaceSpillMarksOnlyWhoDidNotAnswer(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	s.p.setUp(2, true, false, s.now)
+	n := s.record(false, 1, 2)
+	s.p.acked(1, n, s.now) // not settled by it
+	s.wantDue(s.p.SpillAfter)
+	s.pass(s.p.SpillAfter)
+	s.p.commit(s.now)
+	if !s.p.link(1).answering || s.p.link(2).answering {
+		t.Errorf("answering %v and %v, want the one that acknowledged alone", s.p.link(1).answering, s.p.link(2).answering)
+	}
+}
+
+// TestPaceGatherMarksNobody: a commit for a record that must be written says nothing about the links that are up.
+func TestPaceGatherMarksNobody(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	s.record(false, 1)
+	s.record(false, 1, 2) // 2 is down
+	s.wantDue(s.p.Gather)
+	s.pass(s.p.Gather)
+	s.p.commit(s.now)
+	s.record(false, 1)
+	s.wantDue(s.p.SpillAfter)
+	if !s.p.link(1).answering {
+		t.Error("marked by a commit within spill_after")
+	}
+}
+
+// TestPaceAcknowledgementIsDelayedByAtMost is promise P6: however acknowledgements come or stay away, a record is due
+// within spill_after, and within gather once the link is known not to answer.
+func TestPaceAcknowledgementIsDelayedByAtMost(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	for i := range 10_000 {
+		s.pass(time.Duration(i*i%37) * time.Millisecond)
+		if due := s.p.dueAt(s.now); !due.IsZero() && !due.After(s.now) {
+			s.commitNow()
+		}
+		answering := s.p.link(1).answering
+		n := s.record(false, 1)
+		limit := s.p.Gather
+		if answering {
+			limit = s.p.SpillAfter
+		}
+		if due := s.p.dueAt(s.now); due.IsZero() || due.Sub(s.now) > limit {
+			t.Fatalf("record %d is due in %v, answering %v", i, due.Sub(s.now), answering)
+		}
+		if i%1000 > 200 && i%3 > 0 { // now and then it hangs, otherwise some are acknowledged
+			s.ack(1, n)
+		}
 	}
 }

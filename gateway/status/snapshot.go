@@ -28,9 +28,17 @@ type Store struct {
 	MaxBytes int64
 	Written  int64  // bytes written by this process
 	Syncs    uint64 // by this process
-	Err      string // why the store takes no writes now; empty: it does
-	Since    time.Time
-	Damage   string // what recovery found at start; empty: nothing
+
+	WrittenDay   int64  // bytes written within the last 24 hours, by this process
+	EarlyCommits uint64 // commits before gather was over, for publishers that waited
+	EarlyPadding int64  // bytes of padding they wrote within the last hour
+	FlashBudget  int64  // bytes of it that are allowed in an hour
+	FlashHeld    bool   // it is used up: publishers wait for gather
+
+	Full   bool   // the disk has no room to grow: the store makes do with the files it has
+	Err    string // why the store takes no writes now; empty: it does
+	Since  time.Time
+	Damage string // what recovery found at start; empty: nothing
 }
 
 // Broker counts the local side.

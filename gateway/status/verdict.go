@@ -18,7 +18,7 @@ func (s *Snapshot) OK() bool {
 			return false
 		}
 	}
-	return s.Store.Err == ""
+	return s.Store.Err == "" && !s.Store.Full
 }
 
 func (b *Bridge) up() bool { return b.State == "connected" || b.State == "draining" }
@@ -31,6 +31,12 @@ func (s *Snapshot) Verdict() string {
 	}
 	if s.Store.Err != "" {
 		parts = append(parts, "The store takes no writes: "+s.Store.Err+".")
+	}
+	if s.Store.Full && s.Store.Err == "" {
+		parts = append(parts, "The disk is full: the store makes do with the room it has.")
+	}
+	if s.Store.FlashHeld {
+		parts = append(parts, "The flash budget of this hour is used up: publishers wait longer.")
 	}
 	if s.Store.Damage != "" {
 		parts = append(parts, "At start: "+s.Store.Damage+".")

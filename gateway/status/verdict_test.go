@@ -18,6 +18,10 @@ func TestVerdict(t *testing.T) {
 			Taken: now, Clock: Clock{Trusted: true}, Sensors: []Sensor{{Name: "a", State: "ok"}, {Name: "b", State: "ok"}},
 			Bridges: []Bridge{{Name: "cloud", State: "connected"}},
 		}, "All 2 sensors answer. cloud: connected, nothing waiting.", true},
+		{"full", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Store: Store{Full: true}},
+			"No sensors. The disk is full: the store makes do with the room it has.", false},
+		{"held", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Store: Store{FlashHeld: true}},
+			"No sensors. The flash budget of this hour is used up: publishers wait longer.", true},
 		{"outage", Snapshot{
 			Taken: now, Sensors: []Sensor{{Name: "a", State: "failing"}},
 			Bridges: []Bridge{{Name: "cloud", State: "offline", Since: now.Add(-90 * time.Second), Err: "connection refused", Backlog: 8040, Aside: 1, Dropped: 2}},
