@@ -29,7 +29,8 @@
 //	                                    alone, and everything after it when it has been accepted
 //	message expiry passed               acknowledged to the source, counted
 //	no acknowledgement for StallAfter   stalled: the connection is closed and everything unacknowledged sent again;
-//	                                    not while what was sent is still moving to the upstream, over a slow link
+//	                                    not while what was sent is still moving to the upstream, over a slow link;
+//	                                    also where one message has none for so long after a later one got its own
 //	ten refusals or disconnects in a    nothing more is moved to the dead letters: one record is tried at a time, after
 //	row, no record accepted between     10 times MinWait, doubled up to 5 times MaxWait, until one is accepted
 //	the upstream disconnects with the   window 1. A record that ends the connection alone, three times, each time after

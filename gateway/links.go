@@ -177,6 +177,7 @@ func (g *Gateway) buildLink(b *config.Bridge, source *journal.Source, rules map[
 	}
 	l := &link{name: b.Name}
 	received := g.broker.NewPublisher(origin(b.Name), func(n int) { l.bridge.Settled(n) })
+	received.KeepWith(source.HeldKey)
 	l.bridge = bridge.New(cfg, source, received, g.clock, g.log.With("bridge", b.Name))
 	return l, nil
 }

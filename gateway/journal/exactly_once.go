@@ -6,14 +6,13 @@ import (
 	"strings"
 
 	"weir/bridge"
-	"weir/broker"
 	"weir/buffer"
 )
 
 // Keys of what a session upstream must remember; see doc.go.
 const (
-	sessionPrefix = "session/"
-	heldPrefix    = "held/"
+	tokenPrefix = "token/"
+	takenPrefix = "taken/"
 )
 
 var _ bridge.Keeper = (*Source)(nil)
@@ -22,13 +21,19 @@ func (s *Source) key(prefix string) string {
 	return string(binary.BigEndian.AppendUint32([]byte(prefix), s.ID()))
 }
 
-func (s *Source) heldKey(id uint16) string {
-	return string(binary.BigEndian.AppendUint16([]byte(s.key(heldPrefix)), id))
+// HeldKey is the key under which a received QoS 2 id is held. Put along with the message it came with, neither is kept
+// without the other.
+func (s *Source) HeldKey(id uint16) string {
+	return string(binary.BigEndian.AppendUint16([]byte(s.takenKey(s.generation.Load())), id))
+}
+
+func (s *Source) takenKey(generation uint32) string {
+	return string(binary.BigEndian.AppendUint32([]byte(s.key(takenPrefix)), generation))
 }
 
 // token reads what is kept of whose session it is.
 func (s *Source) token() (generation uint32, token string) {
-	if v, ok := s.j.log.Get(s.key(sessionPrefix)); ok && len(v) >= 4 {
+	if v, ok := s.j.log.Get(s.key(tokenPrefix)); ok && len(v) >= 4 {
 		return binary.BigEndian.Uint32(v), string(v[4:])
 	}
 	return 0, ""
@@ -36,7 +41,7 @@ func (s *Source) token() (generation uint32, token string) {
 
 // Session is what is kept of the session upstream.
 func (s *Source) Session() bridge.Kept {
-	generation, token := s.token()
+	_, token := s.token()
 	kept := bridge.Kept{Token: token}
 	for _, p := range s.pairs().Pairs() {
 		kept.Pairs = append(kept.Pairs, bridge.Pair(p))
@@ -47,32 +52,17 @@ func (s *Source) Session() bridge.Kept {
 		}
 		return 1
 	})
-	for _, id := range s.held() {
-		if s.holds(id, generation) {
-			kept.Held = append(kept.Held, id)
+	prefix := s.takenKey(s.generation.Load())
+	s.j.log.Range(prefix, func(key string, _ []byte) bool {
+		if id := strings.TrimPrefix(key, prefix); len(id) == 2 {
+			kept.Held = append(kept.Held, binary.BigEndian.Uint16([]byte(id)))
 		}
-	}
+		return true
+	})
 	return kept
 }
 
 func (s *Source) pairs() pairs { return pairs{s.j.log, s.ID()} }
-
-// held are the ids with a key, of whatever generation.
-func (s *Source) held() (ids []uint16) {
-	prefix := s.key(heldPrefix)
-	s.j.log.Range(prefix, func(key string, value []byte) bool {
-		if id := strings.TrimPrefix(key, prefix); len(id) == 2 {
-			ids = append(ids, binary.BigEndian.Uint16([]byte(id)))
-		}
-		return true
-	})
-	return ids
-}
-
-func (s *Source) holds(id uint16, generation uint32) bool {
-	v, ok := s.j.log.Get(s.heldKey(id))
-	return ok && len(v) == 4 && binary.BigEndian.Uint32(v) == generation
-}
 
 // Withdraw takes the token back, and returns when that is durable.
 func (s *Source) Withdraw() error {
@@ -85,7 +75,7 @@ func (s *Source) Withdraw() error {
 }
 
 func (s *Source) put(generation uint32, token string) error {
-	return s.j.log.Put(s.key(sessionPrefix), append(binary.BigEndian.AppendUint32(nil, generation), token...))
+	return s.j.log.Put(s.key(tokenPrefix), append(binary.BigEndian.AppendUint32(nil, generation), token...))
 }
 
 // Begin writes the token of a new session and drops all packet ids of the one before, in one commit.
@@ -93,9 +83,10 @@ func (s *Source) Begin(token string) error {
 	for _, p := range s.pairs().Pairs() { // before the token: a commit in between leaves a session of nobody
 		s.pairs().Forget(p.ID)
 	}
-	for _, id := range s.held() {
-		s.j.log.Delete(s.heldKey(id))
-	}
+	s.j.log.Range(s.key(takenPrefix), func(key string, _ []byte) bool {
+		s.j.log.Delete(key)
+		return true
+	})
 	generation, _ := s.token()
 	if err := s.put(generation+1, token); err != nil {
 		return err
@@ -112,15 +103,15 @@ func (s *Source) Forget(id uint16) { s.pairs().Forget(id) }
 
 // Hold keeps the id of a received message, unless that is durable already, with its message.
 func (s *Source) Hold(id uint16) (kept bool, err error) {
-	generation := s.generation.Load()
-	if s.holds(id, generation) {
+	key := s.HeldKey(id)
+	if _, kept := s.j.log.Get(key); kept {
 		return true, nil
 	}
-	return false, s.j.log.Put(s.heldKey(id), binary.BigEndian.AppendUint32(nil, generation))
+	return false, s.j.log.Put(key, nil)
 }
 
 // Drop drops a held id.
-func (s *Source) Drop(id uint16) { s.j.log.Delete(s.heldKey(id)) }
+func (s *Source) Drop(id uint16) { s.j.log.Delete(s.HeldKey(id)) }
 
 // Barrier gives a number for which Settled is true once everything before this call is durable.
 func (s *Source) Barrier() (uint64, error) {
@@ -159,31 +150,13 @@ func (s *Source) settledNow() {
 	}
 }
 
-// heldWith is the held id that is kept in the block of a message received at QoS 2 through a bridge. The caller holds mu.
-func (j *Journal) heldWith(e *broker.Entry) []buffer.KeyValue {
-	m := e.Message
-	if e.Kind != broker.KindLocal || m.ID == 0 {
-		return nil
-	}
-	name, ok := strings.CutPrefix(string(m.Origin), "bridge/")
-	if !ok {
-		return nil
-	}
-	value, ok := j.sources.Load(name)
-	if !ok {
-		return nil
-	}
-	s := value.(*Source)
-	return []buffer.KeyValue{{Key: s.heldKey(m.ID), Value: binary.BigEndian.AppendUint32(nil, s.generation.Load())}}
-}
-
 // distrust withdraws all tokens if the store has lost something: what the sessions upstream hold may not be what is kept here.
 // It becomes durable before the first CONNECT, which starts clean.
 func (j *Journal) distrust(found buffer.Recovery) {
 	if len(found.Lost) == 0 && found.Orphans == 0 && !found.KeysLost {
 		return
 	}
-	j.log.Range(sessionPrefix, func(key string, value []byte) bool {
+	j.log.Range(tokenPrefix, func(key string, value []byte) bool {
 		if len(value) > 4 {
 			if err := j.log.Put(key, value[:4]); err == nil {
 				j.cfg.Log.Warn("the store has lost data: the sessions upstream are begun anew, messages on their way may arrive twice")

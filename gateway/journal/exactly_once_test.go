@@ -72,8 +72,8 @@ func TestHeldWithItsMessage(t *testing.T) {
 		}
 		to.Live(true)
 		arrive := func(id uint16) uint64 {
-			e := entry(broker.KindLocal, "x", to)
-			e.Message.Origin, e.Message.ID = []byte("bridge/cloud"), id
+			e := entry(broker.KindQoS2Persistent, "x", to)
+			e.Key = cloud.HeldKey(id)
 			first, _ := r.Append([]broker.Entry{e})
 			return first
 		}
