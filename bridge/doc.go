@@ -30,7 +30,8 @@
 //	                                    alone, and everything after it when it has been accepted
 //	message expiry passed               acknowledged to the source, counted
 //	no acknowledgement for StallAfter   stalled: the connection is closed and everything unacknowledged sent again;
-//	                                    not while what was sent is still moving to the upstream, over a slow link
+//	                                    not while what was sent is still moving to the upstream, over a slow link;
+//	                                    also where one message has none for so long after a later one got its own
 //
 // # Rules
 //

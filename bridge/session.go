@@ -323,7 +323,8 @@ func (s *session) await(now time.Time) {
 const looks = 4
 
 // stalled reports whether acknowledgements have been awaited for too long. What is not yet at the upstream cannot be
-// acknowledged: on a slow link, as long as its bytes move, that is progress too.
+// acknowledged: on a slow link, as long as its bytes move, that is progress too. One message whose acknowledgement got
+// lost among others that come is no progress: it would be on its way for ever.
 func (s *session) stalled(now time.Time, after time.Duration) bool {
 	if !s.awaiting() {
 		return false
@@ -336,7 +337,7 @@ func (s *session) stalled(now time.Time, after time.Duration) bool {
 		}
 		s.moved = moved
 	}
-	return now.Sub(s.progress) >= after
+	return now.Sub(s.progress) >= after || s.window.held(now) >= after
 }
 
 // goodbye tells the upstream that we go, waits for what it still acknowledges, and disconnects.

@@ -9,6 +9,9 @@ type window struct {
 	head    int
 	onWay   int
 	awaited int // of those, the ones that need an acknowledgement
+
+	overtaken uint64    // the oldest on its way when a later one was acknowledged; 0: none
+	since     time.Time // when held first saw that
 }
 
 // flight is one record.
@@ -53,6 +56,9 @@ func (w *window) finish(number uint64, e end) (sent time.Time, ok bool) {
 		if f.number == number && f.end <= leaving {
 			if f.end == flying {
 				w.awaited--
+				if oldest := &w.flights[w.head]; oldest.end == flying && w.overtaken != oldest.number && i > w.head {
+					w.overtaken, w.since = oldest.number, time.Time{}
+				}
 			}
 			f.end = e
 			w.onWay--
@@ -60,6 +66,18 @@ func (w *window) finish(number uint64, e end) (sent time.Time, ok bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// held is for how long the oldest record on its way has been waiting since a later one was acknowledged. Acknowledgements
+// come in order ([MQTT-4.6.0-2]): such a one is late by a moment, between QoS 1 and 2, or lost.
+func (w *window) held(now time.Time) time.Duration {
+	if w.head == len(w.flights) || w.flights[w.head].end != flying || w.flights[w.head].number != w.overtaken {
+		return 0
+	}
+	if w.since.IsZero() {
+		w.since = now
+	}
+	return now.Sub(w.since)
 }
 
 // ranges appends to dst what has arrived since the last call, and forgets what is at the front. Consecutive numbers are
@@ -90,4 +108,7 @@ func (w *window) ranges(dst []Range) []Range {
 }
 
 // reset forgets everything: the connection is gone.
-func (w *window) reset() { w.flights, w.head, w.onWay, w.awaited = w.flights[:0], 0, 0, 0 }
+func (w *window) reset() {
+	w.flights, w.head, w.onWay, w.awaited = w.flights[:0], 0, 0, 0
+	w.overtaken, w.since = 0, time.Time{}
+}

@@ -97,3 +97,37 @@ func TestWindowRandom(t *testing.T) {
 		t.Fatalf("%d on the way, want %d", w.onWay, flyingNow)
 	}
 }
+
+func TestWindowHeld(t *testing.T) {
+	var w window
+	at := func(n int) time.Time { return time.Unix(int64(n), 0) }
+	for n := uint64(1); n <= 5; n++ {
+		w.add(n, flying, at(0))
+	}
+	w.add(6, leaving, at(0))
+	step := func(now int, want time.Duration, ends ...uint64) {
+		t.Helper()
+		for _, n := range ends {
+			if _, ok := w.finish(n, arrived); !ok {
+				t.Fatalf("record %d is not on its way", n)
+			}
+		}
+		w.ranges(nil)
+		if got := w.held(at(now)); got != want {
+			t.Errorf("at %d, after the end of %v: held for %s, want %s", now, ends, got, want)
+		}
+	}
+	step(1, 0)
+	step(2, 0, 6) // written to the socket: no acknowledgement
+	step(3, 0, 1) // in order
+	step(4, 0, 3) // the second is overtaken, seen now
+	step(9, 5*time.Second, 4)
+	step(10, 0, 2) // it came after all
+	step(20, 0)
+	w.add(7, flying, at(20))
+	step(21, 0, 7) // the fifth is overtaken
+	step(23, 2*time.Second)
+	w.reset()
+	w.add(8, flying, at(24))
+	step(30, 0)
+}

@@ -3,12 +3,9 @@ package buffer
 import (
 	"fmt"
 	"os"
-	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // Nothing is allocated per append, per read or per acknowledgement, in memory
@@ -203,90 +200,4 @@ func BenchmarkDrain(b *testing.B) {
 		b.Fatalf("%d of %d came", got, b.N)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
-}
-
-// TestLongBacklog stores millions of records (WEIR_LONG_RECORDS; some ten
-// thousand by default), opens the log again, and drains it: memory does not
-// follow the backlog. Resident memory is printed every 100,000 records, the
-// time that opening takes at the end.
-func TestLongBacklog(t *testing.T) {
-	n := 100_000
-	if v := os.Getenv("WEIR_LONG_RECORDS"); v != "" {
-		fmt.Sscan(v, &n)
-	}
-	t.Run("raw", func(t *testing.T) { longBacklog(t, n, false) })
-	t.Run("packed", func(t *testing.T) { longBacklog(t, n, true) })
-}
-
-// memory is what the process takes, in MiB: what is live on the heap, and what
-// is resident, files of the page cache not counted; 0 where that is not known.
-func memory() (heap, resident float64) {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	if text, err := os.ReadFile("/proc/self/status"); err == nil {
-		_, rest, _ := strings.Cut(string(text), "RssAnon:")
-		fmt.Sscan(rest, &resident)
-	}
-	return float64(m.HeapAlloc) / (1 << 20), resident / 1024
-}
-
-func longBacklog(t *testing.T, n int, compress bool) {
-	const most = 8e6 / (1 << 20) // 8 MB more than an empty log takes, in MiB
-	o := Options{Dir: benchDir(t), MaxSize: 8 << 30, Compress: compress}
-	l := open(t, o)
-	c, _ := l.Consumer("a")
-	fill(t, l, c, 20_000, nil) // whatever memory a commit keeps is there now
-	got := drain(t, c)
-	c.Ack([]Range{{got[0].Number, got[len(got)-1].Number}})
-	got = nil
-	commit(t, l)
-	empty, resident := memory()
-	t.Logf("empty: heap %.1f MiB, resident %.1f MiB", empty, resident)
-	highest := 0.0
-	look := func(what string, done int) {
-		if done%100_000 == 0 {
-			heap, resident := memory()
-			highest = max(highest, heap-empty)
-			t.Logf("%s %d: heap %.1f MiB, resident %.1f MiB", what, done, heap, resident)
-		}
-	}
-	fill(t, l, c, n, func(done int) { look("stored", done) })
-	look("stored", n)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	l = open(t, o)
-	took := time.Since(begun)
-	defer l.Close()
-	c, _ = l.Consumer("a")
-	look("opened with", n)
-	if b := c.Backlog(); b.Records != uint64(n) {
-		t.Fatalf("backlog %+v, want %d records", b, n)
-	}
-	dst := make([]Entry, 250)
-	begun = time.Now()
-	for done := 0; ; {
-		k, err := c.Next(dst[:min(len(dst), 100_000-done%100_000)])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if k == 0 {
-			if done != n {
-				t.Fatalf("%d of %d came", done, n)
-			}
-			break
-		}
-		c.Ack([]Range{{dst[0].Number, dst[k-1].Number}})
-		done += k
-		if done%100_000 == 0 {
-			commit(t, l)
-			look("drained", done)
-		}
-	}
-	t.Logf("%d records, compress %v: at most %.1f MiB more than empty; opened in %v; drained in %v", n, compress, highest, took, time.Since(begun))
-	if highest > most {
-		t.Errorf("%.1f MiB more than empty, want at most %.1f", highest, most)
-	}
 }

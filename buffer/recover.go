@@ -23,6 +23,9 @@ func (r *recovery) extents() {
 		}
 		r.needed[i] = true
 		limit := s.size - page
+		if s.damaged {
+			limit = s.size // the file was cut: the page of the summary went first
+		}
 		if !last && l.segments[i+1].prevSeq == s.seq {
 			if end := l.segments[i+1].prevEnd; end >= dataStart && end <= limit {
 				s.end = end // blocks behind it were given up, and written again

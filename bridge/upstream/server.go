@@ -32,6 +32,7 @@ type Behaviour struct {
 	AckDelay        time.Duration                       // before each PUBACK and PUBREC
 	ResetAfter      int                                 // reset each connection at its nth PUBLISH, which is recorded and not acknowledged; 0: never
 	Verdict         func(a *Arrival) packet.Reason      // answer to a PUBLISH; with a failure it is not recorded
+	Unanswered      func(a *Arrival) bool               // PUBLISH that is recorded and never acknowledged
 	SubscribeReason func(filter string) packet.Reason   // answer to a filter, when it is a failure
 
 	// What CONNACK says to 5.0 clients; zero: nothing, and the standard's default holds.

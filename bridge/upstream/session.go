@@ -42,6 +42,9 @@ func (p *peer) publish(f packet.Frame) error {
 		p.reset()
 		return io.EOF
 	}
+	if b.Unanswered != nil && b.Unanswered(&a) {
+		return nil
+	}
 	if m.QoS == 1 {
 		p.acknowledge(packet.TypePuback, m.ID, reason, b)
 	}
