@@ -21,6 +21,7 @@ type durable struct {
 	noted    atomic.Uint64 // the last reading that has it in its list
 	waking   atomic.Bool   // a goroutine that may read the disk is on its way
 	reminded atomic.Bool   // remind waits
+	resting  atomic.Bool   // the queue could not be read, and is not for a moment
 	starved  atomic.Bool   // the journal had no room for retained messages
 	coming   atomic.Int64  // messages for the queue that the journal does not have yet
 	bytes    atomic.Int64  // of them
@@ -290,7 +291,8 @@ func (d *durable) say(p *promise) {
 	o.completed = append(o.completed, p.completed...)
 }
 
-// promise adds a promise for a barrier asked for now. ok is false when too much is owed already.
+// promise adds a promise for a barrier asked for now. ok is false when too much is owed already. A PUBREL that is left out
+// then was promised before: there are no so many in flight.
 func (d *durable) promise(p promise) (ok bool) {
 	b := d.s.b
 	p.number, p.since = b.barrier(), time.Now()
@@ -298,12 +300,15 @@ func (d *durable) promise(p promise) (ok bool) {
 	o.mu.Lock()
 	size := len(p.bytes)
 	for i := range d.promises {
-		if !d.promises[i].sends {
-			size += len(d.promises[i].bytes)
+		if x := &d.promises[i]; !x.staged && x.sends == p.sends {
+			size += len(x.bytes)
 		}
 	}
-	if ok = p.sends || size <= answerBytes; ok {
+	if ok = p.staged || size <= answerBytes; ok {
 		d.promises = append(d.promises, p)
+	}
+	if p.sends && !p.staged && o.flight.Resending() { // or the PUBREL would be sent again before it may be sent at all
+		d.hold = max(d.hold, p.number)
 	}
 	o.mu.Unlock()
 	b.pledges.add(d)
@@ -358,16 +363,23 @@ func (d *durable) hangs() bool {
 	return !o.gone && (len(d.promises) > 0 || o.conn != nil && d.hold != 0 || d.starved.Load())
 }
 
-// attached begins with a new connection: what was sent and not finished is sent again, when what was still to be kept of it
-// is. The caller holds out.mu.
-func (d *durable) attached() {
-	d.rewind, d.staged = true, false
-	for i := range d.promises {
-		if p := &d.promises[i]; p.sends {
+// attached begins with a new connection: what was sent and not finished is sent again. The caller holds out.mu.
+func (d *durable) attached() { d.rewind, d.staged = true, false }
+
+// rewound makes the next step send again from the start, when what was still to be kept of it is. What the connections before
+// were promised is void by then: nobody but who has the turn promises PUBLISHes and PUBRELs, so none is missed. The caller
+// has the turn and holds out.mu.
+func (d *durable) rewound() {
+	d.rewind = false
+	left := d.promises[:0]
+	for _, p := range d.promises {
+		switch {
+		case p.generation == d.s.out.generation:
+			left = append(left, p)
+		case p.sends:
 			d.hold = max(d.hold, p.number)
 		}
 	}
-	if d.hold != 0 {
-		d.s.b.pledges.add(d)
-	}
+	clear(d.promises[len(left):])
+	d.promises = left
 }

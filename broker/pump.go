@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"time"
 
 	"weir/broker/packet"
@@ -15,15 +16,21 @@ func (d *durable) step(disk bool) (again, onDisk bool) {
 		o.mu.Unlock()
 		return false, false
 	}
-	hold, rewind, generation := d.hold, d.rewind, o.generation
-	d.rewind = false
+	rewind := d.rewind
+	if rewind {
+		d.rewound()
+	}
+	hold, generation := d.hold, o.generation
 	o.mu.Unlock()
 	if rewind {
 		d.at, d.n, d.ended = 0, 0, false
 		d.queue.Rewind()
 	}
-	if hold != 0 && !b.journal.Settled(hold) {
-		return false, false
+	if hold != 0 {
+		b.pledges.add(d) // before looking, so that a settlement in between finds it
+		if !b.journal.Settled(hold) {
+			return false, false
+		}
 	}
 	o.mu.Lock()
 	if d.hold == hold {
@@ -35,6 +42,9 @@ func (d *durable) step(disk bool) (again, onDisk bool) {
 		room = batchSize
 	}
 	if d.at == d.n && room > 0 && !(resending && d.ended) {
+		if d.resting.Load() {
+			return false, false
+		}
 		onDisk, err := d.read(room, disk)
 		switch {
 		case err != nil:
@@ -51,18 +61,25 @@ func (d *durable) step(disk bool) (again, onDisk bool) {
 	return d.send(generation, resending), false
 }
 
-// broke notes that the queue could not be read, and sees to it that it is tried again.
+// restAfter is how long a queue that could not be read is left alone.
+const restAfter = time.Second
+
+// broke notes that the queue could not be read, and sees to it that it is tried again, once in a while however often it is
+// asked for.
 func (d *durable) broke(err error) {
+	b := d.s.b
 	d.s.out.mu.Lock()
 	gone := d.s.out.gone
 	d.s.out.mu.Unlock()
-	if gone {
+	if gone || d.resting.Swap(true) {
 		return
 	}
-	d.s.b.quiet.warn(d.s.b.log, "queue of a session cannot be read, trying again", "client", string(d.s.id), "err", err)
-	d.s.b.pledges.add(d)
-	d.starved.Store(true)
-	time.AfterFunc(time.Second, d.s.b.Notify)
+	b.quiet.warn(b.log, "queue of a session cannot be read, trying again", "client", string(d.s.id), "err", err)
+	time.AfterFunc(restAfter, func() {
+		d.resting.Store(false)
+		b.pledges.add(d) // so that the notice reaches it
+		b.Notify()
+	})
 }
 
 // send encodes messages of the batch for the connection of a generation. Those of QoS 2, and whatever follows them in the
@@ -76,7 +93,9 @@ func (d *durable) send(generation uint32, resending bool) (again bool) {
 		return true // step finds out what is to be done
 	}
 	if resending {
-		again = d.resend(&f)
+		if again = len(d.released) > 0; !again { // or it would be sent again as released before that is kept
+			again = d.resend(&f)
+		}
 		o.mu.Unlock()
 		b.count.add(&f.counts)
 		return again
@@ -131,6 +150,7 @@ func (d *durable) sendOne(f *filler, m *Queued) (pair Pair, sent bool) {
 	if ok && f.encode(h, id, false) {
 		if h.qos == 2 {
 			pair = Pair{ID: id, Number: m.Number}
+			d.freed = slices.DeleteFunc(d.freed, func(old uint16) bool { return old == id }) // its pair takes that one's place
 		}
 		return pair, true
 	}

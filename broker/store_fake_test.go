@@ -21,9 +21,16 @@ type vault struct {
 	b       *Broker
 	auto    bool // everything is committed as it comes
 	failing bool
-	full    bool // takes no records
-	noKeys  bool // Put has no room
-	slow    bool // what is committed has to be read from the disk
+	full    bool                // takes no records
+	noKeys  bool                // Put has no room
+	slow    bool                // what is committed has to be read from the disk
+	broken  bool                // the disk cannot be read
+	noQueue bool                // Queue has no room
+	limit   int                 // of bytes of a value; 0: none
+	reads   int                 // of the disk
+	onNext  func()              // called once, by the next Next
+	onKeep  func()              // the same for Keep
+	watch   func(kept contents) // called with whatever becomes durable
 	changed chan struct{}
 
 	number    uint64
@@ -106,6 +113,9 @@ func (v *vault) commit() {
 	v.kept = v.now.clone()
 	v.committed = v.number
 	v.commits++
+	if v.watch != nil {
+		v.watch(v.kept)
+	}
 }
 
 func (v *vault) Commit() { v.change(v.commit) }
@@ -148,7 +158,7 @@ func (v *vault) Settled(number uint64) bool {
 
 func (v *vault) Put(key string, value []byte) (err error) {
 	v.change(func() {
-		if v.noKeys {
+		if v.noKeys || v.limit > 0 && len(value) > v.limit {
 			err = errKept
 			return
 		}
@@ -186,6 +196,9 @@ func (v *vault) fail(failing bool) { v.change(func() { v.failing = failing }) }
 func (v *vault) Queue(name string) (Queue, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.noQueue {
+		return nil, errKept
+	}
 	s := v.now.queues[name]
 	if s == nil {
 		v.now.last++
@@ -226,8 +239,15 @@ func (q *vaultQueue) shelf() *shelf {
 func (q *vaultQueue) ID() uint32 { return q.id }
 
 func (q *vaultQueue) Next(dst []Queued, disk bool) (n int, onDisk bool, err error) {
+	q.v.once(&q.v.onNext)
 	q.v.mu.Lock()
 	defer q.v.mu.Unlock()
+	if disk {
+		q.v.reads++
+	}
+	if disk && q.v.broken {
+		return 0, false, errKept
+	}
 	s := q.shelf()
 	for i := range s.records {
 		r := &s.records[i]
@@ -274,7 +294,19 @@ func (q *vaultQueue) Waiting() (n int, bytes int64) {
 	return n, bytes
 }
 
+// once calls a function that is there, and never again.
+func (v *vault) once(f *func()) {
+	v.mu.Lock()
+	call := *f
+	*f = nil
+	v.mu.Unlock()
+	if call != nil {
+		call()
+	}
+}
+
 func (q *vaultQueue) Keep(p Pair) error {
+	q.v.once(&q.v.onKeep)
 	q.v.change(func() {
 		if s := q.shelf(); s.pairs != nil {
 			s.pairs[p.ID] = p
