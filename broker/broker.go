@@ -124,6 +124,7 @@ func (b *Broker) endAll() {
 		b.publishWill(s, w)
 	}
 	for _, s := range all {
+		s.leave()
 		s.end()
 	}
 }

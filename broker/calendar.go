@@ -117,33 +117,35 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		} else {
 			w, s.will, s.willDue = s.will, nil, time.Time{}
 			b.calendar.add(s)
-			if s.durable != nil {
-				s.durable.save(s.away)
-			}
 		}
 		b.mu.Unlock()
 		if ended {
 			b.bury(s)
-		} else {
-			b.publishWill(s, w)
+			continue
 		}
+		b.publishWill(s, w) // before it is forgotten: rather twice than lost
+		b.mu.Lock()
+		if s.owner == nil && b.sessions[string(s.id)] == s && s.durable != nil { // or whoever has it saves it
+			s.durable.save(s.away)
+		}
+		b.mu.Unlock()
 	}
 }
 
 // letGo takes the session from its connection, which is gone. It ends now, and true is returned, or it waits for another
 // connection: v5 [MQTT-3.1.2-23].
 func (b *Broker) letGo(s *session) (ended bool) {
+	if w := s.will; s.lasts > 0 && w != nil && w.delay == 0 {
+		s.will = nil
+		b.publishWill(s, w) // before it is forgotten: rather twice than lost
+	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	s.owner = nil
-	var w *will
-	switch {
-	case s.lasts == 0:
+	if s.lasts == 0 {
 		ended = true
 		delete(b.sessions, string(s.id))
-	case s.will != nil && s.will.delay == 0:
-		w, s.will = s.will, nil
-		fallthrough
-	default:
+	} else {
 		now := time.Now()
 		s.expires, s.willDue = now.Add(s.lasts), time.Time{}
 		if s.will != nil {
@@ -155,8 +157,6 @@ func (b *Broker) letGo(s *session) (ended bool) {
 			s.durable.save(s.away)
 		}
 	}
-	b.mu.Unlock()
-	b.publishWill(s, w)
 	return ended
 }
 
@@ -164,8 +164,9 @@ func (b *Broker) letGo(s *session) (ended bool) {
 func (b *Broker) bury(s *session) {
 	w := s.will
 	s.will = nil
-	s.end()
+	s.leave() // first, so that the will does not go to the session itself
 	b.publishWill(s, w)
+	s.end()
 }
 
 // publishWill publishes a will, if there is one: v5 [MQTT-3.1.2-8] [MQTT-3.1.2-10], 3.1.1 [MQTT-3.1.2-8].

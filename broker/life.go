@@ -14,7 +14,15 @@ import (
 func (d *durable) save(away message.Stamp) (ok bool) {
 	s := d.s
 	k := kept{protocol: s.version, lasts: s.lasts, away: away, user: []byte(s.user), id: s.id, will: s.will}
-	return s.b.put(d.serial.key(keySession), k.append(nil), "session")
+	key := d.serial.key(keySession)
+	if s.b.put(key, k.append(nil), "session") {
+		return true
+	}
+	if k.will == nil {
+		return false
+	}
+	k.will = nil // rather than that the last one, and when its connection was lost, stay
+	return s.b.put(key, k.append(nil), "session")
 }
 
 // saveSub keeps a subscription. Called by the reader.
@@ -52,9 +60,12 @@ func (b *Broker) restore() {
 			bad = append(bad, key)
 			return true
 		}
-		if s := b.restoreSession(n, &k, now); s != nil {
-			all[n] = s
+		s := b.restoreSession(n, &k, now)
+		if s == nil {
+			bad = append(bad, key)
+			return true
 		}
+		all[n] = s
 		return true
 	})
 	bad = append(bad, b.restoreParts(all)...)
@@ -79,7 +90,7 @@ func (b *Broker) restore() {
 	}
 }
 
-// restoreSession makes a session without a connection. nil: it is over, and gone.
+// restoreSession makes a session without a connection. nil: it has no queue, which it cannot be without.
 func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 	s := b.newSession(k.id)
 	s.user, s.lasts, s.will, s.version = string(k.user), k.lasts, k.will, k.protocol
@@ -88,7 +99,7 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 	s.out.persistent = true
 	s.out.version = k.protocol
 	if !b.openQueue(d) {
-		return nil // it is tried again at the next start
+		return nil
 	}
 	wait, start := elapsed(k.away, now), time.Now()
 	s.expires = start.Add(max(0, s.lasts-wait))

@@ -188,11 +188,16 @@ func (s *session) detach(c *connection) {
 	}
 }
 
-// end drops everything of a session that nobody owns and nobody can find any more. Not called under Broker.mu.
-func (s *session) end() {
-	for _, sub := range s.subs { // v5 [MQTT-4.1.0-2]; retained messages stay: 3.1.1 [MQTT-3.1.2-7]
+// leave ends the subscriptions of a session that nobody owns and nobody can find any more: v5 [MQTT-4.1.0-2]; retained
+// messages stay: 3.1.1 [MQTT-3.1.2-7]. Not called under Broker.mu.
+func (s *session) leave() {
+	for _, sub := range s.subs {
 		s.remove(sub)
 	}
+}
+
+// end drops everything else of it, also from the store. Call leave before.
+func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true

@@ -7,10 +7,16 @@ import (
 	"weir/broker/packet"
 )
 
-// storeRetained puts the message of a topic. The caller holds retained.mu, so that a delete is never older than a value
-// that it removed.
+// storeRetained puts the message of a topic. One that the store has no room for is tried again later, and until then the
+// store has none for the topic, rather than one of any age. The caller holds retained.mu, so that a delete is never older
+// than a value that it removed.
 func (b *Broker) storeRetained(name string, kept *retained) bool {
-	return b.put(retainKey(name), appendMessage(nil, &kept.message), "retained message")
+	if b.put(retainKey(name), appendMessage(nil, &kept.message), "retained message") {
+		return true
+	}
+	b.cfg.Store.Delete(retainKey(name))
+	b.retained.dirty[name] = struct{}{}
+	return false
 }
 
 // unstoreRetained deletes it. The caller holds retained.mu.
