@@ -92,7 +92,7 @@ const (
 
 // toward says how urgent a record for this link is.
 func (p *pacer) toward(id uint32) urgency {
-	if l := p.link(id); l.up && l.answering {
+	if l := p.links[id]; l != nil && l.up && l.answering {
 		return canWait
 	}
 	return mustWrite
@@ -115,7 +115,7 @@ func (p *pacer) appended(m mark, u urgency, own bool) {
 
 // handed notes that the records are for the link, which is expected to acknowledge them.
 func (p *pacer) handed(id uint32, m mark) {
-	if l := p.link(id); l.up {
+	if l := p.links[id]; l != nil && l.up {
 		l.sent = addMark(l.sent, m)
 	}
 }
@@ -146,7 +146,10 @@ func (p *pacer) setUp(id uint32, up, backlog bool, now time.Time) {
 
 // acked notes that the link acknowledged records up to last.
 func (p *pacer) acked(id uint32, last uint64, now time.Time) {
-	l := p.link(id)
+	l := p.links[id]
+	if l == nil { // never up, or no more
+		return
+	}
 	n := 0
 	var oldest time.Duration
 	for n < len(l.sent) && l.sent[n].first <= last {

@@ -243,3 +243,19 @@ func TestPaceAcknowledgementIsDelayedByAtMost(t *testing.T) {
 		}
 	}
 }
+
+// TestForgottenLinkStaysForgotten: whoever is late with something for a link that is no more does not bring it back.
+func TestForgottenLinkStaysForgotten(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	n := s.record(false, 1)
+	s.p.forget(1)
+	s.p.acked(1, n, s.now)
+	if s.p.toward(1) != mustWrite {
+		t.Error("a record for a link that is no more waits for its acknowledgement")
+	}
+	s.record(false, 1)
+	if len(s.p.links) != 0 {
+		t.Errorf("%d links are known, want none", len(s.p.links))
+	}
+}

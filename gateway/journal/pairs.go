@@ -69,12 +69,12 @@ func (p pairs) Pairs() (all []Pair) {
 // this call is durable. A commit for it begins at once, or behind the one that runs. While the store fails it stays
 // unsettled.
 func (j *Journal) Barrier() (number uint64, err error) {
+	now := j.cfg.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock() // over both: the run's first number is told to settled before any other is given out
 	if number, err = j.log.Barrier(); err != nil {
 		return 0, err
 	}
-	now := j.cfg.Now()
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	if !j.started {
 		j.started = true
 		j.settled.start(number)

@@ -7,11 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"weir/bridge"
 	"weir/broker"
+	"weir/broker/message"
+	"weir/broker/packet"
 )
 
 // TestManyAtOnce lets publishers append while two upstreams acknowledge, rewind, and come and go, and commits run. Every
@@ -140,5 +143,30 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-time.After(d):
 		return true
+	}
+}
+
+// TestFirstNumberIsNotSettled: whoever gets the first number of a run, and whoever comes at the same moment, waits.
+func TestFirstNumberIsNotSettled(t *testing.T) {
+	for range 300 {
+		j, err := OpenVolatile(Config{Pace: DefaultPace}, syscall.EROFS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := j.Queue("q")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := broker.Entry{Message: &message.Message{Publish: packet.Publish{Topic: []byte("x"), QoS: 1}}, Kind: broker.KindQoS1,
+			Sessions: []broker.SessionHit{{Queue: q.ID(), QoS: 1, Data: []byte{1}}}}
+		var barrier, record uint64
+		var g sync.WaitGroup
+		g.Go(func() { barrier, _ = j.Barrier() })
+		g.Go(func() { record, _ = j.Append([]broker.Entry{e}) })
+		g.Wait()
+		if j.Settled(barrier) || j.Settled(record) {
+			t.Fatalf("of barrier %d and record %d one is settled, though nothing was written", barrier, record)
+		}
+		j.Close()
 	}
 }
