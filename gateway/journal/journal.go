@@ -87,6 +87,7 @@ func Open(cfg Config) (*Journal, error) {
 	}
 	j.log = log
 	j.distrust(log.Recovery())
+	j.sweepPairs()
 	return j, nil
 }
 

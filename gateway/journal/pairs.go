@@ -65,6 +65,21 @@ func (p pairs) Pairs() (all []Pair) {
 	return all
 }
 
+// sweepPairs drops the pairs of consumers that are no more: one may be put while its queue is being dropped.
+func (j *Journal) sweepPairs() {
+	known := map[string]bool{}
+	j.log.Consumers(func(c *buffer.Consumer) bool {
+		known[string(pairs{j.log, c.ID()}.prefix())] = true
+		return true
+	})
+	j.log.Range(pairPrefix, func(key string, _ []byte) bool {
+		if at := len(pairPrefix) + 4; len(key) < at || !known[key[:at]] {
+			j.log.Delete(key)
+		}
+		return true
+	})
+}
+
 // Barrier gives a number that Settled answers true for when everything put, deleted, acknowledged and appended before
 // this call is durable. A commit for it begins at once, or behind the one that runs. While the store fails it stays
 // unsettled.

@@ -13,7 +13,14 @@ func TestPairsAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, other := pairs{j.log, 1}, pairs{j.log, 2}
+	kept := func(name string) pairs {
+		q, err := j.Queue(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q.(*Queue).pairs
+	}
+	one, other, late := kept("one"), kept("other"), kept("late")
 	for _, x := range []Pair{{ID: 7, Number: 1 << 63}, {ID: 300, Number: 5}, {ID: 7, Number: 9, Released: true}, {ID: 8, Number: 10}} {
 		if err := one.Keep(x); err != nil {
 			t.Fatal(err)
@@ -21,6 +28,8 @@ func TestPairsAreKept(t *testing.T) {
 	}
 	other.Keep(Pair{ID: 8, Number: 11})
 	one.Forget(8)
+	j.DropQueue("late")
+	late.Keep(Pair{ID: 9, Number: 12}) // belongs to nobody, and goes at the next start
 	n, err := j.Barrier()
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +50,10 @@ func TestPairsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	if got, want := (pairs{j.log, 1}).Pairs(), []Pair{{ID: 7, Number: 9, Released: true}, {ID: 300, Number: 5}}; !slices.Equal(got, want) {
+	if left := (pairs{j.log, late.consumer}).Pairs(); len(left) != 0 || len((pairs{j.log, other.consumer}).Pairs()) != 1 {
+		t.Errorf("a queue that is no more has pairs %v, or one that is has lost them", left)
+	}
+	if got, want := (pairs{j.log, one.consumer}).Pairs(), []Pair{{ID: 7, Number: 9, Released: true}, {ID: 300, Number: 5}}; !slices.Equal(got, want) {
 		t.Errorf("pairs %v, want %v", got, want)
 	}
 }
