@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +26,8 @@ type Broker struct {
 	groups   groups
 	retained retainedStore
 	owing    owing
+	pledges  pledges
+	readers  readers
 	wills    *Publisher
 	count    counters
 	quiet    quiet
@@ -43,7 +46,8 @@ type Broker struct {
 	stopping    bool
 }
 
-// New makes a broker. stamp says what time it is for messages and their expiry. It starts nothing.
+// New makes a broker, with the sessions and retained messages that Config.Store holds. stamp says what time it is for
+// messages and their expiry. It starts nothing.
 func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logger) *Broker {
 	b := &Broker{
 		cfg: cfg.withDefaults(), journal: journal, stamp: stamp, log: log,
@@ -53,6 +57,9 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 		calendar:    calendar{wake: make(chan struct{}, 1)},
 	}
 	b.wills = b.NewPublisher("", nil)
+	if b.cfg.Store != nil {
+		b.restore()
+	}
 	return b
 }
 
@@ -67,6 +74,9 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 	var work, serve sync.WaitGroup
 	work.Go(func() { b.releaseOnNotice(working) })
 	work.Go(func() { b.keepDates(working) })
+	if b.cfg.Store != nil {
+		work.Go(func() { b.keepRetained(working) })
+	}
 	b.serving = serving
 	errs := make([]error, len(listeners))
 	for i, l := range listeners {
@@ -81,6 +91,7 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 	serve.Wait()
 	stopWork()
 	work.Wait()
+	b.readers.stop()
 	b.endAll()
 	return errors.Join(errs...)
 }
@@ -99,13 +110,14 @@ func (b *Broker) disconnectAll() {
 	}
 }
 
-// endAll ends the sessions, which live in memory only, and with them publishes the wills that still wait.
+// endAll ends the sessions that live in memory only, and with them publishes the wills that still wait. What is stored stays.
 func (b *Broker) endAll() {
 	b.mu.Lock()
 	all := b.sessions
 	b.sessions = map[string]*session{}
 	b.calendar.list = nil
 	b.mu.Unlock()
+	maps.DeleteFunc(all, func(_ string, s *session) bool { return s.durable != nil })
 	for _, s := range all {
 		w := s.will
 		s.will = nil

@@ -80,7 +80,7 @@ func (b *Broker) keepDates(ctx context.Context) {
 		case sweep.IsZero():
 			sweep = now.Add(sweepEvery)
 		case !sweep.After(now):
-			b.retained.sweep(&filler{b: b})
+			b.sweep(&filler{b: b})
 			sweep = now.Add(sweepEvery)
 		}
 		if !sweep.IsZero() {
@@ -117,6 +117,9 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		} else {
 			w, s.will, s.willDue = s.will, nil, time.Time{}
 			b.calendar.add(s)
+			if s.durable != nil {
+				s.durable.save(s.away)
+			}
 		}
 		b.mu.Unlock()
 		if ended {
@@ -147,6 +150,10 @@ func (b *Broker) letGo(s *session) (ended bool) {
 			s.willDue = now.Add(s.will.delay)
 		}
 		b.calendar.add(s)
+		if s.durable != nil {
+			s.away = b.stamp()
+			s.durable.save(s.away)
+		}
 	}
 	b.mu.Unlock()
 	b.publishWill(s, w)

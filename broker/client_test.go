@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +27,9 @@ type house struct {
 	journal *journal
 	address string
 	memory  *memory // instead of an address
-	stop    func()  // orderly; may be called more than once
+	over    *vault  // instead of journal
+	dialled []net.Conn
+	stop    func() // orderly; may be called more than once
 }
 
 var bootTime = time.Now()
@@ -54,8 +57,19 @@ func build(t testing.TB, cfg Config) *house {
 }
 
 func (h *house) run(cfg Config, l transport.Listener) {
-	h.b = New(cfg, h.journal, stampNow, quietLog())
-	h.journal.b = h.b
+	switch {
+	case h.over != nil:
+		h.b = New(cfg, h.over, stampNow, quietLog())
+	case strings.HasSuffix(h.t.Name(), stored):
+		s := &stocked{journal: h.journal, vault: newVault(h.t), routed: map[uint64]uint64{}}
+		s.vault.auto = true
+		cfg.Store = s
+		h.b = New(cfg, s, stampNow, quietLog())
+		s.vault.b, h.journal.b = h.b, h.b
+	default:
+		h.b = New(cfg, h.journal, stampNow, quietLog())
+		h.journal.b = h.b
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.b.Run(ctx, l) }()
@@ -102,6 +116,9 @@ func (h *house) dial(v packet.Version) *client {
 		h.t.Fatal(err)
 	}
 	c := &client{t: h.t, nc: nc, v: v}
+	if h.over != nil { // see again
+		h.dialled = append(h.dialled, nc)
+	}
 	h.t.Cleanup(func() { nc.Close() })
 	return c
 }

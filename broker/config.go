@@ -20,6 +20,11 @@ type Config struct {
 	// login, and does not return nil. nil: everyone may do everything. In-process publishers are not asked about.
 	Rights func(user string) Rights
 
+	// Store keeps sessions and retained messages; nil: they live in memory only. It belongs to the Journal.
+	Store       Store
+	RetainFlush time.Duration // how old a retained value may be that a crash brings back; default 30 s
+	SpillAfter  time.Duration // how long answers wait for a store that fails; default 200 ms
+
 	InnerWildcard bool // filters of clients may have # before the last level
 
 	MaxPacket   int           // largest packet accepted, bytes; default 1 MiB
@@ -60,6 +65,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.ConnectWait, 10*time.Second)
 	orDefault(&c.MaxSessionExpiry, 30*24*time.Hour)
 	orDefault(&c.MaxHops, 8)
+	orDefault(&c.RetainFlush, 30*time.Second)
+	orDefault(&c.SpillAfter, 200*time.Millisecond)
 	c.TopicAliases = max(c.TopicAliases, 0)
 	return c
 }

@@ -142,11 +142,23 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 			lasts = b.cfg.MaxSessionExpiry
 		}
 	}
-	s, present, assigned, err := b.claim(ctx, c, p)
+	s, present, assigned, discarded, err := b.claim(ctx, c, p)
 	if err != nil {
 		return c.refuse(packet.Errorf(packet.ServerUnavailable, "session: %s", err))
 	}
-	s.lasts, s.will = lasts, newWill(p, s)
+	s.lasts, s.will, s.version = lasts, newWill(p, s), c.version
+	switch {
+	case s.durable != nil:
+		s.durable.save(message.Stamp{})
+	case b.cfg.Store != nil && lasts > 0 && !present:
+		b.newDurable(s)
+	}
+	if discarded || s.durable != nil && !present {
+		if !b.await(ctx, b.barrier()) {
+			b.count.notKept.Add(1)
+			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", string(s.id))
+		}
+	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
 	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
 	c.maxPacket = int(p.Props.MaximumPacketSize)
@@ -193,14 +205,14 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 }
 
 // claim makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
-// told and waited for.
-func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, assigned bool, err error) {
+// told and waited for. discarded: a session that was stored has ended.
+func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, assigned, discarded bool, err error) {
 	id := string(p.ClientID) // any id is taken: v5 [MQTT-3.1.3-5], 3.1.1 [MQTT-3.1.3-5]
 	for {
 		b.mu.Lock()
 		if b.stopping {
 			b.mu.Unlock()
-			return nil, false, false, errors.New("the broker is stopping")
+			return nil, false, false, false, errors.New("the broker is stopping")
 		}
 		for assigned = len(p.ClientID) == 0; assigned; { // v5 [MQTT-3.1.3-6] [MQTT-3.2.2-16], 3.1.1 [MQTT-3.1.3-6]
 			id = "auto-" + strings.ToLower(rand.Text())
@@ -218,14 +230,14 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 			case <-owner.done:
 				continue
 			case <-ctx.Done():
-				return nil, false, false, errors.New("the connection before does not end")
+				return nil, false, false, false, errors.New("the connection before does not end")
 			}
 		}
 		if old != nil && !p.CleanStart && old.user == c.user { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
 			old.owner = c
 			b.calendar.remove(old)
 			b.mu.Unlock()
-			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
+			return old, true, false, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
 		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
 		s.owner, s.user = c, c.user
@@ -240,7 +252,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", c.user, "owner", old.user)
 			}
 		}
-		return s, false, assigned, nil
+		return s, false, assigned, old != nil && old.durable != nil, nil
 	}
 }
 

@@ -29,6 +29,8 @@ type connection struct {
 	token      uint64   // what Entry.Publisher says
 	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
 	zeroExpiry bool     // CONNECT asked for session expiry 0
+	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
+	over       promise  // the same for PUBCOMPs
 	ended      bool     // the end is accounted for
 }
 
@@ -62,6 +64,9 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 	}
 	if c.session != nil {
 		if e := c.submit(r); err == nil {
+			err = e
+		}
+		if e := c.promise(); err == nil {
 			err = e
 		}
 	}
@@ -151,6 +156,46 @@ func (c *connection) answer(r *reading, p interface {
 	return nil
 }
 
+// answerKept is answer for what must be kept first, if the session outlives the process.
+func (c *connection) answerKept(r *reading, p interface {
+	Append([]byte, packet.Version) ([]byte, error)
+}) error {
+	if c.session.durable == nil {
+		return c.answer(r, p)
+	}
+	at := len(c.kept.bytes)
+	b, err := p.Append(c.kept.bytes, c.version)
+	if err != nil {
+		return err
+	}
+	if c.tooLarge(len(b) - at) { // v5 [MQTT-3.1.2-24]
+		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
+	}
+	c.kept.bytes = b
+	return nil
+}
+
+// promise hands over what this read made the connection promise, with one barrier for all, and lets the session go on.
+func (c *connection) promise() error {
+	d := c.session.durable
+	if d == nil {
+		return nil
+	}
+	for _, p := range []*promise{&c.kept, &c.over} {
+		if len(p.bytes) == 0 {
+			continue
+		}
+		p.generation, p.soft = c.generation, p == &c.kept
+		ok := d.promise(*p)
+		*p = promise{}
+		if !ok {
+			return packet.Errorf(packet.QuotaExceeded, "answers that wait for the disk were not waited for")
+		}
+	}
+	d.pumpOut()
+	return nil
+}
+
 // tooLarge tells whether the client does not take packets of n bytes.
 func (c *connection) tooLarge(n int) bool { return c.maxPacket > 0 && n > c.maxPacket }
 
@@ -186,6 +231,12 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 	answer := packet.Ack{Type: packet.TypePubcomp, ID: a.ID}
 	if !s.in.Release(a.ID) {
 		answer.Reason = packet.PacketIdentifierNotFound
+	}
+	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
+		c.b.cfg.Store.Delete(d.serial.held(a.ID))
+		b, err := answer.Append(c.over.bytes, c.version)
+		c.over.bytes, c.over.completed = b, append(c.over.completed, a.ID)
+		return err
 	}
 	if err := c.answer(r, &answer); err != nil {
 		return err
@@ -255,6 +306,9 @@ func (c *connection) Take(done []byte) []byte {
 	if o == nil {
 		return nil
 	}
+	if o.durable != nil {
+		o.durable.pump()
+	}
 	o.mu.Lock()
 	if o.conn != c {
 		o.mu.Unlock()
@@ -273,6 +327,9 @@ func (c *connection) Take(done []byte) []byte {
 		o.fill(c.b)
 	}
 	o.mu.Unlock()
+	if o.durable != nil && len(b) > 0 {
+		o.durable.pump()
+	}
 	if dropped > 0 {
 		c.b.quiet.info(c.b.log, "subscriber keeps up again", "peer", c.peer(), "dropped", dropped)
 	}

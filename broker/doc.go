@@ -1,6 +1,6 @@
 // Package broker is an MQTT server: versions 3.1.1 and 5.0 side by side, QoS 0 to 2, retained messages, wills, sessions,
 // shared subscriptions, users. It routes messages to subscribers here, and gives those that a [Route] takes to a
-// [Journal], which keeps them for destinations elsewhere.
+// [Journal], which keeps them for destinations elsewhere. What must outlive the process is kept in a [Store].
 //
 // # The way of a PUBLISH
 //
@@ -8,14 +8,16 @@
 //	                    │
 //	                    ├─ retained store
 //	                    ├─ tree.Match ─▶ sessions ─▶ out-half of each: append ──┐
-//	                    │              └▶ routes ─▶ batch                       │
+//	                    │              └▶ routes, queues ─▶ batch               │
 //	                    ├─ Journal.Append(batch), once for each read            │
+//	                    ├─ pump the queues that got something ─▶ out-halves ────┤
 //	                    ├─ FIFO of owed acknowledgements ─▶ own out-half ───────┤
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
 // ending.go its packets; reading.go one batch with matching and delivery; session.go, out.go and calendar.go what lives
-// longer; owed.go and owing.go the acknowledgements; publisher.go messages from within the process.
+// longer; owed.go and owing.go the acknowledgements; publisher.go messages from within the process; durable.go, pump.go
+// and pledges.go sessions that are stored; keep.go, life.go and values.go what is stored and how it comes back.
 //
 // # Two halves
 //
@@ -51,12 +53,72 @@
 // are references to what is stored anyway. Of those in flight, which may have been replaced meanwhile, there are
 // QueueBytes again. A client that asks, or publishes, without reading the answers is disconnected.
 //
+// # Stored sessions
+//
+// A session that outlives its connection is stored, if there is a Store: it owns a [Queue], and is a durable destination.
+// Who publishes to it at QoS 1 or 2 is acknowledged when the message is kept, or when a subscriber that is there has
+// acknowledged it, which costs no write. All its messages of QoS 1 and 2 go through the queue, so they leave in the order
+// of their numbers, retained ones for a new subscription too; QoS 0 goes directly.
+//
+//	Append ─▶ queue ─Next─▶ QoS 1 ─────────────────────────────────▶ PUBLISH ─▶ PUBACK ─▶ Ack
+//	                    └─▶ QoS 2 ─▶ Keep(pair) ─▶ barrier settled ─▶ PUBLISH ─▶ PUBREC ─▶ Keep(released), Ack
+//	                                       Forget ◀─ PUBCOMP ◀─ PUBREL ◀─ barrier settled ◀──┘
+//
+// One barrier serves all messages of a batch, and what follows a message of QoS 2 in its batch waits with it, so that
+// nothing overtakes. Nothing in flight is held in memory but its number: on a new connection the queue is read again from the first
+// message that is not acknowledged, in step with the packet ids in flight, which stay as they are. After a restart ids of
+// QoS 2 come from the pairs, messages of QoS 1 that stand before the last of them get a new id, so that order holds, and a
+// released pair is PUBREL only. A message that the store gave up under way is completed without it: the subscriber may have it.
+//
+// What there is to do for a session (durable.go) is done by one goroutine at a time, the one who asks: a publisher after
+// Append, its own reader after acknowledgements, the releaser when something is settled. None of them reads the disk. If
+// the next message has to be read from there, a goroutine of the session's own does it, and ends when it has caught up.
+//
+// A QoS 2 PUBLISH from a stored session puts its packet id into the same block as its message; without anyone who wants it,
+// a record without a body is the reason for the commit. PUBREL deletes the id, and PUBCOMP waits for a barrier, for an
+// unknown id too, whose deletion may not be kept yet. CONNACK that makes or discards a stored session, SUBACK and UNSUBACK to one wait
+// for barriers of their own, behind no acknowledgement. While the store fails these three go out after
+// SpillAfter and are counted (Stats.NotKept): the session works in memory, and is stored with the first commit that succeeds.
+//
+// The life of a session in the store:
+//
+//	CONNECT, new ─▶ away: 0 ─connection lost─▶ away: stamp ─CONNECT─▶ away: 0 ─▶ ... ─ends─▶ all keys deleted, queue dropped
+//	                  └── process dies: its connection is lost at the restart ──▲
+//
+// Its serial is drawn at random for each life, so a key that is late (a packet id whose record is committed after the
+// session has ended) belongs to nobody, and goes at the next start. Numbers are big-endian:
+//
+//	session/ serial u64               version u8 (1) | flags u8 (1: will) | protocol u8 | expiry s u32 | away: boot u64, since
+//	                                  i64, wall i64 | user length u16 | id length u16 | user | id | [delay s u32 | message]
+//	sub/ serial u64, name             options u64 (see options) | filter
+//	held/ serial u64, packet id u16   empty: a QoS 2 id that was received and not released
+//	retain/ name                      message
+//	name                              "=" and the name, or "#" and its SHA-256 if it is longer than 1000 bytes
+//	message                           boot u64 | since i64 | record body, see package message
+//	queue                             "session/" and the serial in hex
+//
+// Destination data of a message in a queue: flags u8 (bits 0-1 QoS 1 or 2, bit 2 retain), then subscription identifiers, each
+// a uvarint.
+//
+// That a topic has a retained message, or has none, is durable before the PUBLISH is acknowledged, and at QoS 0 as soon
+// as records are gathered. New values of it are put every RetainFlush less the seconds a Store takes, and at the stop. A
+// value is put under the lock under which a delete is, so none comes back over a delete.
+//
 // # What is decided here
 //
-//   - Sessions, their queues and retained messages live in memory: they survive disconnects, not a restart. The queue of
-//     a persistent session is therefore no durable destination in this version: it delays no acknowledgement.
-//   - Wills at shutdown are published, the delayed ones too. The standard lets a server put them off until it is
-//     back (5.0 section 3.1.2.5), but a session that is in memory only ends with the broker, and the end
+//   - Without a Store sessions, their queues and retained messages live in memory, and so do sessions that the Store has no
+//     room for: they survive disconnects, not a restart, and delay no acknowledgement.
+//   - Expiry and will delay of a stored session run on through a restart as far as it is known how long it took: within a boot, or
+//     if the clock was trusted before and after. Otherwise they run from the restart; never shorter than asked for.
+//   - A will of a stored session is published when the next process finds the connection gone. It may come twice if the
+//     process dies in the seconds after it was published.
+//   - A subscription of a stored session that the Store has no room for is refused (0x97, or 0x80).
+//   - A pair or a packet id that the Store has no room for is counted and the message goes on: rather repeated than lost.
+//   - What was dropped because a session's queue was full is counted in memory only.
+//   - Retained messages for a new subscription that did not reach the queue when the process died are not sent for it again.
+//   - Expired messages in a stored queue go when their turn comes; they make no room before.
+//   - Wills at shutdown are published, the delayed ones of sessions in memory too. The standard lets a server put them off until
+//     it is back (5.0 section 3.1.2.5), but a session that is in memory only ends with the broker, and the end
 //     of the session is when a will must be sent [MQTT-3.1.2-8]. The journal must outlive Run for that.
 //   - A take-over publishes the will of the old connection if it has no delay (5.0 section 3.1.4).
 //   - Topics that begin with $ are not for clients: 5.0 publishers get 0x90, 3.1.1 publishers a positive acknowledgement
@@ -76,7 +138,7 @@
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
 //   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C) and no server keep alive.
 //   - Messages for a shared subscription go to connected members in turn. What was queued for a member that leaves stays
-//     with its session and ends with it.
+//     with its session and ends with it. Members are restored in the order of their serials.
 //   - A PUBLISH at QoS 0 may overtake one at QoS 1 or 2 of the same publisher and topic that waits for a subscriber's
 //     window: the standard orders each QoS by itself (5.0 section 4.6).
 //   - Large payloads are copied into each subscriber's output; nothing is shared by writev yet.

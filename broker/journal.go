@@ -18,15 +18,27 @@ type Journal interface {
 	Settled(number uint64) bool
 }
 
-// Entry is one message for the Journal.
+// Entry is one message for the Journal. Without anyone who wants it, it is only a reason for a commit, and its message need
+// not be kept.
 type Entry struct {
-	Message *message.Message
-	Routes  []RouteHit // who wants it, at least one
-	Kind    Kind
+	Message  *message.Message
+	Routes   []RouteHit   // upstreams that want it
+	Sessions []SessionHit // queues of sessions that want it at QoS 1 or 2
+	Kind     Kind
+	Must     bool   // settled only by being durable, whoever acknowledges it
+	Key      string // put in the Store along with the message, neither without the other; "": none. It implies Must
 
 	// Publisher stands for the connection, or the Publisher, that is owed the acknowledgement of the message; unlike any
 	// other since the broker was made. 0: none is, or the message has waited for room.
 	Publisher uint64
+}
+
+// SessionHit names one queue as a destination of a message.
+type SessionHit struct {
+	Queue   uint32 // Queue.ID
+	QoS     byte   // 1 or 2: with 2 it is durable before it is settled
+	Data    []byte // given back by Queue.Next
+	session *session
 }
 
 // RouteHit names one destination of a message: the upstream and the rule of it that takes the message.

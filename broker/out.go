@@ -44,9 +44,11 @@ type out struct {
 	bytes   int      // of messages in flight and in the queue
 	replays int      // of retained messages in flight because of a new subscription; not in bytes
 
-	stale    time.Duration // since boot; no message in the queue expires before. 0: not known
-	acked    []uint16      // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
-	dropping int           // messages dropped since it was last able to keep up
+	durable   *durable      // nil: it lives in memory; set before the session is found by others
+	stale     time.Duration // since boot; no message in the queue expires before. 0: not known
+	acked     []uint16      // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
+	completed []uint16      // the same for PUBCOMP that had to wait
+	dropping  int           // messages dropped since it was last able to keep up
 }
 
 // held is a message kept for one session.
@@ -153,7 +155,7 @@ func (o *out) letGo(ref uint64) {
 
 // fill moves what waits into pending, as far as window and socket allow. The caller holds mu.
 func (o *out) fill(b *Broker) {
-	if o.conn == nil || o.closing || o.queue.len() == 0 && len(o.replay) == 0 && o.flight.InFlight() == 0 {
+	if o.durable != nil || o.conn == nil || o.closing || o.queue.len() == 0 && len(o.replay) == 0 && o.flight.InFlight() == 0 {
 		return
 	}
 	f := filler{b: b, out: o}
@@ -331,12 +333,17 @@ func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
 		}
 		return
 	}
+	o.answers += 4
+	o.pending = appendAck(o.pending, t, id)
+}
+
+// appendAck writes an acknowledgement with success.
+func appendAck(b []byte, t packet.Type, id uint16) []byte {
 	first := byte(t) << 4
 	if t == packet.TypePubrel {
 		first |= 0b0010 // v5 [MQTT-3.6.1-1], 3.1.1 [MQTT-3.6.1-1]
 	}
-	o.answers += 4
-	o.pending = append(o.pending, first, 2, byte(id>>8), byte(id)) // v5 [MQTT-2.2.1-5], 3.1.1 [MQTT-2.3.1-6]
+	return append(b, first, 2, byte(id>>8), byte(id)) // v5 [MQTT-2.2.1-5], 3.1.1 [MQTT-2.3.1-6]
 }
 
 // unread is an error if the client asks, or publishes, without reading the answers. The caller holds mu.
@@ -350,6 +357,10 @@ func (o *out) unread() error {
 // received handles an acknowledgement from the subscriber. ok is false if it breaks the protocol. The caller holds mu.
 func (o *out) received(t packet.Type, id uint16, reason packet.Reason) (ok bool) {
 	step, ref := o.flight.Receive(t, id, reason)
+	if o.durable != nil && (step == qos.SendPubrel || step == qos.Done || step == qos.Refused) {
+		o.durable.received(step, t, id, ref)
+		return true
+	}
 	switch step {
 	case qos.SendPubrel: // v5 [MQTT-4.3.3-4], 3.1.1 [MQTT-4.3.3-1]
 		o.acknowledge(packet.TypePubrel, id, packet.Success)

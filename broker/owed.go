@@ -59,9 +59,15 @@ type owed struct {
 // waiting is a message that the journal had no room for.
 type waiting struct {
 	message message.Message // a copy of its own
-	routes  []RouteHit
-	kind    Kind
+	entry   Entry           // all but its message
 	bytes   int
+}
+
+// taken gives the entry of a waiting message.
+func (w *waiting) taken() Entry {
+	e := w.entry
+	e.Message = &w.message
+	return e
 }
 
 // toJournal is what submit is given: the messages of one batch for the journal and the acknowledgements of the batch,
@@ -99,8 +105,14 @@ func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
 		first, n = o.b.journal.Append(batch.entries)
 		o.b.count.journaled.Add(uint64(n))
 	}
+	for i := range batch.entries[:n] {
+		arrived(&batch.entries[i])
+	}
 	o.mu.Lock()
 	kept := o.wait(batch, n, allowance)
+	for i := kept; i < len(batch.entries); i++ {
+		arrived(&batch.entries[i])
+	}
 	open := false
 	for i := range batch.dues {
 		d := batch.dues[i].due
@@ -142,7 +154,7 @@ func (o *owed) wait(batch *toJournal, from, allowance int) int {
 	for i := from; i < len(entries); i++ {
 		e := &entries[i]
 		optional := e.Message.QoS == 0
-		size := footprint(e.Message) + 8*len(e.Routes)
+		size := footprint(e.Message) + 8*len(e.Routes) + 64*len(e.Sessions)
 		batch.places = append(batch.places, o.place+uint64(len(o.waiting)))
 		if optional && len(o.waiting) == 0 || !o.reserve(size, allowance) {
 			if !optional {
@@ -153,10 +165,7 @@ func (o *owed) wait(batch *toJournal, from, allowance int) int {
 			e.Message = nil
 			continue
 		}
-		o.waiting = append(o.waiting, waiting{
-			message: e.Message.Clone(), routes: append([]RouteHit(nil), e.Routes...),
-			kind: e.Kind, bytes: size,
-		})
+		o.waiting = append(o.waiting, waiting{message: e.Message.Clone(), entry: e.copy(), bytes: size})
 	}
 	return len(entries)
 }
@@ -171,6 +180,18 @@ func (o *owed) reserve(size, allowance int) bool {
 	}
 	o.bytes += size
 	return true
+}
+
+// copy keeps all of an entry but its message.
+func (e *Entry) copy() Entry {
+	c := *e
+	c.Message, c.Publisher = nil, 0
+	c.Routes = append([]RouteHit(nil), e.Routes...)
+	c.Sessions = append([]SessionHit(nil), e.Sessions...)
+	for i := range c.Sessions {
+		c.Sessions[i].Data = append([]byte(nil), c.Sessions[i].Data...)
+	}
+	return c
 }
 
 // unlimited is the allowance of a publisher that sees to it by itself.
@@ -244,8 +265,7 @@ func (o *owed) retry() (full bool) {
 		}
 		batch := make([]Entry, n)
 		for i := range batch {
-			w := &o.waiting[i]
-			batch[i] = Entry{Message: &w.message, Routes: w.routes, Kind: w.kind}
+			batch[i] = o.waiting[i].taken()
 		}
 		o.mu.Unlock()
 		first, taken := o.b.journal.Append(batch)
@@ -253,6 +273,12 @@ func (o *owed) retry() (full bool) {
 		o.mu.Lock()
 		o.recorded(first, taken)
 		o.mu.Unlock()
+		for i := range batch[:taken] {
+			arrived(&batch[i])
+			for k := range batch[i].Sessions {
+				batch[i].Sessions[k].session.durable.pumpOut()
+			}
+		}
 		if taken < n {
 			return true
 		}
@@ -340,6 +366,8 @@ func (o *owed) dropWaiting() {
 		if o.waiting[i].message.QoS == 0 {
 			o.b.count.droppedTail.Add(1)
 		}
+		e := o.waiting[i].taken()
+		arrived(&e)
 	}
 	o.b.waitingBytes.sub(o.bytes)
 	o.waiting, o.bytes = nil, 0

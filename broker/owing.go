@@ -64,6 +64,7 @@ func (b *Broker) releaseOnNotice(ctx context.Context) {
 			return
 		case <-b.notice:
 			b.owing.release()
+			b.pledges.keep()
 		}
 	}
 }

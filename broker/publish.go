@@ -22,7 +22,7 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 	s := c.session
 	m.Stamp, m.Origin, m.Hops = r.stamp, s.id, 0
 	answer := due{generation: c.generation, id: m.ID, answer: packet.TypePuback}
-	kind := KindQoS0
+	kind, key := KindQoS0, ""
 	switch m.QoS { // v5 [MQTT-3.3.4-1], 3.1.1 [MQTT-3.3.4-1]
 	case 1: // v5 [MQTT-4.3.2-4], 3.1.1 [MQTT-4.3.2-2]
 		kind = KindQoS1
@@ -30,6 +30,9 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 		answer.answer, kind = packet.TypePubrec, KindQoS2Clean
 		if s.lasts > 0 {
 			kind = KindQoS2Persistent
+		}
+		if s.durable != nil { // v5 section 4.1: the id is part of the session
+			key = s.durable.serial.held(m.ID)
 		}
 	}
 	refusal := c.refusal(r, m.Topic)
@@ -44,7 +47,7 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 	entry := noEntry
 	if !refusal.Failed() {
 		var wanted bool
-		entry, wanted = r.publish(m, source{session: s}, kind)
+		entry, wanted = r.publish(m, source{session: s}, kind, key)
 		if !wanted && c.version == packet.V5 {
 			answer.reason = packet.NoMatchingSubscribers
 		}
@@ -139,7 +142,7 @@ func (c *connection) submit(r *reading) error {
 		return nil
 	}
 	for _, d := range r.batch.dues[taken:] { // not kept: when it comes again it is new
-		if d.answer == packet.TypePubrec && d.entry >= 0 {
+		if d.answer == packet.TypePubrec && d.entry >= 0 { // nor is its key
 			s.in.Release(d.id)
 			s.in.Completed(d.id)
 		}

@@ -68,12 +68,15 @@ func (p *Publisher) Publish(batch []message.Message) error {
 	}
 	r := p.b.newReading()
 	for i := range batch {
-		entry, _ := r.publish(&batch[i], source{publisher: p.name}, p.kind(batch[i].QoS))
+		entry, _ := r.publish(&batch[i], source{publisher: p.name}, p.kind(batch[i].QoS), "")
 		r.batch.dues = append(r.batch.dues, dueIn{entry: entry})
 	}
 	if n := len(r.batch.entries); full && n > 0 {
 		p.b.count.droppedTail.Add(uint64(n))
 		p.b.quiet.warn(p.b.log, "journal is full: dropping readings for upstreams")
+		for i := range r.batch.entries {
+			arrived(&r.batch.entries[i])
+		}
 		r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
 	}
 	r.batch.publisher = p.token
@@ -112,7 +115,7 @@ func (p *Publisher) publish(m *message.Message, from source) {
 		kind = KindQoS1
 	}
 	r := p.b.newReading()
-	r.publish(m, from, kind)
+	r.publish(m, from, kind, "")
 	for range r.batch.entries {
 		r.batch.dues = append(r.batch.dues, dueIn{})
 	}

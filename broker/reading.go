@@ -19,6 +19,7 @@ type reading struct {
 	used     int
 	batch    toJournal
 	touched  []*connection // got something that is not flushed yet
+	queued   []*durable    // the journal was given something for their queues
 	counts   counts
 
 	// Of the message that is being delivered:
@@ -27,6 +28,8 @@ type reading struct {
 	seen    map[*session]int // where in targets a session with several subscriptions is
 	routes  []*Route
 	hits    []RouteHit
+	queues  []SessionHit
+	data    []byte // of queues
 	copies  [ownCopy + 1]encoded
 	shared  *message.Message // a copy out of the read buffer, for sessions that keep it
 }
@@ -59,11 +62,16 @@ func (b *Broker) newReading() *reading {
 
 // finish flushes every subscriber that got something, each once, and gives the space back.
 func (r *reading) finish() {
+	for _, d := range r.queued {
+		d.pumpOut()
+	}
 	for _, c := range r.touched {
 		c.conn.Flush()
 	}
 	r.b.count.add(&r.counts)
 	clear(r.touched)
+	clear(r.queued)
+	clear(r.queues)
 	clear(r.batch.entries)
 	clear(r.matches)
 	for i := range r.targets {
@@ -78,7 +86,8 @@ func (r *reading) finish() {
 	if len(r.messages) > 256 {
 		r.messages = r.messages[:256]
 	}
-	r.used, r.touched, r.shared = 0, r.touched[:0], nil
+	r.used, r.touched, r.queued, r.shared = 0, r.touched[:0], r.queued[:0], nil
+	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
 	readings.Put(r)
@@ -93,14 +102,13 @@ func (r *reading) message() *message.Message {
 }
 
 // publish delivers m to everyone here who wants it, keeps it if it is to be retained, and puts it into the batch for the
-// journal if a route takes it. entry is its place there, or noEntry; wanted tells whether anyone wants it.
-func (r *reading) publish(m *message.Message, from source, kind Kind) (entry int, wanted bool) {
+// journal if a route or a stored session takes it, or if something must be durable before it is acknowledged: key, or that
+// a retained topic is new or gone. entry is its place there, or noEntry; wanted tells whether anyone wants it.
+func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
 	r.counts.received[m.QoS]++
-	if m.Retain { // before looking for subscribers: see replay
-		r.b.retain(r, m)
-	}
+	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
 	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
-	if len(r.matches) == 0 {
+	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
 		return noEntry, false
 	}
@@ -115,23 +123,61 @@ func (r *reading) publish(m *message.Message, from source, kind Kind) (entry int
 			r.choose(s.route)
 		}
 	}
+	first := len(r.queues)
 	for i := range r.targets {
-		r.deliver(m, &r.targets[i])
+		t := &r.targets[i]
+		if d := t.session.durable; d != nil && m.QoS > 0 && t.qos > 0 {
+			r.enqueue(m, t, d)
+			continue
+		}
+		r.deliver(m, t)
 	}
 	wanted = len(r.targets) > 0 || len(r.routes) > 0
 	r.forget()
-	if len(r.routes) == 0 {
+	queues := r.queues[first:len(r.queues):len(r.queues)]
+	if len(r.routes) == 0 && len(queues) == 0 && !must && key == "" {
 		return noEntry, wanted
 	}
 	at := len(r.hits)
 	for _, route := range r.routes {
 		r.hits = append(r.hits, RouteHit{Upstream: route.Upstream, Rule: route.Rule})
 	}
-	r.batch.entries = append(r.batch.entries, Entry{Message: m, Routes: r.hits[at:len(r.hits):len(r.hits)], Kind: kind})
+	r.batch.entries = append(r.batch.entries, Entry{
+		Message: m, Routes: r.hits[at:len(r.hits):len(r.hits)], Sessions: queues, Kind: kind, Must: must, Key: key,
+	})
 	if r.used < len(r.messages) && r.messages[r.used] == m {
 		r.used++
 	}
-	return len(r.batch.entries) - 1, true
+	return len(r.batch.entries) - 1, wanted
+}
+
+// enqueue makes the queue of a session a destination of the message, unless too much waits there.
+func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
+	o := &t.session.out
+	o.mu.Lock()
+	gone, inFlight := o.gone, o.flight.InFlight()
+	o.mu.Unlock()
+	if gone {
+		return
+	}
+	if !d.room(footprint(m), inFlight) {
+		r.counts.droppedQueue++
+		o.mu.Lock()
+		o.dropping++
+		firstDrop := o.dropping == 1
+		o.mu.Unlock()
+		if firstDrop {
+			r.b.quiet.warn(r.b.log, "subscriber does not keep up, dropping messages for it", "client", string(t.session.id))
+		}
+		return
+	}
+	at := len(r.data)
+	q := min(m.QoS, t.qos) // v5 [MQTT-3.8.4-8], 3.1.1 [MQTT-3.8.4-6]
+	r.data = appendHit(r.data, q, t.retain, t.ids)
+	r.queues = append(r.queues, SessionHit{Queue: d.queue.ID(), QoS: q, Data: r.data[at:len(r.data):len(r.data)], session: t.session})
+	if d.noted.Swap(r.token) != r.token {
+		r.queued = append(r.queued, d)
+	}
 }
 
 // forget drops what was made for the message just delivered.

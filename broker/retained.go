@@ -15,6 +15,7 @@ import (
 type retainedStore struct {
 	mu    sync.Mutex // makes finding the old message and storing the new one a single step
 	names topic.Names[*retained]
+	dirty map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
 	bytes atomic.Int64
 
 	expiring atomic.Int64 // those with a message expiry: while there are any, they are looked through now and then
@@ -37,7 +38,10 @@ type retained struct {
 // It happens before subscribers are looked for, and that is what keeps an old value from following a new one: a
 // subscriber first enters the tree and then collects retained messages, and a collected one is sent only if it is not
 // over at that moment. If it is over, its successor was published when the subscriber was in the tree already.
-func (b *Broker) retain(r *reading, m *message.Message) {
+//
+// changed: it is stored that the topic has a message now, or has none, and that must be durable before m is acknowledged. A
+// new value for a topic that has one is stored later: see keepRetained.
+func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
 	s := &b.retained
 	name := string(m.Topic)
 	s.mu.Lock()
@@ -46,6 +50,7 @@ func (b *Broker) retain(r *reading, m *message.Message) {
 	if len(m.Payload) == 0 {
 		if had {
 			s.names.Remove(name)
+			changed = b.unstoreRetained(name)
 		}
 	} else {
 		kept := &retained{message: m.Clone()}
@@ -54,10 +59,18 @@ func (b *Broker) retain(r *reading, m *message.Message) {
 		if m.Props.Has(packet.PropMessageExpiry) && s.expiring.Add(1) == 1 {
 			b.calendar.look()
 		}
+		switch {
+		case b.cfg.Store == nil:
+		case had:
+			s.dirty[name] = struct{}{}
+		default:
+			changed = b.storeRetained(name, kept)
+		}
 	}
 	if had {
 		s.forget(old)
 	}
+	return changed
 }
 
 // forget notes that a message was taken out of the store. The caller holds mu.
@@ -70,7 +83,8 @@ func (s *retainedStore) forget(old *retained) {
 }
 
 // sweep removes what has expired: v5 section 3.3.2.3.3.
-func (s *retainedStore) sweep(f *filler) {
+func (b *Broker) sweep(f *filler) {
+	s := &b.retained
 	var list []*retained
 	s.names.Match(everyName, func(_ string, kept *retained) bool {
 		if f.expired(&kept.message) {
@@ -85,6 +99,7 @@ func (s *retainedStore) sweep(f *filler) {
 		if now, _ := s.names.Get(name); now == kept { // not replaced meanwhile
 			s.names.Remove(name)
 			s.forget(kept)
+			b.unstoreRetained(name)
 		}
 	}
 }

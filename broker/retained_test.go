@@ -167,7 +167,7 @@ func TestRetainedOverBeforeSent(t *testing.T) {
 		r := b.newReading()
 		m := r.message()
 		m.Publish = *retainedMessage("r", payload, 0, 0)
-		r.publish(m, source{}, KindQoS0)
+		r.publish(m, source{}, KindQoS0, "")
 		r.touched = r.touched[:0] // there is no socket
 		r.finish()
 	}

@@ -11,12 +11,14 @@ import (
 
 // session is what the broker knows of a client id. v5 section 4.1, [MQTT-3.1.3-2]
 //
-// Its parts belong to different hands. out and owed have their own locks. in, subs, will and lasts belong to the
+// Its parts belong to different hands. out and owed have their own locks. in, subs, will, version and lasts belong to the
 // connection that owns the session (its reader), and to whoever holds Broker.mu while there is none.
 type session struct {
 	b    *Broker
 	id   []byte
 	user string // who made it; nobody else gets it
+
+	version packet.Version // of the connection it had last
 
 	owner *connection // guarded by Broker.mu
 
@@ -25,12 +27,14 @@ type session struct {
 	lasts time.Duration // how long it outlives its connection
 	will  *will
 
-	expires time.Time // guarded by Broker.mu: when it ends while nobody owns it
-	willDue time.Time // guarded by Broker.mu: when its will is published while nobody owns it
-	place   int       // guarded by Broker.mu: in the calendar; -1: not there
+	expires time.Time     // guarded by Broker.mu: when it ends while nobody owns it
+	away    message.Stamp // guarded by Broker.mu: when its connection was lost; meaningful if it is stored
+	willDue time.Time     // guarded by Broker.mu: when its will is published while nobody owns it
+	place   int           // guarded by Broker.mu: in the calendar; -1: not there
 
-	out  out
-	owed owed
+	out     out
+	owed    owed
+	durable *durable // nil: it lives in memory; set before the session has subscriptions
 }
 
 // will is the message published when a connection is lost.
@@ -80,6 +84,10 @@ func (s *session) freeAcked() error {
 		s.in.Acked(id)
 	}
 	o.acked = o.acked[:0]
+	for _, id := range o.completed {
+		s.in.Completed(id) // v5 [MQTT-4.3.3-12]
+	}
+	o.completed = o.completed[:0]
 	return o.unread()
 }
 
@@ -138,15 +146,22 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.toucher = 0 // who touched the connection before has not touched this one
 	c.generation = o.generation
 	o.persistent = s.lasts > 0
-	o.acked = o.acked[:0]
+	o.acked, o.completed = o.acked[:0], o.completed[:0]
 	o.pending, o.answers = nil, 0
 	o.room()
 	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
 	o.flight.Reconnect(window)
+	if s.durable != nil {
+		s.durable.attached()
+	}
 	o.fill(s.b)
 	o.online.Store(true)
 	o.mu.Unlock()
 	c.out.Store(o)
+	if s.durable != nil {
+		s.durable.queue.Live(true)
+		s.durable.pump()
+	}
 }
 
 // receiveMaximum is how many messages may be unacknowledged: 3.1.1 clients cannot be told, so they may use every id.
@@ -168,6 +183,9 @@ func (s *session) detach(c *connection) {
 	o.persistent = s.lasts > 0
 	o.mu.Unlock()
 	c.out.Store(last)
+	if s.durable != nil {
+		s.durable.queue.Live(false)
+	}
 }
 
 // end drops everything of a session that nobody owns and nobody can find any more. Not called under Broker.mu.
@@ -175,12 +193,15 @@ func (s *session) end() {
 	for _, sub := range s.subs { // v5 [MQTT-4.1.0-2]; retained messages stay: 3.1.1 [MQTT-3.1.2-7]
 		s.remove(sub)
 	}
-	s.subs = nil
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true
 	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo{}, nil, nil, nil, 0, 0
 	o.flight.Reset()
 	o.mu.Unlock()
+	if s.durable != nil {
+		s.durable.forget()
+	}
+	s.subs = nil
 	s.owed.drop()
 }

@@ -33,6 +33,7 @@ type Stats struct {
 	Expired      uint64 // message expiry passed before delivery
 	TooLarge     uint64 // larger than the subscriber's maximum packet size
 	WillsSent    uint64
+	NotKept      uint64 // what should survive a restart and may not: the store failed or had no room
 }
 
 // counters are the counts behind Stats.
@@ -41,6 +42,7 @@ type counters struct {
 	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
 	received, sent                                                                                            [3]atomic.Uint64
 	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
+	notKept                                                                                                   atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
@@ -81,6 +83,7 @@ func (b *Broker) Stats() Stats {
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Journaled: c.journaled.Load(),
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
+		NotKept: c.notKept.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()

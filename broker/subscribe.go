@@ -29,7 +29,7 @@ func (c *connection) subscribe(r *reading, f packet.Frame) error {
 			fresh = append(fresh, w)
 		}
 	}
-	if err := c.answer(r, &answer); err != nil {
+	if err := c.answerKept(r, &answer); err != nil {
 		return err
 	}
 	for _, w := range fresh {
@@ -63,6 +63,9 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
 		return wanted{}, packet.NotAuthorized, nil
 	}
+	if d := c.session.durable; d != nil && !d.saveSub(filter, packOptions(p, id)) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+		return wanted{}, packet.QuotaExceeded, nil
+	}
 	sub, isNew := c.session.subscribe(filter, packOptions(p, id))
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 	if send && !shared {                                            // never for shared ones: v5 section 4.8.2
@@ -84,7 +87,10 @@ func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
 			answer.Reasons[i] = packet.NoSubscriptionExisted
 			continue
 		}
+		if d := c.session.durable; d != nil {
+			c.b.cfg.Store.Delete(d.serial.sub(string(filter)))
+		}
 		c.b.forgetReplay(c.session, sub) // v5 [MQTT-3.10.4-2], 3.1.1 [MQTT-3.10.4-2]
 	}
-	return c.answer(r, &answer) // v5 [MQTT-3.10.4-4] [MQTT-3.10.4-6] [MQTT-3.11.3-1], 3.1.1 [MQTT-3.10.4-4] [MQTT-3.10.4-6]
+	return c.answerKept(r, &answer) // v5 [MQTT-3.10.4-4] [MQTT-3.10.4-6] [MQTT-3.11.3-1], 3.1.1 [MQTT-3.10.4-4] [MQTT-3.10.4-6]
 }

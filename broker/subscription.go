@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,10 @@ func packOptions(s *packet.Subscription, id uint32) options {
 	}
 	return o
 }
+
+// appendOptions and parseOptions are how they are stored: as a big-endian u64.
+func appendOptions(b []byte, o options) []byte { return binary.BigEndian.AppendUint64(b, uint64(o)) }
+func parseOptions(b []byte) options            { return options(binary.BigEndian.Uint64(b)) }
 
 func (o options) qos() byte               { return byte(o & 3) }
 func (o options) noLocal() bool           { return o&(1<<2) != 0 }

@@ -12,6 +12,7 @@ var versions = []packet.Version{packet.V311, packet.V5}
 func each(t *testing.T, test func(t *testing.T, v packet.Version)) {
 	for _, v := range versions {
 		t.Run(v.String(), func(t *testing.T) { test(t, v) })
+		t.Run(v.String()+stored, func(t *testing.T) { test(t, v) })
 	}
 }
 

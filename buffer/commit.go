@@ -52,51 +52,67 @@ type committer struct {
 // Commit makes durable everything that was appended, put, acknowledged or
 // marked before it was called, in one write (of blocks of at most 128 KiB for
 // a large tail, 256 KiB before compression) and one sync; callers that come
-// while a commit runs share the next one. With nothing to do it does no I/O. After an error nothing of it
-// is settled or lost: it is all tried again, in a new segment, by the next
-// Commit.
+// while a commit runs share the next one. With nothing to do it does no I/O.
+// After an error nothing of it is settled or lost: it is all tried again, in a
+// new segment, by the next Commit.
 func (l *Log) Commit() error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
 		return ErrClosed
 	}
-	want := l.started
+	l.came++
+	r, leads := l.round, false
 	if l.tail.live > 0 && l.number > l.covered || l.stateDirty() {
-		want++
-	}
-	l.callers.came++
-	if want > l.started {
-		l.callers.next++
-	} else if want > l.finished {
-		l.callers.now++
-	}
-	for l.finished < want {
-		if l.running {
-			l.cond.Wait()
-			continue
+		if leads = l.next == nil; leads {
+			l.next = &round{done: make(chan struct{})}
 		}
-		l.running = true
-		l.assemble()
-		l.started++
-		l.callers.now, l.callers.next = l.callers.next, 0
-		l.runCommit(l.number - 1)
-		l.running = false
-		l.covered = 0
-		l.cond.Broadcast()
+		r = l.next
 	}
-	err := l.outcome
+	if r == nil { // nothing to do
+		err := l.outcome
+		l.mu.Unlock()
+		l.say()
+		return err
+	}
+	r.callers++
+	if leads {
+		l.lead(r)
+	}
 	l.mu.Unlock()
-	l.say()
-	return err
+	<-r.done
+	if leads {
+		l.say()
+	}
+	return r.err
 }
 
-// callers of Commit, counted.
-type callers struct {
-	now   int // wait for the commit that runs, who runs it included
-	next  int // wait for the one after it
-	freed int // waited for the one that ended last
-	came  int // called since it ended
+// round is one commit and those who wait for it. The first of them runs it;
+// the others need no lock to learn how it ended.
+type round struct {
+	done    chan struct{} // closed when err is set
+	err     error
+	callers int
+}
+
+// lead runs a commit when the one before it has ended. l.mu is held at both
+// ends.
+func (l *Log) lead(r *round) {
+	for l.running {
+		l.cond.Wait()
+	}
+	if l.closed {
+		l.next, r.err = nil, ErrClosed
+		close(r.done)
+		return
+	}
+	l.running = true
+	l.assemble() // whoever comes now still comes along
+	l.next, l.round = nil, r
+	l.runCommit(l.number - 1)
+	l.running = false
+	l.covered = 0
+	l.cond.Broadcast()
 }
 
 // assemble lets those who waited for the last commit come with their next
@@ -104,16 +120,19 @@ type callers struct {
 // commit alone, and each sync would serve half of them. It waits for nobody who
 // is not about to run. l.mu is held at both ends.
 func (l *Log) assemble() {
-	for before := -1; l.callers.came < l.callers.freed && l.callers.came > before; {
-		before = l.callers.came
+	for idle := 0; l.came < l.served && idle < 16; idle++ {
+		before := l.came
 		l.mu.Unlock()
 		runtime.Gosched()
 		l.mu.Lock()
+		if l.came > before {
+			idle = 0
+		}
 	}
 }
 
 // runCommit makes one commit of the tail up to upto. l.mu is held at both ends and
-// released for I/O. It sets finished and outcome before it tidies up.
+// released for I/O. It tells its callers the outcome before it tidies up.
 func (l *Log) runCommit(upto uint64) {
 	l.covered = upto + 1
 	var err error
@@ -137,10 +156,10 @@ func (l *Log) runCommit(upto uint64) {
 		err = fmt.Errorf("buffer: commit: %w", err)
 		l.stats.Failed++
 	}
-	l.outcome = err
-	l.finished = l.started
-	l.callers.freed, l.callers.now, l.callers.came = l.callers.now, 0, 0
-	l.cond.Broadcast()
+	r := l.round
+	l.outcome, r.err = err, err
+	l.served, l.came, l.round = r.callers, 0, nil
+	close(r.done)
 	if err == nil {
 		l.keepHouse()
 	}

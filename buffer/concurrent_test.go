@@ -148,7 +148,9 @@ func TestCommitsAreGrouped(t *testing.T) {
 	}
 	for waiting := 0; waiting < 20; {
 		l.mu.Lock()
-		waiting = l.callers.next
+		if l.next != nil {
+			waiting = l.next.callers
+		}
 		l.mu.Unlock()
 	}
 	close(gate.open)

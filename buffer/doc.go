@@ -22,8 +22,9 @@
 //	new-...                a spare or a snapshot that is being made; removed at
 //	                       start
 //	....bad                a damaged segment whose records are all done with,
-//	                       or one without a sound header, or a damaged
-//	                       snapshot; the newest is kept while there is room
+//	                       one without a sound header, the copy of one that
+//	                       was repaired, or a damaged snapshot; kept while
+//	                       there is room
 //	lock                   held by flock; says the pid of the holder
 //
 // # Segment

@@ -110,7 +110,7 @@ func inspect(fsys FS, full bool, begin func(r *recovery)) (*recovery, error) {
 	if _, err := fsys.ReadDir(); err != nil {
 		return nil, &OpenError{dir, "list", err}
 	}
-	for range lookTries {
+	for try := range lookTries {
 		o, err := Options{Dir: dir, FS: readOnly{fsys}, MaxSize: 1 << 40, SegmentSize: maxSegment}.checked()
 		if err != nil {
 			return nil, err
@@ -119,15 +119,18 @@ func inspect(fsys FS, full bool, begin func(r *recovery)) (*recovery, error) {
 		if begin != nil {
 			begin(r)
 		}
-		if err := r.lookOn(); !errors.Is(err, errMoved) {
+		if err := r.lookOn(full || try >= lookTries/2); !errors.Is(err, errMoved) {
 			return r, err
 		}
 	}
 	return nil, ErrMoving
 }
 
-// lookOn is what Open does, less all that changes something.
-func (r *recovery) lookOn() error {
+// lookOn is what Open does, less all that changes something. With without,
+// segments that were freed meanwhile are left out, rather than being a reason to
+// begin again: then those that wait may be counted as of a moment later than
+// those that were dropped.
+func (r *recovery) lookOn(without bool) error {
 	if err := r.look(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) { // it was there when the directory was listed
 			return errMoved
@@ -142,7 +145,7 @@ func (r *recovery) lookOn() error {
 		return err
 	}
 	for _, s := range gone {
-		if !r.without(s) {
+		if !without || !r.without(s) {
 			return errMoved
 		}
 	}

@@ -86,11 +86,12 @@ type Log struct {
 	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs
-	callers   callers          // of Commit
-	started   uint64
-	finished  uint64
-	outcome   error  // of the last finished commit
-	covered   uint64 // records below are in the running commit
+	round     *round           // the commit that runs, until its outcome is known
+	next      *round           // the one after it, if somebody waits for it
+	served    int              // callers of Commit that the last one served
+	came      int              // callers since then
+	outcome   error            // of the last finished commit
+	covered   uint64           // records below are in the running commit
 	stats     Stats
 	limited   bool // a consumer has limits
 	trimming  bool

@@ -119,16 +119,16 @@ func TestVerifySaysWhatRecoveryWould(t *testing.T) {
 func saysWhatRecoveryWould(t *testing.T, o buffer.Options, commits int) {
 	d, want := store(t, o, commits)
 	names := segments(t, d)
-	step := 601
+	step := 1201
 	if raceEnabled {
 		step = 4001
 	} else if size(t, 3) > 3 {
-		step = 13
+		step = 53
 	}
 	for k, name := range names {
 		last := k == len(names)-1
 		for at := 0; at < int(small.SegmentSize); at++ {
-			if at%step != 0 && !(at%4096 < 64 && at%7 == 0 && at < 5*4096) {
+			if at%step != 0 && !(at%4096 < 64 && at%7 == 0 && at < 4*4096) {
 				continue
 			}
 			e := d.Clone()
@@ -221,5 +221,30 @@ func TestInspectNewerFormat(t *testing.T) {
 	if v, err := buffer.Verify(d); !errors.Is(err, buffer.ErrNewer) {
 		names := snapshotsOf(t, d)
 		t.Fatalf("verify of a newer snapshot of %v: %v %+v", names, err, v)
+	}
+}
+
+// Every byte of every segment (a sample, unless WEIR_LONG is set): verify comes
+// back, and one byte costs a block at most.
+func TestVerifyEveryByteFlipped(t *testing.T) {
+	d, _ := store(t, small, 30)
+	names := segments(t, d)
+	step := 101
+	if size(t, 3) > 3 {
+		step = 1
+	}
+	for _, name := range names {
+		for at := 0; at < int(small.SegmentSize); at += step {
+			flip := func(p []byte) []byte { p[at] ^= 1 << (at % 8); return p }
+			d.Corrupt(name, flip)
+			v, err := buffer.Verify(d)
+			if err != nil || v.Lost > perCommit {
+				t.Fatalf("%s byte %d: %v, %+v", name, at, err, v)
+			}
+			d.Corrupt(name, flip)
+		}
+	}
+	if v := verify(t, d); len(v.Problems) > 0 {
+		t.Fatalf("all is as it was, and yet: %v", v.Problems)
 	}
 }

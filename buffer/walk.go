@@ -94,8 +94,14 @@ type follow struct {
 // it was rewritten meanwhile, the new file has what anybody waits for.
 func (w *follow) segment(s *segment) (missing uint64, err error) {
 	for {
-		seen := uint64(0)
-		err := w.v.r.blocksUntil(s, s.end, func(b *block) bool { return w.block(s, b, &seen) })
+		seen, written := uint64(0), s.written // seen: of those a summary counts, in holes too
+		err := w.v.r.blocksUntil(s, s.end, func(b *block) bool {
+			if b.flags&flagHole != 0 && b.written > written {
+				seen += b.written - written
+			}
+			written = max(written, b.written+uint64(b.count))
+			return w.block(s, b, &seen)
+		})
 		if w.over || err == nil && seen >= s.records {
 			return 0, nil
 		}

@@ -239,7 +239,7 @@ func (g *Gateway) Status() status.Snapshot {
 		Store: g.store.status(),
 		Broker: status.Broker{
 			Connections: b.Connections, Sessions: b.Sessions, Subscriptions: b.Subscriptions, Retained: b.Retained,
-			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedTail,
+			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedTail, NotKept: b.NotKept,
 		},
 	}
 	for _, sampler := range g.all() {
@@ -315,6 +315,7 @@ func (g *Gateway) buildBroker() error {
 		QueueMessages: g.cfg.Broker.QueueMessages, QueueBytes: int(g.cfg.Broker.QueueBytes),
 		Users: users, Anonymous: func(l string) bool { return g.cfg.Listener[l] != nil && g.cfg.Listener[l].Anonymous },
 		Rights: userRights(g.cfg.User),
+		Store:  g.store.journal, RetainFlush: g.cfg.Buffer.RetainFlush, SpillAfter: g.cfg.Buffer.SpillAfter,
 	}, g.store.journal, g.clock.Now, g.log)
 	return g.listen()
 }

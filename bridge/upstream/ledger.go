@@ -20,8 +20,8 @@ type Ledger struct {
 
 // account is one topic. Numbers that come for the first time rise by one, because their publisher sends them that way and
 // keeps each until it is acknowledged: anything else is a loss or disorder. At QoS 1 the line may go back to an earlier
-// number and come again from there, in rising order. Such a run may leave numbers out: a gateway that was killed still has
-// what it wrote to disk, and not what was acknowledged upstream before it had to be written.
+// number and come again from there, rising. It may leave out what had come: a record that was acknowledged before any
+// commit took it is nowhere after a crash, while one that was stored before it comes again if its position was not.
 type account struct {
 	exact   bool
 	last    uint64          // the one that came last

@@ -205,6 +205,15 @@ func (o *Outbound) Resend(yield func(id uint16, ref uint64, q byte, released boo
 	}
 }
 
+// Peek is what Resend hands out next; ok is false when nothing is left.
+func (o *Outbound) Peek() (ref uint64, released, ok bool) {
+	if o.resume == 0 {
+		return 0, false, false
+	}
+	s := &o.table.slots[o.resume]
+	return s.ref, s.state == awaitPubcomp, true
+}
+
 // Resending tells whether Resend has something left.
 func (o *Outbound) Resending() bool { return o.resume != 0 }
 

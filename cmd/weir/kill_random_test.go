@@ -46,9 +46,8 @@ var moods = []mood{
 
 // TestKillAtRandom kills weir with -9 at random moments, also while it starts, while strict publishers send and the
 // upstream is kind, slow, refusing, hanging, mute, resetting or away. Nothing acknowledged is lost, each topic keeps its
-// order, what comes again at QoS 1 comes as a run of resends in rising order, nothing comes again at QoS 2, and neither
-// end sees an offence against the protocol. (A kill leaves the page cache alone: .ci/powercut is for what it does not
-// show.)
+// order, what comes again at QoS 1 comes as a rising run of resends, nothing comes again at QoS 2, and neither end sees an
+// offence against the protocol. (A kill leaves the page cache alone: .ci/powercut is for what it does not show.)
 func TestKillAtRandom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs seconds of real time")

@@ -149,4 +149,6 @@ type Buffer struct {
 	Compress   string // "zstd" or "none"
 
 	FlashBudget Size // padding of early commits in an hour
+
+	RetainFlush time.Duration
 }

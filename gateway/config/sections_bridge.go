@@ -129,6 +129,8 @@ func bufferSection() *section {
 		"the same for the gateway's own readings; a power cut loses at most that much of them", example(`"2s"`), restart)
 	add(s, "ack_flush", durationKind(10*time.Millisecond, 10*time.Minute, "5s"), "5s", func(b *Buffer) *time.Duration { return &b.AckFlush },
 		"how often it is written down what the upstreams have", example(`"5s"`), restart)
+	add(s, "retain_flush", durationKind(time.Second, time.Hour, "30s"), "30s", func(b *Buffer) *time.Duration { return &b.RetainFlush },
+		"how old the value of a retained topic may be that a crash brings back", example(`"30s"`), restart)
 	add(s, "flash_budget", sizeKind(0, 0, 1, "64MiB"), "64MiB", func(b *Buffer) *Size { return &b.FlashBudget },
 		"how many bytes an hour may be spent on writing before gather is over, so that publishers which wait need not; 0B: none",
 		example(`"64MiB"`), restart)

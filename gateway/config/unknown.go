@@ -17,7 +17,7 @@ var later = map[string][]string{
 	"user.NAME":             {"deny", "acl"},
 	"sensor.NAME":           {"median", "smooth", "deadband", "deadband_percent", "heartbeat", "gain", "max_rate", "rearm", "stuck", "derive", "batch", "template", "oversample", "mux"},
 	"sensors":               {"topic", "format", "qos", "retain", "units", "deadband", "derive"},
-	"buffer":                {"retain_flush", "policy"},
+	"buffer":                {"policy"},
 	"gateway":               {"location", "altitude", "group"},
 }
 

@@ -55,14 +55,17 @@ type life struct {
 	rules   []uint32
 }
 
+// crashConfig is a journal on a disk of the tests.
+func crashConfig(disk buffer.FS) Config {
+	return Config{Pace: DefaultPace, Buffer: buffer.Options{Dir: "crash", FS: disk, SegmentSize: 64 << 10, MaxSize: 4 << 20}}
+}
+
 // openOn opens a journal on a disk of the tests and runs it.
 func openOn(t *testing.T, disk buffer.FS) (*rig, error) {
 	r := &rig{t: t, logged: &bytes.Buffer{}, told: make(chan struct{}, 1)}
-	j, err := Open(Config{
-		Pace:   DefaultPace,
-		Buffer: buffer.Options{Dir: "crash", FS: disk, SegmentSize: 64 << 10, MaxSize: 4 << 20},
-		Log:    slog.New(slog.NewTextHandler(&locked{to: r.logged}, nil)),
-	})
+	cfg := crashConfig(disk)
+	cfg.Log = slog.New(slog.NewTextHandler(&locked{to: r.logged}, nil))
+	j, err := Open(cfg)
 	if err != nil {
 		return nil, err
 	}

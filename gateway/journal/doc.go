@@ -68,6 +68,14 @@
 // A commit that fails settles nothing: what the upstream acknowledges is settled, the rest stays owed. It is tried again
 // after 250 ms, at most every 10 s, and [Journal.Err] says why until a commit succeeds.
 //
+// # Sessions
+//
+// The journal is the broker's Store too. A stored session has a consumer of its own, "queue/" and the name that the broker
+// gives it, and is to the pace a link as an upstream is: while its subscriber is there and acknowledges in time, messages for
+// it wait SpillAfter and touch no disk. Keys of the broker are keys of the log. What the broker puts is written within
+// Gather, at a moment when no record waits for acknowledgements, and at the latest within AckFlush; what it must wait for
+// has a barrier, whose commit begins at once.
+//
 // # Rules by number
 //
 // A record names the forward rule that took it by a number. The rule's text is interned in the keyed state of the buffer

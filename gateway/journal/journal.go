@@ -31,7 +31,7 @@ type Config struct {
 	Log    *slog.Logger     // nil: nothing is logged
 }
 
-// Journal implements broker.Journal over a buffer.Log. Safe for concurrent use.
+// Journal implements broker.Journal and broker.Store over a buffer.Log. Safe for concurrent use.
 type Journal struct {
 	log     *buffer.Log
 	cfg     Config
@@ -138,9 +138,7 @@ func (j *Journal) appendEach(records []buffer.Record) (first uint64, n int, err 
 	for i := range records {
 		number, taken, err := j.log.Append(records[i : i+1])
 		if errors.Is(err, buffer.ErrTooLarge) {
-			j.cfg.Log.Error("message dropped: too large for the store; set broker.max_packet below half of buffer.segment and of buffer.tail", "err", err)
-			records[i] = buffer.Record{}
-			number, taken, err = j.log.Append(records[i : i+1])
+			number, taken, err = j.appendLess(&records[i], err)
 		}
 		if i == 0 {
 			first = number
@@ -152,6 +150,22 @@ func (j *Journal) appendEach(records []buffer.Record) (first uint64, n int, err 
 	return first, len(records), nil
 }
 
+// appendLess appends what can be taken of a record that is too large: without its keys if it is those that the log has no
+// room for, since a message is rather repeated after a crash than lost; else only its number.
+func (j *Journal) appendLess(r *buffer.Record, cause error) (number uint64, n int, err error) {
+	if len(r.Keys) > 0 {
+		r.Keys, r.Must = nil, true
+		number, n, err = j.log.Append([]buffer.Record{*r})
+		if !errors.Is(err, buffer.ErrTooLarge) {
+			j.cfg.Log.Error("the store has no room for a packet id: a message of QoS 2 may be taken twice after a restart", "err", cause)
+			return number, n, err
+		}
+	}
+	j.cfg.Log.Error("message dropped: too large for the store; set broker.max_packet below half of buffer.segment and of buffer.tail", "err", cause)
+	*r = buffer.Record{}
+	return j.log.Append([]buffer.Record{*r})
+}
+
 // build turns entries into records whose bytes lie in the scratch or in the entries' messages.
 func (j *Journal) build(batch []broker.Entry) []buffer.Record {
 	s := &j.scratch
@@ -159,6 +173,9 @@ func (j *Journal) build(batch []broker.Entry) []buffer.Record {
 	need := 0
 	for i := range batch {
 		need += 4*len(batch[i].Routes) + headRoom(&batch[i])
+		for k := range batch[i].Sessions {
+			need += len(batch[i].Sessions[k].Data)
+		}
 	}
 	if cap(s.bytes) < need { // one size for the whole batch: slices into it must stay where they are
 		s.bytes = make([]byte, 0, need)
@@ -184,12 +201,23 @@ func headRoom(e *broker.Entry) int {
 
 func (j *Journal) record(e *broker.Entry) buffer.Record {
 	s := &j.scratch
+	r := buffer.Record{Boot: e.Message.Stamp.Boot, Since: int64(e.Message.Stamp.Since), Must: e.Must}
+	level := memoryOnly
+	if e.Must || e.Key != "" {
+		level = mustWrite
+	}
+	if e.Key != "" {
+		r.Keys = []buffer.KeyValue{{Key: e.Key}}
+	}
+	if len(e.Routes)+len(e.Sessions) == 0 { // a reason for a commit: nobody reads it
+		s.levels = append(s.levels, level)
+		return r
+	}
 	at := len(s.bytes)
 	if head, err := e.Message.AppendHead(s.bytes); err == nil { // the broker lets no message in that has no record form
 		s.bytes = head
 	}
 	headEnd := len(s.bytes)
-	level := memoryOnly
 	for _, hit := range e.Routes {
 		d := j.durability[ruleKey{hit.Upstream, hit.Rule}]
 		from := len(s.bytes)
@@ -198,11 +226,17 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
 		level = max(level, j.level(hit.Upstream, d, must))
 	}
-	s.levels = append(s.levels, level)
-	return buffer.Record{
-		Boot: e.Message.Stamp.Boot, Since: int64(e.Message.Stamp.Since),
-		Head: s.bytes[at:headEnd:headEnd], Payload: e.Message.Payload,
+	for k := range e.Sessions {
+		hit := &e.Sessions[k]
+		from := len(s.bytes)
+		s.bytes = append(s.bytes, hit.Data...)
+		must := hit.QoS == 2 || e.Kind == broker.KindQoS2Persistent
+		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Queue, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
+		level = max(level, j.level(hit.Queue, Auto, must))
 	}
+	s.levels = append(s.levels, level)
+	r.Head, r.Payload = s.bytes[at:headEnd:headEnd], e.Message.Payload
+	return r
 }
 
 // must tells whether the record of a message is to be written however soon it is acknowledged.
@@ -230,7 +264,7 @@ func (j *Journal) level(upstream uint32, d Durability, must bool) urgency {
 func (j *Journal) placeDests(batch []broker.Entry) {
 	at := 0
 	for i := range batch {
-		n := len(batch[i].Routes)
+		n := len(batch[i].Routes) + len(batch[i].Sessions)
 		j.scratch.records[i].Dests = j.scratch.dests[at : at+n : at+n]
 		at += n
 	}
@@ -255,6 +289,9 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 		}
 		for _, hit := range batch[i].Routes {
 			j.pace.handed(hit.Upstream, m)
+		}
+		for k := range batch[i].Sessions {
+			j.pace.handed(batch[i].Sessions[k].Queue, m)
 		}
 	}
 	if len(batch) > 0 && batch[0].Publisher != 0 && owed.last != 0 {

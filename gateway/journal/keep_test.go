@@ -10,6 +10,7 @@ import (
 	"weir/bridge"
 	"weir/broker"
 	"weir/broker/packet"
+	"weir/buffer/crashfs"
 )
 
 // TestNothingIsSettledBeforeItsCommit: while the disk does not say that the block is on it, no number of it is settled.
@@ -315,5 +316,30 @@ func TestRulesThatDoNotFit(t *testing.T) {
 			t.Errorf("ids %v without an error, for a text beyond what the log holds", ids)
 		}
 		r.close()
+	})
+}
+
+// TestRepeatsLeaveOutWhatNeededNoDisk: after a crash a stored record comes again if its position was not written yet, and
+// those behind it that the upstream acknowledged before a commit took them do not: they are settled, and nowhere.
+func TestRepeatsLeaveOutWhatNeededNoDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := crashfs.New(16 << 20)
+		r, err := openOn(t, disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.stop()
+		cloud := r.source("cloud")
+		r.record(broker.KindQoS1, cloud)
+		stored := r.record(broker.KindQoS1, cloud)
+		time.Sleep(DefaultPace.Gather)
+		synctest.Wait()
+		r.wantSettled(true, stored)
+		cloud.Live(true)
+		r.ackAll(cloud) // their positions are written within ack_flush
+		spared := r.record(broker.KindQoS1, cloud)
+		r.ackAll(cloud)
+		r.wantSettled(true, spared)
+		r.wantAfterPowerCut(disk, "cloud", "0", "1")
 	})
 }

@@ -57,6 +57,7 @@ type pacer struct {
 	gatherDue time.Time     // when the gathered records are due; zero: there are none
 	waiting   []mark        // records that wait for acknowledgements instead of a commit, oldest first
 	dirtyDue  time.Time     // when changed positions are due; zero: there are none
+	stateDue  time.Time     // when changed keys are due; zero: there are none
 	patience  time.Duration // how much longer they wait for a moment when no record waits
 	newest    uint64        // record in the tail
 	early     bool          // the running commit is early
@@ -185,6 +186,13 @@ func (p *pacer) positionsChanged(drained bool, now time.Time) {
 	p.dirtyDue = sooner(p.dirtyDue, now.Add(wait))
 }
 
+// stateChanged notes that keys wait for a commit, for which nobody waits in turn. They too wait for a moment when no record
+// waits, but never longer than AckFlush.
+func (p *pacer) stateChanged(now time.Time) { p.stateDue = sooner(p.stateDue, now.Add(p.Gather)) }
+
+// forget drops a link that is no more.
+func (p *pacer) forget(id uint32) { delete(p.links, id) }
+
 // due tells when the next commit must start; zero: nothing waits for one.
 func (p *pacer) due() time.Time {
 	n := 0
@@ -196,7 +204,11 @@ func (p *pacer) due() time.Time {
 	if len(p.waiting) > 0 && !positions.IsZero() {
 		positions = positions.Add(p.patience)
 	}
-	at := sooner(p.gatherDue, positions)
+	state := p.stateDue
+	if len(p.waiting) > 0 && !state.IsZero() {
+		state = state.Add(p.AckFlush - p.Gather)
+	}
+	at := sooner(p.gatherDue, sooner(positions, state))
 	if len(p.waiting) > 0 {
 		at = sooner(at, p.waiting[0].at.Add(p.SpillAfter))
 	}
@@ -228,7 +240,7 @@ func (p *pacer) commit(now time.Time) {
 	} else {
 		p.patience = p.AckFlush
 	}
-	p.gatherDue, p.dirtyDue, p.waiting = time.Time{}, time.Time{}, p.waiting[:0]
+	p.gatherDue, p.dirtyDue, p.stateDue, p.waiting = time.Time{}, time.Time{}, time.Time{}, p.waiting[:0]
 }
 
 // committed notes that the commit ended, and how much padding it wrote. If it failed, everything it held is due again.

@@ -45,6 +45,7 @@ type Store struct {
 type Broker struct {
 	Connections, Sessions, Subscriptions, Retained int
 	Received, Delivered, Dropped                   uint64 // messages since start
+	NotKept                                        uint64 // what should survive a restart and may not, since start
 }
 
 // Sensor is one configured or found sensor.

@@ -1,0 +1,208 @@
+package broker
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"weir/broker/message"
+	"weir/broker/topic"
+)
+
+// save keeps what there is to know of a session besides its subscriptions. Called by its owner, or under Broker.mu while it
+// has none.
+func (d *durable) save(away message.Stamp) (ok bool) {
+	s := d.s
+	k := kept{protocol: s.version, lasts: s.lasts, away: away, user: []byte(s.user), id: s.id, will: s.will}
+	return s.b.put(d.serial.key(keySession), k.append(nil), "session")
+}
+
+// saveSub keeps a subscription. Called by the reader.
+func (d *durable) saveSub(f topic.Filter, o options) (ok bool) {
+	value := append(appendOptions(nil, o), f.String()...)
+	return d.s.b.put(d.serial.sub(f.String()), value, "subscription")
+}
+
+// forget removes everything of the session from the store. Not called under any lock.
+func (d *durable) forget() {
+	store := d.s.b.cfg.Store
+	store.Delete(d.serial.key(keySession))
+	for name := range d.s.subs {
+		store.Delete(d.serial.sub(name))
+	}
+	d.s.in.Held(func(id uint16) bool {
+		store.Delete(d.serial.held(id))
+		return true
+	})
+	store.DropQueue(d.serial.queue())
+}
+
+// restore makes what the store holds again: retained messages, sessions with their subscriptions, packet ids, and dates
+// that run on. What cannot be read is left out and counted; it never stops the start.
+func (b *Broker) restore() {
+	store, now := b.cfg.Store, b.stamp()
+	b.restoreRetained()
+	all := map[serial]*session{}
+	var bad []string
+	store.Range(keySession, func(key string, value []byte) bool {
+		n, _, ok := keyOf(keySession, key)
+		k, err := parseKept(value)
+		if !ok || err != nil || b.sessions[string(k.id)] != nil {
+			b.log.Error("stored session cannot be read, dropped", "err", err)
+			bad = append(bad, key)
+			return true
+		}
+		if s := b.restoreSession(n, &k, now); s != nil {
+			all[n] = s
+		}
+		return true
+	})
+	bad = append(bad, b.restoreParts(all)...)
+	for _, key := range bad {
+		store.Delete(key)
+	}
+	var strays []string
+	store.Queues(func(name string) bool {
+		strays = append(strays, name)
+		return true
+	})
+	for _, s := range all {
+		s.durable.resume()
+		name := s.durable.serial.queue()
+		strays = slices.DeleteFunc(strays, func(have string) bool { return have == name })
+	}
+	for _, name := range strays {
+		store.DropQueue(name)
+	}
+	if len(all) > 0 {
+		b.log.Info("sessions restored", "sessions", len(all), "retained", b.retained.names.Len())
+	}
+}
+
+// restoreSession makes a session without a connection. nil: it is over, and gone.
+func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
+	s := b.newSession(k.id)
+	s.user, s.lasts, s.will, s.version = string(k.user), k.lasts, k.will, k.protocol
+	d := &durable{s: s, serial: n}
+	s.durable, s.out.durable = d, d
+	s.out.persistent = true
+	s.out.version = k.protocol
+	if !b.openQueue(d) {
+		return nil // it is tried again at the next start
+	}
+	wait, start := elapsed(k.away, now), time.Now()
+	s.expires = start.Add(max(0, s.lasts-wait))
+	if s.will != nil {
+		s.willDue = start.Add(max(0, s.will.delay-wait))
+	}
+	if s.away = k.away; s.away == (message.Stamp{}) { // it loses its connection now
+		s.away = now
+		d.save(now)
+	}
+	b.sessions[string(s.id)] = s
+	b.calendar.add(s)
+	return s
+}
+
+// restoreParts gives sessions their subscriptions and the packet ids that they have sent; stray keys are returned.
+func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
+	b.cfg.Store.Range(keySub, func(key string, value []byte) bool {
+		n, _, ok := keyOf(keySub, key)
+		s := all[n]
+		if !ok || s == nil || len(value) < 8 {
+			strays = append(strays, key)
+			return true
+		}
+		f, err := topic.ParseFilter(string(value[8:]), topic.InnerWildcard())
+		if err != nil {
+			b.log.Error("stored subscription cannot be read, dropped", "client", string(s.id), "err", err)
+			strays = append(strays, key)
+			return true
+		}
+		s.subscribe(f, parseOptions(value))
+		return true
+	})
+	b.cfg.Store.Range(keyHeld, func(key string, _ []byte) bool {
+		n, rest, ok := keyOf(keyHeld, key)
+		s := all[n]
+		if !ok || s == nil || len(rest) != 2 {
+			strays = append(strays, key)
+			return true
+		}
+		s.in.Restore(uint16(rest[0])<<8 | uint16(rest[1]))
+		return true
+	})
+	return strays
+}
+
+// resume puts messages that were on their way back into flight. Messages are sent in the order of their numbers, so every one
+// up to the last that has a pair was sent, or was about to be; those of QoS 1 have no pair and get a new id.
+func (d *durable) resume() {
+	pairs := d.queue.Pairs()
+	if len(pairs) == 0 {
+		return
+	}
+	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
+	used := map[uint16]bool{0: true}
+	var released []uint64
+	for _, p := range pairs {
+		used[p.ID] = true
+		if p.Released {
+			released = append(released, p.Number)
+		}
+	}
+	d.queue.Ack(released)
+	d.through = pairs[len(pairs)-1].Number
+	d.queued(d.through, func(m *Queued) {
+		for len(pairs) > 0 && pairs[0].Number < m.Number {
+			pairs = d.fly(pairs)
+		}
+		if len(pairs) > 0 && pairs[0].Number == m.Number {
+			pairs = d.fly(pairs)
+			return
+		}
+		p := Pair{Number: m.Number}
+		for used[p.ID] {
+			p.ID++
+		}
+		used[p.ID] = true
+		q, _, _ := parseHit(m.Data, nil)
+		if q == 2 {
+			d.keep(p)
+			d.hold = never
+		}
+		d.s.out.flight.Restore(p.ID, p.Number, q, false)
+	})
+	for len(pairs) > 0 {
+		pairs = d.fly(pairs)
+	}
+	if d.hold != 0 {
+		d.hold = d.s.b.barrier()
+	}
+}
+
+// fly restores the first of pairs, and gives the others.
+func (d *durable) fly(pairs []Pair) []Pair {
+	p := pairs[0]
+	d.s.out.flight.Restore(p.ID, p.Number, 2, p.Released)
+	return pairs[1:]
+}
+
+// queued calls f for the messages of the queue up to a number.
+func (d *durable) queued(last uint64, f func(m *Queued)) {
+	defer d.queue.Rewind()
+	for {
+		if _, err := d.read(batchSize, true); err != nil {
+			d.s.b.log.Error("queue of a session cannot be read: some of it waits for the next start", "client", string(d.s.id), "err", err)
+		}
+		if d.n == 0 {
+			return
+		}
+		for i := range d.batch[:d.n] {
+			if d.batch[i].Number > last {
+				return
+			}
+			f(&d.batch[i])
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// pledges are the sessions that wait for the store, and who waits for a single number.
+type pledges struct {
+	mu      sync.Mutex // guards everything below
+	all     map[*durable]struct{}
+	changed chan struct{} // closed at the next notice; nil: nobody waits
+	work    []*durable    // reused by the one goroutine that calls keep
+}
+
+func (p *pledges) add(d *durable) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil {
+		p.all = map[*durable]struct{}{}
+	}
+	p.all[d] = struct{}{}
+}
+
+// notice is closed when the journal says next that something changed.
+func (p *pledges) notice() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed
+}
+
+// keep lets every session look at what it waits for.
+func (p *pledges) keep() {
+	p.mu.Lock()
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+	p.work = p.work[:0]
+	for d := range p.all {
+		p.work = append(p.work, d)
+	}
+	p.mu.Unlock()
+	for _, d := range p.work {
+		d.pumpOut()
+		p.mu.Lock()
+		if !d.hangs() { // under mu: who makes it wait afterwards adds it again afterwards
+			delete(p.all, d)
+		}
+		p.mu.Unlock()
+	}
+	clear(p.work)
+}
+
+// await waits until a number is settled. It gives up, and it is as good as kept, when ctx ends, or after
+// Config.SpillAfter if the store fails.
+func (b *Broker) await(ctx context.Context, number uint64) (kept bool) {
+	patience := time.NewTimer(b.cfg.SpillAfter)
+	defer patience.Stop()
+	late := false
+	for {
+		changed := b.pledges.notice()
+		if b.journal.Settled(number) {
+			return true
+		}
+		if late && b.cfg.Store.Failing() {
+			return false
+		}
+		select {
+		case <-changed:
+		case <-patience.C:
+			late = true
+			patience.Reset(b.cfg.SpillAfter)
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// readers are the goroutines that read queues from the disk.
+type readers struct {
+	mu      sync.Mutex // guards the two fields below
+	stopped bool
+	running sync.WaitGroup
+}
+
+// start runs f on a goroutine; false: the broker has stopped.
+func (r *readers) start(f func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stopped {
+		r.running.Go(f)
+	}
+	return !r.stopped
+}
+
+// stop lets none start any more and waits for those that run.
+func (r *readers) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	r.running.Wait()
+}
