@@ -103,10 +103,10 @@ func (e *endless) Ack(ranges []Range) {
 		}
 	}
 }
-func (e *endless) Refuse(uint64, packet.Reason) {}
-func (e *endless) Rewind()                      { e.next = e.acked.Load() }
-func (e *endless) Live(bool)                    {}
-func (e *endless) Backlog() Backlog             { return Backlog{Records: e.last - e.acked.Load()} }
+func (e *endless) Refuse(uint64, packet.Reason, message.Stamp) {}
+func (e *endless) Rewind()                                     { e.next = e.acked.Load() }
+func (e *endless) Live(bool)                                   {}
+func (e *endless) Backlog() Backlog                            { return Backlog{Records: e.last - e.acked.Load()} }
 
 // The whole forward path over a loopback socket: source, remapping, client, a server that acknowledges, and back.
 // Allocations of the server are counted too.

@@ -15,10 +15,10 @@ type Source interface {
 	Next(dst []Record) (int, error)
 	// Ready is signalled when Next may have more; capacity 1.
 	Ready() <-chan struct{}
-	// Ack says that the upstream has these records. Ranges hold only numbers that Next gave out.
+	// Ack says that the upstream has these records. Ranges hold only numbers that Next gave out, or that a kept pair names.
 	Ack(r []Range)
-	// Refuse sets a record aside: it stays stored, Next passes it, also after Rewind.
-	Refuse(number uint64, why packet.Reason)
+	// Refuse moves a record to the dead letters: Next passes it, also after Rewind. at is now.
+	Refuse(number uint64, why packet.Reason, at message.Stamp)
 	// Rewind lets Next begin again at the first record that is neither acknowledged nor refused.
 	Rewind()
 	// Live tells whether the link can take records now.
@@ -41,7 +41,9 @@ type Range struct{ First, Last uint64 }
 type Backlog struct {
 	Records     uint64
 	Bytes       int64
-	Aside       uint64 // refused by the upstream, kept
+	Aside       uint64 // refused by the upstream, not yet among the dead letters
+	Dead        uint64 // dead letters
+	DeadDropped uint64 // of those, given up for want of room
 	Dropped     uint64 // given up by the store's policy
 	OldestBoot  uint64 // stamp of the oldest waiting record
 	OldestSince time.Duration
@@ -122,6 +124,12 @@ type Config struct {
 	ClockDeadline time.Duration // how long TLS waits for a trusted clock; 2 min
 	StateEvery    time.Duration // how often the state is told while draining; 10s
 
+	// Keeper keeps what exactly once needs; nil: QoS 2 is sent at QoS 1. Persist asks for a session that outlives its
+	// connections, for Connect.SessionExpiry (5.0; 7 days); it needs a Keeper. Cluster: all Servers share their sessions.
+	Keeper  Keeper
+	Persist bool
+	Cluster bool
+
 	NoState bool // no state topic upstream and no will, for servers that allow only certain topics
 
 	// Announce publishes the state locally; called from Run, must not block. May be nil.
@@ -148,6 +156,7 @@ type Status struct {
 	Received   uint64 // messages taken in by receive rules
 	Unmatched  uint64 // messages from the upstream that no receive rule matches
 	Overrun    uint64 // messages from the upstream the local side had no room for, or could not take
+	Repeats    uint64 // may have arrived twice: on their way at QoS 2 when a session was lost
 	Reconnects uint64
 	Subscribed []Subscription // in the order of Config.Receive; empty while not up
 }

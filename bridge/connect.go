@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"weir/bridge/client"
@@ -44,10 +45,109 @@ func (b *Bridge) greet(ctx context.Context, r result) {
 	o := b.options()
 	o.OnAcks = s.mail.put
 	o.OnMessages = func(messages []packet.Publish) { b.intake.take(s, messages, time.Now()) }
+	o.OnReleases = func(releases []client.Release) {
+		ids := make([]uint16, len(releases))
+		for i, r := range releases {
+			ids[i] = r.ID
+		}
+		b.intake.released(s, ids, time.Now())
+	}
+	b.opening = b.open()
+	b.opening.dress(&o, &b.cfg, b.exact.pairs(), b.intake.heldIDs())
+	if b.opening.withdraw {
+		b.token = ""
+	}
+	opening, keeper := b.opening, b.exact.keeper
 	b.run(ctx, func(ctx context.Context) (out result) {
-		out.conn, out.err = client.Start(ctx, r.nc, o)
+		out.conn, out.err = meet(ctx, r.nc, o, opening, keeper)
 		return out
 	})
+}
+
+// open decides whose session this attempt is about.
+func (b *Bridge) open() opening {
+	if b.exact.keeper == nil {
+		return opening{}
+	}
+	wanted := ""
+	if b.cfg.Persist {
+		wanted = b.cfg.tokenOf(b.server, b.version)
+	}
+	return open(b.token, wanted)
+}
+
+// maxExchanges bounds the window of a session that lasts, so that what is acknowledged out of order always fits the store's
+// position of a consumer.
+const maxExchanges = 2048
+
+// dress writes into the options what is known of the session.
+func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair, held []uint16) {
+	if g.token == "" {
+		return
+	}
+	o.Resume, o.SessionExpiry, o.Handshakes = g.resume, cfg.Connect.SessionExpiry, true
+	o.Window = min(o.Window, maxExchanges)
+	if !g.resume {
+		return
+	}
+	o.Held = held
+	for _, p := range pairs {
+		o.Unfinished = append(o.Unfinished, client.Unfinished{ID: p.ID, Ref: p.Number, Released: p.Released})
+	}
+}
+
+// meet shakes hands. The token is durably withdrawn before CONNECT of a new session, and durably written after its CONNACK,
+// before anything else is sent or read.
+func meet(ctx context.Context, nc net.Conn, o client.Options, g opening, keeper Keeper) (*client.Conn, error) {
+	if g.withdraw {
+		if err := keeper.Withdraw(); err != nil {
+			nc.Close()
+			return nil, fmt.Errorf("withdraw the token of the session before: %w", err)
+		}
+	}
+	if g.token != "" && !g.resume && o.Version == packet.V311 {
+		var err error
+		if nc, err = clear311(ctx, nc, o); err != nil {
+			return nil, err
+		}
+		o.Resume = true
+	}
+	conn, err := client.Greet(ctx, nc, o)
+	if err != nil {
+		return nil, err
+	}
+	if present := conn.Info().SessionPresent; g.begins(present) {
+		err := errOthers
+		if !present {
+			err = keeper.Begin(g.token)
+		}
+		if err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("begin a session: %w", err)
+		}
+	}
+	return conn, nil
+}
+
+var errOthers = errors.New("the server has one under our client id that is not ours")
+
+// clear311 has a server of 3.1.1 forget the session it may have, and dials once more. There a clean session ends with its
+// connection (3.1.1, 3.1.2.4), so one that lasts can only be begun without one.
+func clear311(ctx context.Context, nc net.Conn, o client.Options) (net.Conn, error) {
+	first := o
+	first.Resume, first.Will, first.OnAcks, first.OnMessages, first.OnReleases = false, nil, nil, nil, nil
+	conn, err := client.Start(ctx, nc, first)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Disconnect(ctx, packet.NormalDisconnection); err != nil {
+		return nil, err
+	}
+	addresses, err := client.Resolve(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return client.Dial(ctx, o, addresses)
 }
 
 // stepDone takes the result of a step and starts the next one.
@@ -66,7 +166,7 @@ func (b *Bridge) stepDone(ctx context.Context, r result) {
 func (b *Bridge) options() client.Options {
 	o := b.cfg.Connect
 	o.URL, o.Version, o.Window, o.MaxSend = b.cfg.Servers[b.server], b.version, b.cfg.Window, b.cfg.MaxPacket
-	o.Resume, o.SessionExpiry = false, 0 // every session starts clean
+	o.Resume, o.SessionExpiry = false, 0
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = receiveMaximum
 	}
@@ -146,23 +246,50 @@ func (b *Bridge) serve(ctx context.Context, conn *client.Conn) {
 	s.conn, s.size, s.progress = conn, conn.Window(), now
 	s.records = make([]Record, min(s.size, 256))
 	b.shaper.v5, b.shaper.maxQoS, b.shaper.retain = b.version == packet.V5, info.MaxQoS, info.RetainAvailable
+	b.shaper.twos = b.opening.token != ""
 	b.lastErr = ""
 	b.count.connects.Add(1)
 	b.log.Info("connected to the upstream", "server", b.cfg.Servers[b.server], "mqtt", b.version.String(), "window", s.size)
 	b.limits(info)
+	if b.trouble.refusing() {
+		b.refuseLane(s, now)
+	}
 	b.src.Rewind()
 	b.src.Live(true)
-	b.intake.begin(s, b.version == packet.V311)
+	fresh := b.own(info)
+	b.intake.begin(s, b.version == packet.V311, b.token != "", fresh)
+	conn.Begin()
 	if len(b.cfg.Receive) > 0 {
 		v5 := b.version == packet.V5
 		b.group.Go(func() { b.subscribe(ctx, s, v5) })
 	}
 }
 
+// own takes the session of a connection that is up for ours, or begins a new one (fresh).
+func (b *Bridge) own(info client.Info) (fresh bool) {
+	b.token = b.opening.token
+	if b.token != "" && !b.opening.begins(info.SessionPresent) {
+		return false
+	}
+	if b.token == "" && b.exact.keeper != nil {
+		for _, p := range b.exact.pairs() {
+			b.exact.keeper.Forget(p.ID)
+		}
+	}
+	if n := b.exact.reset(); n > 0 {
+		b.count.repeats.Add(uint64(n))
+		b.log.Warn("the session upstream is lost: messages on their way are sent again and may arrive twice", "messages", n)
+	}
+	return true
+}
+
 // limits tells what the server does not do for us.
 func (b *Bridge) limits(info client.Info) {
 	if !info.RetainAvailable {
 		b.log.Warn("the upstream keeps no retained messages: they are sent without the flag")
+	}
+	if b.token != "" && b.version == packet.V5 && info.SessionExpiry == 0 {
+		b.log.Warn("the upstream keeps no sessions: messages at QoS 2 that are on their way when the connection breaks may arrive twice")
 	}
 	if info.MaxQoS == 0 {
 		b.log.Warn("the upstream takes QoS 0 only: what is on the way when the connection breaks may be lost")

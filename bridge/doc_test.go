@@ -14,7 +14,7 @@ func TestDocShowsTheFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	unsure := moment{at: sampleTime.at}
-	draining := report{word: Draining, since: sampleTime, backlog: Backlog{Records: 1200, Bytes: 96000, Aside: 2}, oldest: 61500 * time.Millisecond, program: "1.0.0"}
+	draining := report{word: Draining, since: sampleTime, backlog: Backlog{Records: 1200, Bytes: 96000, Dead: 2}, oldest: 61500 * time.Millisecond, program: "1.0.0"}
 	for _, line := range []string{
 		string(appendJSON(nil, []byte("21.53"), sampleTime, []byte("°C"), []byte("good"))),
 		string(appendJSON(nil, []byte("on"), unsure, nil, nil)),

@@ -31,6 +31,7 @@ type fakeSource struct {
 	dropped uint64
 	live    []bool
 	offence string
+	keeper  *fakeKeeper   // whose pairs may name records that were not given; nil: none
 	changed chan struct{} // closed and made new at each change
 }
 
@@ -88,7 +89,7 @@ func (f *fakeSource) Ack(ranges []Range) {
 			if why, bad := f.refused[n]; bad {
 				f.offence = fmt.Sprintf("range %v takes in record %d, refused with %s", g, n, why)
 			}
-			if !f.given[n] {
+			if !f.given[n] && f.acked[n] == 0 && !f.named(n) {
 				f.offence = fmt.Sprintf("range %v takes in record %d, which was not given out", g, n)
 			}
 			f.acked[n]++
@@ -97,7 +98,12 @@ func (f *fakeSource) Ack(ranges []Range) {
 	f.poke()
 }
 
-func (f *fakeSource) Refuse(n uint64, why packet.Reason) {
+// named tells whether a kept pair names a record.
+func (f *fakeSource) named(n uint64) bool {
+	return f.keeper != nil && slices.ContainsFunc(f.keeper.Session().Pairs, func(p Pair) bool { return p.Number == n })
+}
+
+func (f *fakeSource) Refuse(n uint64, why packet.Reason, _ message.Stamp) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refused[n] = why

@@ -33,6 +33,7 @@ type shaper struct {
 	v5     bool
 	maxQoS byte
 	retain bool
+	twos   bool // QoS 2 can be had: the session outlives its connections
 
 	topic, payload, text []byte
 	user                 []packet.UserProperty
@@ -89,15 +90,19 @@ func (s *shaper) shape(r *Record) (*packet.Publish, verdict, packet.Reason) {
 	return p, sendIt, 0
 }
 
-// qos is the QoS a record leaves with. QoS 2 upstream is not there yet.
+// qos is the QoS a record leaves with.
 func (s *shaper) qos(wanted, published byte) byte {
 	if wanted == AsPublished {
 		wanted = published
 	}
-	if wanted > 1 {
+	most := s.maxQoS
+	if !s.twos {
+		most = min(most, 1)
+	}
+	if wanted > most && wanted == 2 {
 		s.capped = true
 	}
-	return min(wanted, 1, s.maxQoS)
+	return min(wanted, most)
 }
 
 // expiry is what is left of the message expiry interval in seconds, which shrinks while the message waits.

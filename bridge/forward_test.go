@@ -416,7 +416,7 @@ func TestAsideStaysAside(t *testing.T) {
 	for i := range 5 {
 		n := r.publish("t", fmt.Sprint(i))
 		if i == 2 {
-			r.source.Refuse(n, packet.NotAuthorized) // before this bridge began
+			r.source.Refuse(n, packet.NotAuthorized, message.Stamp{}) // before this bridge began
 		}
 	}
 	r.start()

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ const maxHeld = 1 << 20
 // upward is the connection a received message came on, as far as the intake needs it.
 type upward interface {
 	Ack(n int, r packet.Reason)
+	Complete(id uint16, known bool)
 	Abort()
 }
 
@@ -42,13 +44,15 @@ type intake struct {
 	echoes  *echoes    // nil: the server cuts loops itself
 	conn    upward     // nil: none
 	owed    []debt     // what came on conn and is not acknowledged, in order
-	stale   int        // messages in the sink or held that came on a connection that is gone
+	stale   []debt     // messages in the sink or held that came on a connection that is gone
 	inSink  int        // published and not settled
 	held    []message.Message
 	heldIn  int // bytes of held
 	batch   []message.Message
 	topics  []byte
 	flooded bool // conn is being closed because too much is held
+
+	receipts receipts // of QoS 2, while the session outlives its connections
 }
 
 // debt is a run of received messages: n that wait for the sink, or n that are done with the reason.
@@ -56,13 +60,18 @@ type debt struct {
 	n      int
 	done   bool
 	reason packet.Reason
+	held   *hold // of one message at QoS 2, whose PUBREC waits for more; nil: it does not
 }
 
-// begin starts a connection. loops: the server sends our own messages back to us.
-func (t *intake) begin(c upward, loops bool) {
+// begin starts a connection. loops: the server sends our own messages back to us. lasting: its session outlives it;
+// fresh: there was none.
+func (t *intake) begin(c upward, loops, lasting, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.end()
+	if t.receipts.lasting = lasting; fresh {
+		t.receipts.reset()
+	}
 	t.conn = c
 	t.flooded = false
 	if !loops {
@@ -83,10 +92,12 @@ func (t *intake) stop() {
 func (t *intake) end() {
 	for _, d := range t.owed {
 		if !d.done {
-			t.stale += d.n
+			t.stale = append(t.stale, d)
 		}
 	}
+	clear(t.owed)
 	t.owed, t.conn = t.owed[:0], nil
+	t.receipts.lost()
 }
 
 // sent remembers a message that goes upstream, if it may come back; unsent takes that back.
@@ -129,8 +140,22 @@ func (t *intake) take(from upward, messages []packet.Publish, now time.Time) {
 	t.batch, t.topics = t.batch[:0], t.topics[:0]
 	for i := range messages {
 		p := &messages[i]
+		var held *hold
+		if p.QoS == 2 && t.receipts.lasting {
+			var again bool
+			if held, again = t.receipts.arrive(p.ID); again { // v5 [MQTT-4.3.3-10], 3.1.1 [MQTT-4.3.3-2]
+				t.owe(debt{n: 1, done: true, held: held})
+				continue
+			}
+		}
 		reason, keep := t.admit(p, stamp, now)
-		t.owe(debt{n: 1, done: !keep, reason: reason})
+		if held != nil && keep {
+			t.batch[len(t.batch)-1].ID = p.ID // so that the id can be kept with the message
+		}
+		if !keep {
+			t.ended(held, reason)
+		}
+		t.owe(debt{n: 1, done: !keep, reason: reason, held: held})
 	}
 	t.publish()
 	t.settle()
@@ -167,7 +192,7 @@ func (t *intake) admit(p *packet.Publish, stamp message.Stamp, now time.Time) (a
 
 // owe adds to the runs of received messages.
 func (t *intake) owe(d debt) {
-	if n := len(t.owed); n > 0 && t.owed[n-1].done == d.done && t.owed[n-1].reason == d.reason {
+	if n := len(t.owed); n > 0 && t.owed[n-1].done == d.done && t.owed[n-1].reason == d.reason && d.held == nil && t.owed[n-1].held == nil {
 		t.owed[n-1].n += d.n
 		return
 	}
@@ -221,6 +246,7 @@ func (t *intake) retry() {
 // settle acknowledges what the sink has settled. The caller holds mu.
 func (t *intake) settle() {
 	t.reap()
+	t.answer(time.Now())
 	t.release()
 }
 
@@ -234,9 +260,17 @@ func (t *intake) reap() {
 
 // advance notes that the next n messages given to the sink, or held, came to an end.
 func (t *intake) advance(n int, r packet.Reason) {
-	gone := min(n, t.stale)
-	t.stale -= gone
-	n -= gone
+	gone := 0
+	for gone < len(t.stale) && n > 0 {
+		d := &t.stale[gone]
+		take := min(n, d.n)
+		n -= take
+		if d.n -= take; d.n == 0 {
+			t.ended(d.held, r)
+			gone++
+		}
+	}
+	t.stale = slices.Delete(t.stale, 0, gone)
 	for i := 0; i < len(t.owed) && n > 0; i++ {
 		d := t.owed[i]
 		if d.done {
@@ -246,6 +280,7 @@ func (t *intake) advance(n int, r packet.Reason) {
 		n -= take
 		if take == d.n {
 			t.owed[i].done, t.owed[i].reason = true, r
+			t.ended(d.held, r)
 			continue
 		}
 		t.owed[i].n -= take
@@ -259,12 +294,21 @@ func (t *intake) advance(n int, r packet.Reason) {
 func (t *intake) release() {
 	n := 0
 	for n < len(t.owed) && t.owed[n].done {
+		d := &t.owed[n]
+		if d.held != nil {
+			if !t.receipts.mayReceive(d.held) {
+				break
+			}
+			if d.held.reason.Failed() {
+				d.reason = d.held.reason
+			}
+		}
 		if t.conn != nil {
-			t.conn.Ack(t.owed[n].n, t.owed[n].reason)
+			t.conn.Ack(d.n, d.reason)
 		}
 		n++
 	}
-	t.owed = t.owed[:copy(t.owed, t.owed[n:])]
+	t.owed = slices.Delete(t.owed, 0, n)
 }
 
 // wake is called after newly has grown.

@@ -150,9 +150,9 @@ func TestLinkPauseBounds(t *testing.T) {
 
 func TestLinkWords(t *testing.T) {
 	for _, test := range []struct {
-		link                       link
-		draining, stall, throttled bool
-		want                       string
+		link                                link
+		draining, stall, throttled, refused bool
+		want                                string
 	}{
 		{link: link{state: idle}, want: Offline},
 		{link: link{state: waiting, cause: broken}, want: Offline},
@@ -163,8 +163,10 @@ func TestLinkWords(t *testing.T) {
 		{link: link{state: up}, draining: true, want: Draining},
 		{link: link{state: up}, draining: true, stall: true, want: Stalled},
 		{link: link{state: up}, draining: true, throttled: true, want: Throttled},
+		{link: link{state: up}, throttled: true, refused: true, want: Refused},
+		{link: link{state: waiting, cause: broken}, refused: true, want: Offline},
 	} {
-		if got := test.link.word(test.draining, test.stall, test.throttled); got != test.want {
+		if got := test.link.word(test.draining, test.stall, test.throttled, test.refused); got != test.want {
 			t.Errorf("%+v: %q, want %q", test, got, test.want)
 		}
 	}

@@ -213,7 +213,7 @@ func TestIntakeAcknowledgesInOrder(t *testing.T) {
 	sink := newFakeSink()
 	in := &intake{rules: []ReceiveRule{{Filter: filter(t, "+/keep"), QoS: 1}}, sink: sink, clock: newFakeClock(), maxHops: 3}
 	conn := &ackCount{}
-	in.begin(conn, false)
+	in.begin(conn, false, false, true)
 	give := func(topics ...string) {
 		var batch []packet.Publish
 		for _, name := range topics {
@@ -249,7 +249,7 @@ func TestIntakeFlood(t *testing.T) {
 	sink.room = 1
 	in := &intake{rules: []ReceiveRule{{Filter: filter(t, "#"), QoS: 1}}, sink: sink, clock: newFakeClock(), maxHops: 3}
 	conn := &ackCount{}
-	in.begin(conn, false)
+	in.begin(conn, false, false, true)
 	big := packet.Publish{Topic: []byte("x"), QoS: 1, Payload: make([]byte, maxHeld/4)}
 	for range 10 {
 		in.take(conn, []packet.Publish{big}, epoch)
@@ -274,6 +274,9 @@ type ackCount struct {
 
 func (a *ackCount) Ack(n int, r packet.Reason) { a.got = append(a.got, fmt.Sprintf("%d %s", n, r)) }
 func (a *ackCount) Abort()                     { a.aborts++ }
+func (a *ackCount) Complete(id uint16, known bool) {
+	a.got = append(a.got, fmt.Sprintf("PUBCOMP %d %t", id, known))
+}
 
 func TestEchoes(t *testing.T) {
 	e := newEchoes()

@@ -31,26 +31,31 @@ type Bridge struct {
 	answers     chan answers  // of the subscriptions
 
 	// Belong to the goroutine of Run.
-	group   sync.WaitGroup
-	link    link
-	server  int            // of cfg.Servers, for the next attempt
-	version packet.Version // for the next attempt
-	known   []bool         // by server: it has taken or refused 5.0 in words, so that closing without one is not about that
-	will    willFlags
-	greeted *session // of the CONNECT under way
-	session *session // nil: not up
-	stall   bool     // a connection stalled, and nothing was acknowledged since
-	lastErr string
-	told    told
-	warned  bool
+	group     sync.WaitGroup
+	link      link
+	server    int            // of cfg.Servers, for the next attempt
+	version   packet.Version // for the next attempt
+	known     []bool         // by server: it has taken or refused 5.0 in words, so that closing without one is not about that
+	will      willFlags
+	greeted   *session // of the CONNECT under way
+	session   *session // nil: not up
+	opening   opening  // of the CONNECT under way, or of the session
+	token     string   // the one that is kept
+	exact     exactly
+	trouble   trouble
+	lanePause time.Duration // of a lane that is refused
+	stall     bool          // a connection stalled, and nothing was acknowledged since
+	lastErr   string
+	told      told
+	warned    bool
 
 	mu     sync.Mutex // guards status
 	status Status     // what Status returns, but for counters and backlog
 }
 
 type counters struct {
-	sent, acked, refused, expired, connects atomic.Uint64
-	rtt                                     atomic.Int64
+	sent, acked, refused, expired, connects, repeats atomic.Uint64
+	rtt                                              atomic.Int64
 }
 
 // willFlags are what a server that refused our will has taught us.
@@ -99,8 +104,33 @@ func New(cfg Config, src Source, sink Sink, clock Clock, log *slog.Logger) *Brid
 	if b.version == 0 {
 		b.version = packet.V5
 	}
+	b.recall()
 	b.status = Status{State: Offline, Link: idle.String(), Since: time.Now()}
 	return b
+}
+
+// recall takes up what is kept of the session upstream.
+func (b *Bridge) recall() {
+	if b.exact.keeper = b.cfg.Keeper; b.exact.keeper == nil {
+		b.cfg.Persist = false
+		return
+	}
+	kept := b.cfg.Keeper.Session()
+	b.token = kept.Token
+	b.exact.restore(kept.Pairs)
+	b.intake.receipts.restore(kept.Held)
+	b.intake.receipts.keeper = b.cfg.Keeper
+	if server, version, ok := b.cfg.recall(kept.Token); ok && b.cfg.Persist {
+		b.server, b.version, b.known[server] = server, version, true
+	}
+}
+
+// durable is signalled when the keeper's newest barrier was settled.
+func (b *Bridge) durable() <-chan struct{} {
+	if b.exact.keeper == nil {
+		return nil
+	}
+	return b.exact.keeper.Durable()
 }
 
 // complete fills defaults in.
@@ -116,6 +146,7 @@ func (c *Config) complete() {
 	c.StableAfter = orDefault(c.StableAfter, time.Minute)
 	c.ClockDeadline = orDefault(c.ClockDeadline, 2*time.Minute)
 	c.StateEvery = orDefault(c.StateEvery, 10*time.Second)
+	c.Connect.SessionExpiry = orDefault(c.Connect.SessionExpiry, 7*24*time.Hour)
 	c.Connect.ConnectTimeout = orDefault(c.Connect.ConnectTimeout, client.DefaultConnectTimeout)
 }
 
@@ -142,11 +173,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if b.cfg.Connect.TLS.InsecureSkipVerify {
 		b.log.Warn("the certificate of the upstream is not verified: anyone on the way can read and change everything")
 	}
-	for _, r := range b.cfg.Forward {
-		if r.QoS == 2 {
-			b.warnCapped()
-		}
-	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	b.act(steps, started, none, result{})
@@ -167,12 +193,17 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.subscribed(steps, a)
 		case <-mail: // turn looks into it
 		case <-ready:
+		case <-b.durable():
+			b.intake.wake()
 		case <-b.settledWake:
 			b.intake.wake()
 		case <-gone:
 			err := b.session.conn.Err()
 			b.lose(steps, err, causeOf(err))
 		case <-timer.C:
+			if !b.intake.retryAt().IsZero() {
+				b.intake.wake()
+			}
 			b.act(steps, due, none, result{})
 		}
 	}
@@ -217,6 +248,8 @@ func (b *Bridge) nextDue(now time.Time) time.Duration {
 			sooner(s.quota.until)
 		}
 		sooner(s.looked.Add(b.cfg.StateEvery))
+		sooner(b.exact.retry)
+		sooner(b.intake.retryAt())
 	}
 	return max(next.Sub(now), 0)
 }
@@ -275,6 +308,7 @@ func (b *Bridge) lose(ctx context.Context, err error, why cause) {
 	b.session.conn.Close()
 	b.anew()
 	b.session.collect(time.Now()) // what was acknowledged until then
+	b.blame(b.session, err)
 	b.drop()
 	if time.Since(b.link.since) >= b.cfg.StableAfter {
 		b.server = 0
@@ -288,6 +322,7 @@ func (b *Bridge) lose(ctx context.Context, err error, why cause) {
 // drop forgets the connection.
 func (b *Bridge) drop() {
 	b.session = nil
+	b.exact.broken()
 	b.intake.stop()
 	b.src.Live(false)
 }
@@ -305,11 +340,11 @@ func (b *Bridge) failure(what string, err error) {
 	b.log.Log(context.Background(), level, what, "err", err)
 }
 
-// warnCapped says once that QoS 2 is not to be had upstream.
+// warnCapped says once that QoS 2 is not to be had.
 func (b *Bridge) warnCapped() {
 	if !b.warned {
 		b.warned = true
-		b.log.Warn("QoS 2 towards an upstream is sent at QoS 1 in this version: messages may repeat, none is lost")
+		b.log.Warn("QoS 2 cannot be had from this upstream, or there is no store: it is sent at QoS 1, messages may repeat, none is lost")
 	}
 }
 

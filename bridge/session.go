@@ -22,6 +22,8 @@ type session struct {
 	records []Record // the last batch of Source.Next; records[next:n] are not sent yet
 	next, n int
 	ranges  []Range
+	lane    lane
+	ended   []uint64 // records with PUBCOMP, whose pairs are forgotten once the source knows
 
 	size     int       // most records and state messages on the way
 	progress time.Time // last acknowledgement, or when the first message that needs one went on its way
@@ -30,6 +32,7 @@ type session struct {
 	watched  time.Time // when that was
 	quota    quota
 	state    stateMail
+	proven   bool // the upstream has acknowledged something
 	told     bool // the upstream has been told the state
 	fresh    bool // nobody has looked at the backlog yet
 	draining bool
@@ -37,8 +40,14 @@ type session struct {
 	answers  []Subscription // of the upstream
 }
 
-// Ack and Abort are for the intake, which knows a session by its connection.
+// Ack, Complete and Abort are for the intake, which knows a session by its connection.
 func (s *session) Ack(n int, r packet.Reason) { s.conn.Ack(n, r) }
+
+// Complete sends PUBCOMP.
+func (s *session) Complete(id uint16, known bool) {
+	s.conn.Complete(id, known)
+	s.conn.Flush()
+}
 
 // Abort cuts the connection without waiting.
 func (s *session) Abort() { s.conn.Abort() }
@@ -108,6 +117,13 @@ func (q *quota) exceeded(now time.Time) {
 	q.until, q.probe = now.Add(q.pause), true
 }
 
+// hold interrupts sending for a pause, and lets one record at a time try again.
+func (q *quota) hold(pause time.Duration, now time.Time) {
+	if q.until.IsZero() {
+		q.until, q.probe = now.Add(pause), true
+	}
+}
+
 // active reports whether sending is interrupted or restricted.
 func (q *quota) active() bool { return !q.until.IsZero() || q.probe }
 
@@ -120,12 +136,18 @@ func (q *quota) accepted() {
 
 // room is how many records may be sent now.
 func (s *session) room() int {
-	room := s.size - s.window.onWay
+	room := s.size - s.window.onWay - s.lane.waiting()
 	if s.state.onWay {
 		room--
 	}
-	if s.quota.probe {
-		room = min(room, 1-s.window.onWay)
+	if s.b.trouble.narrow != 0 && s.state.onWay { // its acknowledgement proves that the upstream is well
+		return 0
+	}
+	if s.quota.probe || s.b.trouble.narrow != 0 {
+		room = min(room, 1-s.window.onWay-s.lane.waiting())
+	}
+	if s.lane.full() {
+		return 0
 	}
 	if !s.quota.until.IsZero() {
 		return 0
@@ -147,6 +169,7 @@ func (s *session) pump(now time.Time) error {
 				return fmt.Errorf("read the buffer: %w", err)
 			}
 			if s.next, s.n = 0, n; n == 0 {
+				s.missing(caughtUp)
 				break
 			}
 		}
@@ -167,13 +190,26 @@ func (s *session) pump(now time.Time) error {
 		s.conn.Flush()
 	}
 	s.tell()
-	return nil
+	return s.settle(now)
 }
 
 // send sends one record or disposes of it; false: not now.
 func (s *session) send(r *Record, now time.Time) (bool, error) {
 	b := s.b
+	again := b.exact.again(r.Number)
+	if again != nil {
+		s.missing(r.Number)
+		if again.step > published { // its PUBREC came: PUBREL is what is left
+			s.await(now)
+			s.window.add(r.Number, flying, now)
+			return true, nil
+		}
+	}
 	p, verdict, reason := s.shaper.shape(r)
+	if again != nil && (verdict != sendIt || p.QoS != 2) { // it cannot be sent again as it was
+		s.letGo(again)
+		again = nil
+	}
 	switch verdict {
 	case cannotSend:
 		s.refuse(r.Number, reason)
@@ -194,16 +230,14 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 		b.warnCapped()
 	}
 	b.intake.sent(p, now)
-	err := s.conn.Send(p, r.Number)
+	var err error
+	if again != nil || p.QoS == 2 || s.lane.waiting() > 0 {
+		err = s.wrap(r, p, again)
+	} else if err = s.conn.Send(p, r.Number); err == nil {
+		s.onWay(r.Number, p.QoS, now)
+	}
 	switch {
 	case err == nil:
-		if p.QoS > 0 {
-			s.await(now)
-			s.window.add(r.Number, flying, now)
-		} else {
-			s.window.add(r.Number, leaving, now)
-		}
-		b.count.sent.Add(1)
 		return true, nil
 	case errors.Is(err, client.ErrWindow), errors.Is(err, client.ErrBusy):
 		b.intake.unsent(p, now)
@@ -212,14 +246,28 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 		return false, err
 	}
 	b.intake.unsent(p, now)
+	if again != nil {
+		s.letGo(again)
+	}
 	s.refuse(r.Number, reasonOf(err)) // it cannot be sent to this server, or to any
 	return true, nil
+}
+
+// onWay notes that a record has left.
+func (s *session) onWay(number uint64, qos byte, now time.Time) {
+	if qos > 0 {
+		s.await(now)
+		s.window.add(number, flying, now)
+	} else {
+		s.window.add(number, leaving, now)
+	}
+	s.b.count.sent.Add(1)
 }
 
 // refuse sets a record aside that was not sent.
 func (s *session) refuse(number uint64, why packet.Reason) {
 	s.b.count.refused.Add(1)
-	s.b.src.Refuse(number, why)
+	s.b.src.Refuse(number, why, s.b.clock.Now())
 }
 
 // collect takes the acknowledgements that have come.
@@ -228,6 +276,7 @@ func (s *session) collect(now time.Time) {
 		if a.QoS > 0 { // that bytes were written says nothing
 			s.progress = now
 			s.b.stall = false
+			s.proven = s.proven || !a.Reason.Failed()
 		}
 		if a.Ref == stateRef {
 			s.state.onWay = false
@@ -242,35 +291,66 @@ func (s *session) collect(now time.Time) {
 		s.finish(a, now)
 	}
 	s.tell()
+	s.forget()
 	if s.quota.until.IsZero() || now.Before(s.quota.until) || s.window.onWay > 0 {
 		return
 	}
 	s.quota.until = time.Time{} // what got 0x97 is sent again, in order, before anything later
 	s.window.reset()
+	s.unwrap()
 	s.next, s.n = 0, 0
 	s.b.src.Rewind()
+}
+
+// forget drops the pairs of what the source knows to have arrived.
+func (s *session) forget() {
+	for _, number := range s.ended {
+		s.b.exact.forget(number)
+	}
+	s.ended = s.ended[:0]
 }
 
 // finish notes what became of a record.
 func (s *session) finish(a client.Ack, now time.Time) {
 	b := s.b
 	switch {
+	case a.Received:
+		if b.exact.received(a.Ref) {
+			b.exact.keep(b.exact.find(a.Ref).pair())
+		}
 	case a.Reason == packet.QuotaExceeded: // kept nowhere: it stays unacknowledged and is sent again
+		b.exact.forget(a.Ref)
 		if _, ok := s.window.finish(a.Ref, refused); ok {
 			s.quota.exceeded(now)
+		}
+	case a.Reason.Failed() && !b.trouble.refused(a.Ref): // nor are others: it stays, and is tried again after a while
+		b.exact.forget(a.Ref)
+		if _, ok := s.window.finish(a.Ref, refused); ok {
+			b.count.refused.Add(1)
+			b.refuseLane(s, now)
 		}
 	case a.Reason.Failed():
 		if _, ok := s.window.finish(a.Ref, refused); ok {
 			b.count.refused.Add(1)
 			s.tell() // what came before it first
-			b.src.Refuse(a.Ref, a.Reason)
+			b.src.Refuse(a.Ref, a.Reason, b.clock.Now())
 			s.quota.accepted()
 		}
+		b.exact.forget(a.Ref)
 	default:
+		if a.QoS == 2 {
+			if b.exact.find(a.Ref) == nil {
+				return // let go of
+			}
+			s.ended = append(s.ended, a.Ref)
+		}
 		if sent, ok := s.window.finish(a.Ref, arrived); ok {
 			b.count.acked.Add(1)
 			b.roundTrip(now.Sub(sent), a.QoS)
 			s.quota.accepted()
+			b.accepted(a)
+		} else if a.QoS == 2 && !b.exact.find(a.Ref).dead { // PUBREL of an earlier connection, whose record was not given yet, or is gone
+			b.src.Ack([]Range{{a.Ref, a.Ref}})
 		}
 	}
 }
@@ -308,8 +388,10 @@ func (s *session) tellState(now time.Time) (sent bool) {
 // owing reports whether something is on the way.
 func (s *session) owing() bool { return s.window.onWay > 0 || s.state.onWay }
 
-// awaiting reports whether acknowledgements of the upstream are awaited.
-func (s *session) awaiting() bool { return s.window.awaited > 0 || s.state.onWay && s.state.awaited }
+// awaiting reports whether acknowledgements of the upstream are awaited. What waits for our own disk is not its fault.
+func (s *session) awaiting() bool {
+	return s.window.awaited > 0 && s.window.awaited > s.b.exact.withheld() || s.state.onWay && s.state.awaited
+}
 
 // await notes that a message goes on its way that needs an acknowledgement. Call it before the window knows.
 func (s *session) await(now time.Time) {
@@ -346,21 +428,26 @@ func (s *session) goodbye(ctx context.Context, last []byte) {
 		s.state.payload = last
 	}
 	s.quota.until = time.Now().Add(time.Hour) // no more records
+	s.unwrap()
 	for waiting := true; waiting; {
 		if s.tellState(time.Now()) {
 			s.conn.Flush()
 		}
-		if s.state.payload == nil && !s.owing() {
+		if s.state.payload == nil && !s.owing() && s.b.exact.withheld() == 0 && s.lane.waiting() == 0 {
 			break
 		}
 		select {
 		case <-s.mail.wake:
+		case <-s.b.durable():
 		case <-s.conn.Done():
 			waiting = false
 		case <-ctx.Done():
 			waiting = false
 		}
 		s.collect(time.Now())
+		if s.settle(time.Now()) != nil {
+			waiting = false
+		}
 	}
 	if err := s.conn.Disconnect(ctx, packet.NormalDisconnection); err != nil && !errors.Is(err, client.ErrClosed) {
 		s.b.log.Debug("upstream did not take the goodbye", "err", err)

@@ -13,14 +13,16 @@ const (
 	Draining  = "draining"  // connected, and more waits than is on the way
 	Stalled   = "stalled"   // no acknowledgement came: reconnecting, or nothing acknowledged since
 	Throttled = "throttled" // the server has asked for less, sending is interrupted
-	Refused   = "refused"   // by the server: credentials, rights, identity
+	Refused   = "refused"   // by the server: credentials, rights, identity; or every message
 	NoClock   = "waiting-for-clock"
 	Offline   = "offline"
 )
 
 // word puts the state of the link into one word.
-func (l *link) word(draining, stall, throttled bool) string {
+func (l *link) word(draining, stall, throttled, refused bool) string {
 	switch {
+	case l.state == up && refused:
+		return Refused
 	case l.state == up && throttled:
 		return Throttled
 	case stall:
@@ -66,7 +68,7 @@ func (b *Bridge) tell(now time.Time) {
 	if s != nil {
 		b.look(s, now)
 	}
-	word := b.link.word(s != nil && s.draining, b.stall, s != nil && s.quota.active())
+	word := b.link.word(s != nil && s.draining, b.stall, s != nil && s.quota.active(), b.trouble.refusing())
 	changed := word != b.told.word
 	if changed {
 		b.told.word, b.told.stamp, b.told.wall = word, b.clock.Now(), now
@@ -92,7 +94,7 @@ func (b *Bridge) tell(now time.Time) {
 // report is the state as it is to be told, with the given word.
 func (b *Bridge) report(word string) *report {
 	backlog := b.src.Backlog()
-	r := &report{word: word, backlog: backlog, oldest: b.oldest(backlog), program: b.cfg.Program}
+	r := &report{word: word, backlog: backlog, repeats: b.count.repeats.Load(), oldest: b.oldest(backlog), program: b.cfg.Program}
 	stamp := b.told.stamp
 	if word != b.told.word {
 		stamp = b.clock.Now()
@@ -137,6 +139,7 @@ func (b *Bridge) Status() Status {
 	st.OldestAge = b.oldest(st.Backlog)
 	st.RTT = time.Duration(b.count.rtt.Load())
 	st.Sent, st.Acked, st.Refused, st.Expired = b.count.sent.Load(), b.count.acked.Load(), b.count.refused.Load(), b.count.expired.Load()
+	st.Repeats = b.count.repeats.Load()
 	if n := b.count.connects.Load(); n > 1 {
 		st.Reconnects = n - 1
 	}
@@ -153,6 +156,7 @@ type report struct {
 	word    string
 	since   moment
 	backlog Backlog
+	repeats uint64
 	oldest  time.Duration // 0: none, or not known
 	program string
 }
@@ -171,7 +175,9 @@ func (r *report) append(dst []byte) []byte {
 		dst = strconv.AppendFloat(append(dst, `,"oldest_age":`...), r.oldest.Seconds(), 'f', 1, 64)
 	}
 	dst = strconv.AppendUint(append(dst, `,"aside":`...), r.backlog.Aside, 10)
-	dst = strconv.AppendUint(append(dst, `,"drops":`...), r.backlog.Dropped, 10)
+	dst = strconv.AppendUint(append(dst, `,"dead":`...), r.backlog.Dead, 10)
+	dst = strconv.AppendUint(append(dst, `,"repeats":`...), r.repeats, 10)
+	dst = strconv.AppendUint(append(dst, `,"drops":`...), r.backlog.Dropped+r.backlog.DeadDropped, 10)
 	dst = appendText(append(dst, `,"version":`...), []byte(r.program))
 	return append(dst, '}')
 }

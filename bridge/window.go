@@ -107,6 +107,19 @@ func (w *window) ranges(dst []Range) []Range {
 	return dst
 }
 
+// span is the first and the last record that waits for its acknowledgement; ok is false if none does.
+func (w *window) span() (first, last uint64, ok bool) {
+	for i := w.head; i < len(w.flights); i++ {
+		if f := &w.flights[i]; f.end == flying {
+			if !ok {
+				first, ok = f.number, true
+			}
+			last = f.number
+		}
+	}
+	return first, last, ok
+}
+
 // reset forgets everything: the connection is gone.
 func (w *window) reset() {
 	w.flights, w.head, w.onWay, w.awaited = w.flights[:0], 0, 0, 0

@@ -151,15 +151,18 @@ func arrived(e *Entry) {
 }
 
 // pump does what there is to do for the session: keeps what must be kept, says what may be said, and moves messages from
-// the queue to the socket's buffer, which the caller flushes. Not called under any lock. It reads no disk: if that is needed
+// the queue to the socket's buffer, which the caller flushes; pump does it itself for those who asked meanwhile. Not called under any lock. It reads no disk: if that is needed
 // it is done by a goroutine of its own.
 func (d *durable) pump() {
 	if !d.turn.begin() {
 		return
 	}
-	onDisk := false
-	for again := true; again; again = !d.turn.end() {
-		onDisk = d.work(false)
+	onDisk, asked := d.work(false), false
+	for !d.turn.end() {
+		onDisk, asked = d.work(false), true
+	}
+	if asked { // by somebody who may have flushed before this was done
+		d.s.out.flush()
 	}
 	if onDisk {
 		d.wake()

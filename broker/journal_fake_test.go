@@ -28,6 +28,7 @@ type record struct {
 	kind    Kind
 
 	publisher uint64
+	key       string
 }
 
 func newJournal() *journal {
@@ -47,7 +48,7 @@ func (j *journal) Append(batch []Entry) (first uint64, n int) {
 			break
 		}
 		j.room--
-		j.records = append(j.records, record{e.Message.Clone(), append([]RouteHit(nil), e.Routes...), e.Kind, e.Publisher})
+		j.records = append(j.records, record{e.Message.Clone(), append([]RouteHit(nil), e.Routes...), e.Kind, e.Publisher, e.Key})
 		if j.auto {
 			j.settled[uint64(len(j.records))] = true
 		}

@@ -21,6 +21,8 @@ type Publisher struct {
 	lossy bool   // nobody waits for acknowledgements
 	token uint64 // what Entry.Publisher says; 0 when lossy
 
+	key func(id uint16) string // what a message with a packet id is kept with; nil: with nothing
+
 	mu   sync.Mutex // one Publish at a time
 	owed owed
 }
@@ -41,6 +43,10 @@ func (b *Broker) NewPublisher(name string, acked func(n int)) *Publisher {
 	p.owed.b, p.owed.sink = b, p
 	return p
 }
+
+// KeepWith has each message that has a packet id kept along with a key of the Store, neither without the other, and settled only
+// when both are durable. Call it before the first Publish.
+func (p *Publisher) KeepWith(key func(id uint16) string) { p.key = key }
 
 // Publish takes the whole batch, or nothing and returns ErrFull or what is wrong with a message (no valid topic name, a
 // QoS above 2). The messages are copied where they are kept; Stamp and Origin are taken as they are. Local subscribers
@@ -68,7 +74,11 @@ func (p *Publisher) Publish(batch []message.Message) error {
 	}
 	r := p.b.newReading()
 	for i := range batch {
-		entry, _ := r.publish(&batch[i], source{publisher: p.name}, p.kind(batch[i].QoS), "")
+		key := ""
+		if p.key != nil && batch[i].ID != 0 {
+			key = p.key(batch[i].ID)
+		}
+		entry, _ := r.publish(&batch[i], source{publisher: p.name}, p.kind(batch[i].QoS), key)
 		r.batch.dues = append(r.batch.dues, dueIn{entry: entry})
 	}
 	if n := len(r.batch.entries); full && n > 0 {

@@ -149,8 +149,13 @@ func (r *recovery) keyed() {
 			continue // nothing of it is missing
 		}
 		s.keyed = 0
+		var before uint64 // number of the block before, of this segment
 		r.blocks(s, s.end, func(b *block) {
 			r.run = max(r.run, b.run)
+			if before != 0 && b.number > before+1 && b.number > l.inSnapshot()+1 { // they rise by one
+				l.recovery.KeysLost = true
+			}
+			before = b.number
 			if b.flags&flagReset != 0 {
 				clear(r.state)
 			}

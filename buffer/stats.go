@@ -80,6 +80,7 @@ type Recovery struct {
 	TornBytes    int64
 	Lost         []Loss // damage
 	BadSnapshots int    // of the keyed state, damaged and set aside
+	KeysLost     bool   // damage took a block that may have changed keys: some are as they were before it
 	Orphans      int    // consumers whose name was lost; they are called orphan-NUMBER
 	Took         time.Duration
 }

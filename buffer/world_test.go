@@ -341,8 +341,8 @@ func (w *world) check() error {
 			v.cut++
 		}
 	}
-	if r := w.log.Recovery(); r.LostRecords() > 0 {
-		return fmt.Errorf("losses reported without damage: %+v", r.Lost)
+	if r := w.log.Recovery(); r.LostRecords() > 0 || r.KeysLost {
+		return fmt.Errorf("losses reported without damage: %+v, keys %t", r.Lost, r.KeysLost)
 	}
 	if s := w.log.Stats(); s.Bytes > w.o.MaxSize || w.disk.Peak() > w.o.MaxSize {
 		return fmt.Errorf("%d bytes on disk, at most %d, cap %d", s.Bytes, w.disk.Peak(), w.o.MaxSize)

@@ -155,6 +155,13 @@ func (g *Gateway) buildLink(b *config.Bridge, source *journal.Source, rules map[
 	cfg := bridge.Config{
 		Name: b.Name, Gateway: g.cfg.Gateway.ID, Program: g.o.Version, Connect: connect, Forward: rules, Window: b.Window,
 	}
+	cfg.Persist, cfg.Cluster = !b.Clean, b.Cluster
+	for _, r := range rules { // the backlog of a rule leaves as it said, also when it is there no more
+		cfg.Persist = cfg.Persist || r.QoS >= 2
+	}
+	if !g.store.journal.Volatile() {
+		cfg.Keeper = source
+	}
 	for _, u := range b.URLs {
 		cfg.Servers = append(cfg.Servers, u.String())
 	}
@@ -170,6 +177,7 @@ func (g *Gateway) buildLink(b *config.Bridge, source *journal.Source, rules map[
 	}
 	l := &link{name: b.Name}
 	received := g.broker.NewPublisher(origin(b.Name), func(n int) { l.bridge.Settled(n) })
+	received.KeepWith(source.HeldKey)
 	l.bridge = bridge.New(cfg, source, received, g.clock, g.log.With("bridge", b.Name))
 	return l, nil
 }
@@ -178,6 +186,7 @@ func (g *Gateway) buildLink(b *config.Bridge, source *journal.Source, rules map[
 func connectOptions(b *config.Bridge) (client.Options, error) {
 	o := client.Options{
 		URL: b.URLs[0].String(), Version: packet.Version(b.Version), ClientID: b.ClientID, Username: b.Username, KeepAlive: b.KeepAlive,
+		SessionExpiry: b.SessionExpiry,
 	}
 	for _, s := range []struct {
 		key    string
@@ -202,6 +211,7 @@ func (l *link) status() status.Bridge {
 	return status.Bridge{
 		Name: l.name, State: s.State, Since: s.Since, Err: s.Err, NextTry: s.NextTry, RTT: s.RTT, InFlight: s.InFlight, Window: s.Window,
 		Backlog: s.Backlog.Records, Bytes: s.Backlog.Bytes, OldestAge: s.OldestAge, Aside: s.Backlog.Aside, Dropped: s.Backlog.Dropped,
+		Dead: s.Backlog.Dead, DeadLost: s.Backlog.DeadDropped, Repeats: s.Repeats,
 		Sent: s.Sent, Acked: s.Acked, Reconnects: s.Reconnects,
 	}
 }

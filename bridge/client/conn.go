@@ -59,6 +59,16 @@ const firstBuffer = 16 << 10
 
 // Start shakes hands on nc, which it closes when that fails, and starts the connection. ctx bounds the handshake only.
 func Start(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
+	c, err := Greet(ctx, nc, o)
+	if err != nil {
+		return nil, err
+	}
+	c.Begin()
+	return c, nil
+}
+
+// Greet is Start without the start: nothing is read or written after CONNACK, and no callback is called, until Begin.
+func Greet(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
 	o, t, err := o.complete()
 	if err != nil {
 		cut(nc)
@@ -85,9 +95,13 @@ func Start(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
 		cut(nc)
 		return nil, sortError("greet "+c.name, err)
 	}
+	return c, nil
+}
+
+// Begin starts a connection that Greet made. Call it once.
+func (c *Conn) Begin() {
 	c.group.Go(c.read)
 	c.group.Go(c.write)
-	return c, nil
 }
 
 func isRejected(err error) bool {
@@ -153,7 +167,7 @@ func (c *Conn) digest(b []byte) (used int, err error) {
 		c.core.rearm = false
 		c.mu.Unlock()
 		used += n
-		acks, messages := c.core.acks, c.core.messages // filled by this goroutine only
+		acks, messages, releases := c.core.acks, c.core.messages, c.core.releases // filled by this goroutine only
 		if len(acks) > 0 {
 			c.deliver(acks)
 			c.core.acks = acks[:0]
@@ -166,6 +180,12 @@ func (c *Conn) digest(b []byte) (used int, err error) {
 			if !c.o.ManualAck {
 				c.Ack(len(messages), packet.Success)
 			}
+		}
+		if len(releases) > 0 { // behind the messages: a PUBREL may follow its PUBLISH
+			if c.o.OnReleases != nil {
+				c.o.OnReleases(releases)
+			}
+			c.core.releases = releases[:0]
 		}
 		if work {
 			c.Flush()

@@ -33,6 +33,7 @@ type core struct {
 
 	acks     []Ack            // ended publishes, for the shell to deliver and truncate
 	messages []packet.Publish // received messages, for the shell to deliver and truncate
+	releases []Release        // PUBRELs, the same
 
 	keepAlive    time.Duration // 0: none
 	lastSent     time.Time
@@ -113,9 +114,46 @@ func (c *core) append(p interface {
 
 // publish appends one PUBLISH, or says why not.
 func (c *core) publish(p *packet.Publish, ref uint64) error {
-	switch {
-	case len(c.out) >= maxOut:
+	if len(c.out) >= maxOut {
 		return ErrBusy
+	}
+	out, err := c.claim(c.out, p, ref)
+	if err != nil {
+		return err
+	}
+	c.out = out
+	if p.QoS == 0 {
+		c.zeros = append(c.zeros, ref)
+	}
+	return nil
+}
+
+// claim takes the packet id of a message and appends its PUBLISH to dst, or says why not.
+func (c *core) claim(dst []byte, p *packet.Publish, ref uint64) ([]byte, error) {
+	if err := c.proper(p); err != nil {
+		return dst, err
+	}
+	p.ID = 0
+	if p.QoS > 0 {
+		id, ok := c.outbound.Send(p.QoS, ref)
+		if !ok {
+			return dst, ErrWindow
+		}
+		p.ID = id
+	}
+	out, err := c.encode(dst, p)
+	if err != nil {
+		if p.QoS > 0 { // the identifier was never on the wire: it is free at once
+			c.outbound.Receive(rollback[p.QoS], p.ID, packet.UnspecifiedError)
+		}
+		return dst, err
+	}
+	return out, nil
+}
+
+// proper says why this server, or any, takes no such message.
+func (c *core) proper(p *packet.Publish) error {
+	switch {
 	case p.QoS > c.info.MaxQoS:
 		return packet.Errorf(packet.QoSNotSupported, "QoS %d, the server takes at most %d", p.QoS, c.info.MaxQoS) // v5 [MQTT-3.2.2-11]
 	case p.Retain && !c.info.RetainAvailable:
@@ -124,29 +162,16 @@ func (c *core) publish(p *packet.Publish, ref uint64) error {
 	if err := topic.ValidName(p.Topic); err != nil {
 		return packet.Errorf(packet.TopicNameInvalid, "%v", err)
 	}
-	p.ID = 0
-	if p.QoS > 0 {
-		id, ok := c.outbound.Send(p.QoS, ref)
-		if !ok {
-			return ErrWindow
-		}
-		p.ID = id
-	}
-	out, err := p.Append(c.out, c.o.Version)
-	if size := len(out) - len(c.out); err == nil && c.info.MaxPacket > 0 && size > c.info.MaxPacket {
+	return nil
+}
+
+// encode appends a PUBLISH to dst unless it is larger than the server takes.
+func (c *core) encode(dst []byte, p *packet.Publish) ([]byte, error) {
+	out, err := p.Append(dst, c.o.Version)
+	if size := len(out) - len(dst); err == nil && c.info.MaxPacket > 0 && size > c.info.MaxPacket {
 		err = packet.Errorf(packet.PacketTooLarge, "packet of %d bytes, limit %d", size, c.info.MaxPacket) // v5 [MQTT-3.1.2-24]
 	}
-	if err != nil {
-		if p.QoS > 0 { // the identifier was never on the wire: it is free at once
-			c.outbound.Receive(rollback[p.QoS], p.ID, packet.UnspecifiedError)
-		}
-		return err
-	}
-	c.out = out
-	if p.QoS == 0 {
-		c.zeros = append(c.zeros, ref)
-	}
-	return nil
+	return out, err
 }
 
 // rollback is the packet whose failure frees an identifier of a QoS.

@@ -115,13 +115,13 @@ func TestCorePublishes(t *testing.T) {
 			t.Fatalf("used %d of %d, %v", n, len(in), err)
 		}
 		want(t, written(t, c), "PUBREL 2")
-		if got := fmt.Sprint(c.acks); got != "[{3 1 success} {1 1 success}]" {
+		if got := fmt.Sprint(c.acks); got != "[{3 3 1 success false} {1 1 1 success false}]" {
 			t.Fatalf("ended: %s", got)
 		}
 		if _, err := c.receive(wire(t, v, &packet.Ack{Type: packet.TypePubcomp, ID: 2}), epoch); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.acks[2]; got != (Ack{Ref: 2, QoS: 2}) {
+		if got := c.acks[2]; got != (Ack{Ref: 2, ID: 2, QoS: 2}) {
 			t.Fatalf("ended: %v", got)
 		}
 	}

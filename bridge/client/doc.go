@@ -30,5 +30,11 @@
 //
 // Incoming packets larger than MaxPacket end the connection before they are buffered. Beside the bytes that are being
 // written, 1 MiB may wait; then Send says ErrBusy. Outgoing topic aliases are not used and none are
-// accepted. A failed QoS 2 handshake is not resumed on a later connection.
+// accepted.
+//
+// # Sessions
+//
+// Options.Resume asks for a session, Options.Unfinished and Held say what is left of it. With Options.Handshakes the caller
+// decides when each packet of QoS 2 leaves, so that it can write down what it must before: Claim gives a PUBLISH its id, Post
+// sends it, Release sends PUBREL, Complete sends PUBCOMP.
 package client

@@ -35,6 +35,16 @@ type Options struct {
 	SessionExpiry time.Duration // 5.0: how long the session outlives the connection; whole seconds
 	Will          *Will
 
+	// What is left of the session that Resume asks for: in the order first sent, and the ids of received QoS 2 messages
+	// that were not released. Both are forgotten if the server has no such session.
+	Unfinished []Unfinished
+	Held       []uint16
+	// Handshakes leaves every step of QoS 2 that needs something written down to the caller. PUBREC is told to OnAcks and
+	// PUBREL leaves with Conn.Release; PUBREL is told to OnReleases and PUBCOMP leaves with Conn.Complete; a message that
+	// is held already is given to OnMessages once more, with Dup set, and owed PUBREC like any other.
+	Handshakes bool
+	OnReleases func(releases []Release)
+
 	KeepAlive      time.Duration // whole seconds to 18 h; 0: DefaultKeepAlive; negative: none
 	ConnectTimeout time.Duration // for everything up to CONNACK
 	PingTimeout    time.Duration // how long the answer to a PINGREQ may take
@@ -67,9 +77,17 @@ type Will struct {
 
 // Ack is the end of one publish.
 type Ack struct {
-	Ref    uint64 // as given to Send
-	QoS    byte
-	Reason packet.Reason // Failed: the server did not take the message
+	Ref      uint64 // as given to Send
+	ID       uint16 // the packet id it had
+	QoS      byte
+	Reason   packet.Reason // Failed: the server did not take the message
+	Received bool          // no end yet: PUBREC came, and Conn.Release is to be called; only with Options.Handshakes
+}
+
+// Release is a PUBREL received.
+type Release struct {
+	ID    uint16
+	Known bool // it is held
 }
 
 // target is a parsed URL.

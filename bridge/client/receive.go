@@ -83,7 +83,9 @@ func (c *core) greeted(f packet.Frame) error {
 	c.learn(p)
 	c.up = true
 	c.keepAlive = time.Duration(c.info.KeepAlive) * time.Second
-	c.outbound = qos.NewOutbound(min(c.o.Window, c.info.ReceiveMaximum)) // v5 [MQTT-3.3.4-7]
+	window := min(c.o.Window, c.info.ReceiveMaximum) // v5 [MQTT-3.3.4-7]
+	c.outbound = qos.NewOutbound(window)
+	c.resume(window)
 	return nil
 }
 
@@ -189,6 +191,9 @@ func (c *core) accept(p *packet.Publish, f packet.Frame) (keep bool, err error) 
 			if c.isOwed(p.ID) {
 				return false, nil // the answer to the first one is still to come
 			}
+			if c.o.Handshakes {
+				break // the caller knows what became of the first one
+			}
 			return false, c.answer(packet.TypePubrec, p.ID, packet.Success) // [MQTT-4.3.3-10]
 		case qos.Exceeded:
 			return false, packet.Errorf(packet.ReceiveMaximumExceeded, "more than %d unacknowledged messages", c.o.ReceiveMaximum) // v5 [MQTT-3.3.4-9]
@@ -209,13 +214,20 @@ func (c *core) acknowledged(f packet.Frame) error {
 	step, ref := c.outbound.Receive(f.Type, id, reason)
 	switch step {
 	case qos.SendPubrel:
+		if c.o.Handshakes {
+			c.acks = append(c.acks, Ack{Ref: ref, ID: id, QoS: 2, Received: true})
+			return nil
+		}
 		return c.answer(packet.TypePubrel, id, packet.Success) // [MQTT-4.3.3-4]
 	case qos.Done, qos.Refused:
 		q := byte(2)
 		if f.Type == packet.TypePuback {
 			q = 1
 		}
-		c.acks = append(c.acks, Ack{Ref: ref, QoS: q, Reason: reason})
+		if q == 2 && step == qos.Done {
+			reason = packet.Success // the server has it, or has forgotten that it had it
+		}
+		c.acks = append(c.acks, Ack{Ref: ref, ID: id, QoS: q, Reason: reason})
 	case qos.Wrong:
 		return packet.Errorf(packet.ProtocolError, "%s for packet id %d does not fit its state", f.Type, id)
 	case qos.Ignored:
@@ -232,7 +244,12 @@ func (c *core) released(f packet.Frame) error {
 		return err
 	}
 	id, reason := c.ack.ID, packet.Success
-	if !c.inbound.Release(id) {
+	known := c.inbound.Release(id)
+	if c.o.Handshakes {
+		c.releases = append(c.releases, Release{id, known})
+		return nil
+	}
+	if !known {
 		reason = packet.PacketIdentifierNotFound
 	}
 	if err := c.answer(packet.TypePubcomp, id, reason); err != nil { // [MQTT-4.3.3-11]

@@ -26,21 +26,18 @@ type peer struct {
 	name    string // client id, or the address before CONNECT
 
 	// Guarded by Server.mu.
-	accepted  bool
-	gone      bool // the reader has ended
-	dead      bool // was reset
-	will      *Arrival
-	queue     []queued
-	filters   []subscribed
-	unacked   map[uint16]byte // QoS of each PUBLISH received and without PUBACK, failed PUBREC or PUBCOMP
-	held      map[uint16]bool // QoS 2 ids between PUBLISH and PUBREL
+	accepted bool
+	gone     bool // the reader has ended
+	dead     bool // was reset
+	will     *Arrival
+	queue    []queued
+	*state
+	resumed   bool            // the state is that of an earlier connection
+	unacked   map[uint16]byte // QoS of each PUBLISH received on this connection and without PUBACK, failed PUBREC or PUBCOMP
 	told      Behaviour       // as it was when CONNACK was sent
 	published int
 
 	// Towards the client.
-	nextID  uint16
-	onWay   []sent // QoS 1 and 2 messages without acknowledgement, in the order sent
-	waiting []delivery
 	window  int
 	limit   uint32 // largest packet the client takes; 0: any
 	changed *sync.Cond
@@ -60,12 +57,6 @@ type subscribed struct {
 	asIs    bool // retain as published
 }
 
-type sent struct {
-	id       uint16
-	qos      byte
-	received bool // PUBREC came
-}
-
 type delivery struct {
 	a      Arrival
 	qos    byte
@@ -73,7 +64,7 @@ type delivery struct {
 }
 
 func newPeer(s *Server, nc, raw net.Conn) *peer {
-	return &peer{s: s, nc: nc, raw: raw, name: raw.RemoteAddr().String(), unacked: map[uint16]byte{}, held: map[uint16]bool{},
+	return &peer{s: s, nc: nc, raw: raw, name: raw.RemoteAddr().String(), state: newState(), unacked: map[uint16]byte{},
 		window: 65535, changed: sync.NewCond(&s.mu)}
 }
 
@@ -94,6 +85,7 @@ func (p *peer) run() {
 	p.s.mu.Lock()
 	p.gone = true
 	delete(p.s.peers, p)
+	p.leave()
 	var broken *packet.Error
 	if errors.As(err, &broken) {
 		p.s.violation(p.name, "%v", broken)
@@ -274,7 +266,8 @@ func (p *peer) greet(c *packet.Connect, b Behaviour) {
 			other.changed.Broadcast()
 		}
 	}
-	ack := packet.Connack{}
+	p.join(c)
+	ack := packet.Connack{SessionPresent: p.resumed}
 	if p.version == packet.V5 {
 		b.tell(&ack.Props)
 		if len(c.ClientID) == 0 {
@@ -295,6 +288,7 @@ func (p *peer) greet(c *packet.Connect, b Behaviour) {
 	p.told, p.accepted = b, true
 	p.s.connects++
 	p.say(&ack)
+	p.again()
 	p.s.changed.Broadcast()
 }
 

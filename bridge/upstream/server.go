@@ -32,6 +32,7 @@ type Behaviour struct {
 	AckDelay        time.Duration                       // before each PUBACK and PUBREC
 	ResetAfter      int                                 // reset each connection at its nth PUBLISH, which is recorded and not acknowledged; 0: never
 	Verdict         func(a *Arrival) packet.Reason      // answer to a PUBLISH; with a failure it is not recorded
+	Allergic        func(a *Arrival) bool               // reset the connection at such a PUBLISH, which is not recorded
 	Unanswered      func(a *Arrival) bool               // PUBLISH that is recorded and never acknowledged
 	SubscribeReason func(filter string) packet.Reason   // answer to a filter, when it is a failure
 
@@ -66,6 +67,7 @@ type Server struct {
 	behaviour  Behaviour
 	listener   net.Listener // nil: down
 	peers      map[*peer]bool
+	sessions   map[string]*state // of clients that are not connected, by client id
 	arrivals   []Arrival
 	count      int
 	retained   map[string]Arrival
@@ -81,7 +83,7 @@ func Listen(o Options) (*Server, error) {
 	if o.Address == "" {
 		o.Address = "127.0.0.1:0"
 	}
-	s := &Server{o: o, behaviour: o.Behaviour, peers: map[*peer]bool{}, retained: map[string]Arrival{}, address: o.Address}
+	s := &Server{o: o, behaviour: o.Behaviour, peers: map[*peer]bool{}, sessions: map[string]*state{}, retained: map[string]Arrival{}, address: o.Address}
 	s.changed = sync.NewCond(&s.mu)
 	if err := s.Up(); err != nil {
 		return nil, err
@@ -120,7 +122,7 @@ func (s *Server) Up() error {
 	return nil
 }
 
-// Down stops listening and resets all connections. Sessions are forgotten, retained messages and arrivals are not.
+// Down stops listening and resets all connections. Sessions that last, retained messages and arrivals stay.
 func (s *Server) Down() {
 	s.mu.Lock()
 	l := s.listener
@@ -212,6 +214,11 @@ func (s *Server) keep(a Arrival) {
 func (s *Server) route(a Arrival, from *peer) {
 	for p := range s.peers {
 		p.offer(a, from)
+	}
+	for _, away := range s.sessions {
+		if d, ok := away.match(a, false); ok && d.qos > 0 {
+			away.waiting = append(away.waiting, d)
+		}
 	}
 }
 
@@ -324,22 +331,22 @@ func (s *Server) clients() int {
 func (s *Server) Unacknowledged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
+	return s.unacknowledged()
+}
+
+func (s *Server) unacknowledged() (n int) {
 	for p := range s.peers {
 		n += len(p.onWay) + len(p.waiting)
+	}
+	for _, away := range s.sessions {
+		n += len(away.onWay) + len(away.waiting)
 	}
 	return n
 }
 
 // WaitUnacknowledged blocks until Unacknowledged is n.
 func (s *Server) WaitUnacknowledged(ctx context.Context, n int) error {
-	return s.wait(ctx, func() bool {
-		have := 0
-		for p := range s.peers {
-			have += len(p.onWay) + len(p.waiting)
-		}
-		return have == n
-	})
+	return s.wait(ctx, func() bool { return s.unacknowledged() == n })
 }
 
 // WaitSubscribed blocks until some client has subscribed to a filter.

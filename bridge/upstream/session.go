@@ -20,11 +20,17 @@ func (p *peer) publish(f packet.Frame) error {
 	b := p.s.behaviour
 	a := arrival(p.name, &m)
 	if m.QoS == 2 && p.held[m.ID] {
+		p.unacked[m.ID] = 2
 		if !m.Dup {
 			return packet.Errorf(packet.ProtocolError, "packet id %d of a new message belongs to one without PUBREL", m.ID)
 		}
 		p.acknowledge(packet.TypePubrec, m.ID, packet.Success, b)
 		return nil
+	}
+	if b.Allergic != nil && b.Allergic(&a) {
+		p.queue = nil
+		p.reset()
+		return io.EOF
 	}
 	reason := packet.Success
 	if b.Verdict != nil {
@@ -34,6 +40,9 @@ func (p *peer) publish(f packet.Frame) error {
 		p.unacked[m.ID] = m.QoS
 	}
 	p.published++
+	if m.QoS == 2 {
+		p.held[m.ID] = !reason.Failed()
+	}
 	if !reason.Failed() {
 		p.s.arrived(a, p)
 	}
@@ -49,7 +58,6 @@ func (p *peer) publish(f packet.Frame) error {
 		p.acknowledge(packet.TypePuback, m.ID, reason, b)
 	}
 	if m.QoS == 2 {
-		p.held[m.ID] = !reason.Failed()
 		p.acknowledge(packet.TypePubrec, m.ID, reason, b)
 	}
 	return nil
@@ -72,7 +80,7 @@ func (p *peer) proper(m *packet.Publish) error {
 		return packet.Errorf(packet.QoSNotSupported, "QoS %d, told at most %d", m.QoS, *t.MaxQoS) // v5 [MQTT-3.2.2-11]
 	case m.Dup && m.QoS == 0:
 		return packet.Errorf(packet.ProtocolError, "DUP at QoS 0") // [MQTT-3.3.1-2]
-	case m.Dup && !busy && !p.held[m.ID]:
+	case m.Dup && !busy && !p.held[m.ID] && !p.resumed: // in a session that goes on, the first one may have been lost on its way
 		return packet.Errorf(packet.ProtocolError, "DUP for packet id %d, which this session does not know", m.ID)
 	case m.QoS > 0 && !m.Dup && busy:
 		return packet.Errorf(packet.ProtocolError, "packet id %d is in use", m.ID) // [MQTT-2.2.1-3] v5, [MQTT-2.3.1-2] v3
@@ -115,7 +123,9 @@ func (p *peer) release(f packet.Frame) error {
 	reason := packet.Success
 	if !p.held[a.ID] {
 		reason = packet.PacketIdentifierNotFound
-		p.s.violation(p.name, "PUBREL for packet id %d, which is not held", a.ID)
+		if !p.resumed { // else PUBCOMP may have been lost on its way
+			p.s.violation(p.name, "PUBREL for packet id %d, which is not held", a.ID)
+		}
 	}
 	delete(p.held, a.ID)
 	if !p.s.behaviour.Mute {
@@ -200,11 +210,19 @@ func (p *peer) drop(filter topic.Filter) bool {
 	return false
 }
 
-// offer sends a message if a subscription takes it: once, at the highest QoS of those that do.
+// offer sends a message if a subscription takes it.
 func (p *peer) offer(a Arrival, from *peer) {
+	if d, ok := p.match(a, from == p); ok {
+		p.deliver(d)
+	}
+}
+
+// match tells whether a subscription takes a message: once, at the highest QoS of those that do. own: it came from this
+// session.
+func (st *state) match(a Arrival, own bool) (delivery, bool) {
 	found, best := false, subscribed{}
-	for _, s := range p.filters {
-		if !s.filter.Match([]byte(a.Topic)) || s.noLocal && from == p {
+	for _, s := range st.filters {
+		if !s.filter.Match([]byte(a.Topic)) || s.noLocal && own {
 			continue
 		}
 		if !found || s.qos > best.qos {
@@ -212,9 +230,7 @@ func (p *peer) offer(a Arrival, from *peer) {
 		}
 		found = true
 	}
-	if found {
-		p.deliver(delivery{a: a, qos: min(a.QoS, best.qos), retain: a.Retain && best.asIs})
-	}
+	return delivery{a: a, qos: min(a.QoS, best.qos), retain: a.Retain && best.asIs}, found
 }
 
 // deliver sends a message now or when the client's window has room.
@@ -223,17 +239,31 @@ func (p *peer) deliver(d delivery) {
 		p.waiting = append(p.waiting, d)
 		return
 	}
-	m := packet.Publish{QoS: d.qos, Retain: d.retain, Topic: []byte(d.a.Topic), Payload: d.a.Payload}
+	m := p.packetOf(d)
+	if d.qos > 0 {
+		m.ID = p.freeID()
+		p.onWay = append(p.onWay, sent{id: m.ID, qos: d.qos, d: d})
+	}
+	p.say(m)
+}
+
+// more delivers what waited for room.
+func (p *peer) more() {
+	for len(p.waiting) > 0 && len(p.onWay) < p.window {
+		d := p.waiting[0]
+		p.waiting = p.waiting[1:]
+		p.deliver(d)
+	}
+}
+
+func (p *peer) packetOf(d delivery) *packet.Publish {
+	m := &packet.Publish{QoS: d.qos, Retain: d.retain, Topic: []byte(d.a.Topic), Payload: d.a.Payload}
 	if p.version == packet.V5 {
 		for _, u := range d.a.User {
 			m.Props.User = append(m.Props.User, packet.UserProperty{Key: []byte(u[0]), Value: []byte(u[1])})
 		}
 	}
-	if d.qos > 0 {
-		m.ID = p.freeID()
-		p.onWay = append(p.onWay, sent{id: m.ID, qos: d.qos})
-	}
-	p.say(&m)
+	return m
 }
 
 func (p *peer) freeID() uint16 {
@@ -267,6 +297,9 @@ func (p *peer) confirmed(f packet.Frame) error {
 	s := &p.onWay[i]
 	switch {
 	case f.Type == packet.TypePuback && s.qos == 1, f.Type == packet.TypePubcomp && s.qos == 2 && s.received:
+	case f.Type == packet.TypePubrec && s.qos == 2 && s.received && p.resumed: // again, as our DUP crossed it
+		p.say(&packet.Ack{Type: packet.TypePubrel, ID: a.ID})
+		return nil
 	case f.Type == packet.TypePubrec && s.qos == 2 && !s.received:
 		p.ordered(i, f.Type)
 		if !a.Reason.Failed() {
@@ -282,11 +315,7 @@ func (p *peer) confirmed(f packet.Frame) error {
 	}
 	p.onWay = append(p.onWay[:i], p.onWay[i+1:]...)
 	p.s.changed.Broadcast()
-	for len(p.waiting) > 0 && len(p.onWay) < p.window {
-		d := p.waiting[0]
-		p.waiting = p.waiting[1:]
-		p.deliver(d)
-	}
+	p.more()
 	return nil
 }
 

@@ -324,3 +324,30 @@ func BenchmarkOutbound(b *testing.B) {
 		}
 	})
 }
+
+// TestPeek: what Resend hands out next can be seen before, in order, released or not.
+func TestPeek(t *testing.T) {
+	o := NewOutbound(10)
+	if _, _, ok := o.Peek(); ok {
+		t.Error("something to send again in a new session")
+	}
+	for i, released := range []bool{true, false} {
+		o.Restore(uint16(i+1), uint64(100+i), 2, released)
+	}
+	o.Reconnect(10)
+	for i, want := range []bool{true, false} {
+		ref, released, ok := o.Peek()
+		if ref != uint64(100+i) || released != want || !ok {
+			t.Errorf("peek %d: %d, %v, %v, want %d, %v, true", i, ref, released, ok, 100+i, want)
+		}
+		o.Resend(func(_ uint16, got uint64, _ byte, _ bool) bool {
+			if got != ref {
+				t.Errorf("Resend gives %d, Peek gave %d", got, ref)
+			}
+			return false
+		})
+	}
+	if _, _, ok := o.Peek(); ok {
+		t.Error("something is left")
+	}
+}

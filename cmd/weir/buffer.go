@@ -137,8 +137,8 @@ func (b *bufferFlags) fail(c console, err error) int {
 	return c.fail(exitFailed, "%s: %v; see what the kernel says of the disk: dmesg", name, err)
 }
 
-// consumer finds a consumer by its name, or by what stands behind the / of it if that is enough. A nil one comes with
-// the exit status.
+// consumer finds a consumer by its name, or by what stands behind the / of it if that is enough: an upstream's own goes before
+// its dead letters. A nil one comes with the exit status.
 func (b *bufferFlags) consumer(c console, v *buffer.View, name string) (*buffer.ConsumerStats, int) {
 	var found []*buffer.ConsumerStats
 	var names []string
@@ -147,7 +147,7 @@ func (b *bufferFlags) consumer(c console, v *buffer.View, name string) (*buffer.
 		if s.Name == name {
 			return s, exitOK
 		}
-		if strings.HasSuffix(s.Name, "/"+name) {
+		if strings.HasSuffix(s.Name, "/"+name) && !strings.HasPrefix(s.Name, "dead/") {
 			found = append(found, s)
 		}
 		names = append(names, s.Name)

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"weir/buffer"
+	"weir/gateway/journal"
 )
 
 // bufferProblem is a place that is damaged, as JSON.
@@ -111,11 +113,27 @@ read is given up.
 		fmt.Fprintf(c.out, "%s: damaged; nothing was changed\n", b.dir)
 		return exitOK
 	}
+	if len(r.Done) > 0 {
+		if err := forgetSessions(o); err != nil {
+			return b.fail(c, fmt.Errorf("the sessions upstream could not be given up, messages may arrive twice: %w", err))
+		}
+	}
 	tell(c, b, r.After)
 	if len(r.Left) > 0 || len(r.After.Problems) > 0 {
 		return c.fail(exitFailed, "buffer repair: not all of it is repaired; weir starts as it is and goes on behind it")
 	}
 	return exitOK
+}
+
+// forgetSessions has the next start take no session upstream for its own: what those hold may not be what the repaired store says.
+func forgetSessions(o buffer.Options) error {
+	o.SegmentSize = 4 << 20
+	o.MaxSize = o.SegmentSize * (o.SegmentSize / 16) // the most there may be: nothing is dropped for it
+	j, err := journal.Open(journal.Config{Pace: journal.DefaultPace, Buffer: o})
+	if err != nil {
+		return err
+	}
+	return errors.Join(j.WithdrawTokens(), j.Close())
 }
 
 func tellRepair(c console, r *buffer.Repaired, dry bool) {

@@ -107,11 +107,14 @@ type Bridge struct {
 	KeepAlive time.Duration
 	Window    int
 	Clean     bool
+	Cluster   bool          // all URLs share their sessions
 	MaxSize   Size          // 0: no limit of its own
 	MaxAge    time.Duration // 0: Buffer.MaxAge
 	WhenFull  string        // "drop-oldest" or "drop-newest"
-	Forward   []*Forward
-	Receive   []*Receive
+
+	SessionExpiry time.Duration // how long the upstream keeps the session of a link that is down
+	Forward       []*Forward
+	Receive       []*Receive
 }
 
 // Forward is one [[bridge.NAME.forward]].

@@ -20,6 +20,9 @@ func (c *checker) crossBridge(b *Bridge) {
 	for i, r := range b.Receive {
 		at := element(join(path, "receive"), i+1)
 		c.stripped(at, r.Filter, r.Strip)
+		if r.QoS == 2 && b.Clean {
+			c.wrong(join(at, "qos"), "got 2 with clean = true, want clean = false or a lower qos: exactly once needs a session that lasts")
+		}
 		c.loop(b, r, at)
 	}
 }
@@ -61,10 +64,11 @@ func (c *checker) crossForward(b *Bridge, r *Forward, at string) {
 		c.wrong(durability, `got "memory" with qos = 2, want "auto" or "disk": exactly once needs the disk`)
 	case r.QoS == AsPublished && r.Durability == "memory":
 		c.wrong(durability, `got "memory" with qos = "as published", want "auto" or "disk": a message of QoS 2 needs the disk`)
-	case r.QoS == 2:
-		c.warn(qos, "2 is sent as 1 in this version: messages may arrive twice, none is lost")
 	case r.QoS == 0:
 		c.warn(qos, "0: a message that is on its way when the link breaks is lost; use 1 to keep it")
+	}
+	if (r.QoS == 2 || r.QoS == AsPublished) && b.Clean {
+		c.wrong(qos, "got %s with clean = true, want clean = false or a lower qos: exactly once needs a session that lasts", r.QoS)
 	}
 	if r.Durability == "memory" && r.QoS < 2 {
 		c.warn(durability, `"memory": a message is acknowledged to its publisher before it is kept anywhere; what is not delivered when weir stops is lost`)

@@ -47,19 +47,20 @@ func bridgeSection() *section {
 		"how old a waiting message may become; older ones are dropped and counted", byDefault("buffer.max_age"), example(`"720h"`), restart)
 	add(s, "when_full", choiceKind(whenFull), "drop-oldest", func(b *Bridge) *string { return &b.WhenFull },
 		"what is dropped, and counted, beyond max_size: the oldest messages, or those that come", example(`"drop-newest"`), restart)
-	add(s, "clean", cleanKind, true, func(b *Bridge) *bool { return &b.Clean },
-		"whether each connection starts a new session upstream", example("true"))
+	add(s, "clean", boolKind, nil, func(b *Bridge) *bool { return &b.Clean },
+		"whether each connection starts a new session upstream; exactly once needs one that lasts",
+		byDefault("false if a rule sends or receives at QoS 2, else true"), example("false"))
+	add(s, "session_expiry", durationKind(time.Minute, maxSessionExpiry, "168h"), "168h", func(b *Bridge) *time.Duration { return &b.SessionExpiry },
+		"how long the upstream is asked to keep the session while the link is down (MQTT 5.0)", example(`"168h"`))
+	add(s, "cluster", boolKind, false, func(b *Bridge) *bool { return &b.Cluster },
+		"whether all servers in url share their sessions, so that changing between them repeats nothing", example("true"))
 	return s
 }
 
 var whenFull = []string{"drop-oldest", "drop-newest"}
 
-var cleanKind = kind{"boolean", "true: every upstream session starts clean in this version", func(_ *input, v any) (any, error) {
-	if v != true {
-		return nil, errWant
-	}
-	return true, nil
-}}
+// The largest session expiry interval that ends, in seconds: MQTT 5.0, 3.1.2.11.2.
+const maxSessionExpiry = (1<<32 - 2) * time.Second
 
 func forwardSection() *section {
 	s := &section{pattern: "bridge.NAME.forward[]", meaning: "what goes upstream; of the rules of a bridge the first that matches takes a message",

@@ -70,6 +70,11 @@ func (c *checker) settle() {
 	if len(cfg.Listener) == 0 {
 		cfg.Listener["default"] = &Listener{Name: "default", Address: Address{Host: "127.0.0.1", Port: 1883}}
 	}
+	for name, b := range cfg.Bridge {
+		if _, set := cfg.origin[join(join("bridge", name), "clean")]; !set {
+			b.Clean = !b.exactlyOnce()
+		}
+	}
 	for name, l := range cfg.Listener {
 		if _, set := cfg.origin[join(join("listener", name), "anonymous")]; !set {
 			l.Anonymous = l.Address.Loopback()
@@ -78,6 +83,12 @@ func (c *checker) settle() {
 			l.Passwords = beside
 		}
 	}
+}
+
+// exactlyOnce tells whether a rule needs a session that outlives its connections.
+func (b *Bridge) exactlyOnce() bool {
+	return slices.ContainsFunc(b.Forward, func(r *Forward) bool { return r.QoS == 2 || r.QoS == AsPublished }) ||
+		slices.ContainsFunc(b.Receive, func(r *Receive) bool { return r.QoS == 2 })
 }
 
 // settleSensor lets the driver judge its keys, now that all register maps and

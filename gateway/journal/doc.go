@@ -68,6 +68,34 @@
 // A commit that fails settles nothing: what the upstream acknowledges is settled, the rest stays owed. It is tried again
 // after 250 ms, at most every 10 s, and [Journal.Err] says why until a commit succeeds.
 //
+// # Sessions upstream
+//
+// What exactly once needs of a session upstream (see package bridge) is keyed state of the log, by consumer, big-endian:
+//
+//	"token/" consumer u32                         generation u32, token     whose session it is; no token: nobody's
+//	"pair/"  consumer u32 id u16                  number u64, released u8   a record sent, or about to be, at QoS 2
+//	"taken/" consumer u32 generation u32 id u16   nothing                   a received QoS 2 id that was not released
+//
+// A held id is put in the block of the message it came with, so it can become durable after its session was lost; the
+// generation, which rises with each token, tells that it means nothing any more. When the log has lost records, keys or the
+// name of a consumer, all tokens are withdrawn before anything connects; a tail that was cut, as each power cut leaves one, is no
+// such loss.
+//
+// # Dead letters
+//
+// A message that an upstream refused becomes a record of the consumer "dead/UPSTREAM", with the body it had. The letter is
+// committed before the record is acknowledged at its old place; until then it is set aside there:
+//
+//	refused ──▶ set aside ──Append──▶ letter in the tail ──commit──▶ record acknowledged
+//	                ▲                                          │
+//	                └──── crash: moved again, unless the letter is there already
+//
+// Destination data of a letter, little-endian:
+//
+//	version u8, 1 | reason u8 | rule u32 | record u64 | refused: boot u64, since i64, wall i64
+//
+// They may take a sixteenth of the log's MaxSize; beyond it the oldest are dropped, and counted by the log.
+//
 // # Sessions
 //
 // The journal is the broker's Store too. A stored session has a consumer of its own, "queue/" and the name that the broker

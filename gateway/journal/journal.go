@@ -38,6 +38,7 @@ type Journal struct {
 	settled settled
 	wake    chan struct{} // capacity 1: the due time may have become earlier
 	news    chan struct{} // capacity 1: something was settled, or there is room
+	sources sync.Map      // *Source by name of the upstream
 	chores  chan struct{} // capacity 1: the log has something to do that no commit should wait for
 
 	mu         sync.Mutex // guards everything below; never held during I/O
@@ -75,6 +76,7 @@ func Open(cfg Config) (*Journal, error) {
 	o := cfg.Buffer
 	o.OnSettled = func(r []buffer.Range) {
 		j.settled.add(r)
+		j.settledNow()
 		poke(j.news)
 	}
 	o.OnRoom = func() { poke(j.news) }
@@ -84,6 +86,7 @@ func Open(cfg Config) (*Journal, error) {
 		return nil, err
 	}
 	j.log = log
+	j.distrust(log.Recovery())
 	return j, nil
 }
 
@@ -332,6 +335,7 @@ func (j *Journal) Run(ctx context.Context, notify func()) error {
 			case <-ctx.Done():
 				return
 			case <-j.news:
+				j.bury()
 				notify()
 			}
 		}
@@ -349,6 +353,7 @@ func (j *Journal) Run(ctx context.Context, notify func()) error {
 	})
 	j.commits(ctx)
 	g.Wait()
+	j.bury()
 	notify() // whatever the last commit settled
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"weir/bridge"
 	"weir/broker"
+	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/buffer/crashfs"
 )
@@ -253,7 +254,7 @@ func TestRefusedIsKept(t *testing.T) {
 		if payloads, _ := r.take(cloud); len(payloads) != 2 {
 			t.Fatalf("%d records, want 2", len(payloads))
 		}
-		cloud.Refuse(a, packet.NotAuthorized)
+		cloud.Refuse(a, packet.NotAuthorized, message.Stamp{})
 		cloud.Ack([]bridge.Range{{First: b, Last: b}})
 		synctest.Wait()
 		r.wantSettled(false, a) // a refusal keeps nothing
@@ -273,8 +274,8 @@ func TestRefusedIsKept(t *testing.T) {
 		if got := strings.Join(payloads, " "); got != "0" {
 			t.Errorf("after the reopening: %q, want the new one alone", got)
 		}
-		if b := cloud.Backlog(); b.Aside != 1 || b.Records != 1 {
-			t.Errorf("backlog %+v, want one aside and one waiting", b)
+		if b := cloud.Backlog(); b.Aside != 0 || b.Dead != 1 || b.Records != 1 {
+			t.Errorf("backlog %+v, want one dead letter and one waiting", b)
 		}
 		again.close()
 	})

@@ -3,9 +3,12 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/bridge"
+	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/buffer"
 )
@@ -17,7 +20,13 @@ type Source struct {
 	c        *buffer.Consumer
 	entries  []buffer.Entry
 	ranges   []buffer.Range
+	dead     *dead
 	draining bool // the link came up with a backlog, whose end has not been reached
+
+	durable    chan struct{} // capacity 1: a barrier that was awaited is durable
+	generation atomic.Uint32 // of the session's token
+	mu         sync.Mutex    // guards the field below
+	awaited    []uint64      // barriers that are not durable yet, a few
 }
 
 // Source makes the consumer of an upstream, named for it, if it does not exist yet.
@@ -26,7 +35,17 @@ func (j *Journal) Source(upstream string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{j: j, c: c}, nil
+	s := &Source{j: j, c: c, durable: make(chan struct{}, 1)}
+	generation, _ := s.token()
+	s.generation.Store(generation)
+	if s.dead, err = j.dead(upstream, c); err != nil {
+		return nil, err
+	}
+	j.sources.Store(upstream, s)
+	if err := s.dead.reclaim(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // SetLimits bounds what may wait for this upstream.
@@ -108,8 +127,9 @@ func (s *Source) positions(now time.Time) {
 	s.j.mu.Unlock()
 }
 
-// Refuse sets a record aside that the upstream does not take: it stays stored, later records pass it.
-func (s *Source) Refuse(number uint64, why packet.Reason) {
+// Refuse moves a record that the upstream does not take to the dead letters; later records pass it. Until that is committed it
+// is set aside.
+func (s *Source) Refuse(number uint64, why packet.Reason, at message.Stamp) {
 	s.c.SetAside(number)
 	now := s.j.cfg.Now()
 	s.j.mu.Lock()
@@ -117,7 +137,8 @@ func (s *Source) Refuse(number uint64, why packet.Reason) {
 	s.j.pace.acked(s.c.ID(), number, now)
 	s.j.hurry()
 	s.j.mu.Unlock()
-	s.j.cfg.Log.Warn("message refused by the upstream, set aside", "record", number, "reason", why.String())
+	s.j.cfg.Log.Warn("message refused by the upstream, moved to the dead letters", "record", number, "reason", why.String())
+	s.dead.take(number, why, at)
 }
 
 // Rewind lets Next begin again at the first record that is not acknowledged.
@@ -136,8 +157,10 @@ func (s *Source) Live(up bool) {
 // Backlog is what waits for this upstream.
 func (s *Source) Backlog() bridge.Backlog {
 	b := s.c.Backlog()
-	return bridge.Backlog{
+	out := bridge.Backlog{
 		Records: b.Records, Bytes: b.Bytes, Aside: b.Aside, Dropped: b.Dropped,
 		OldestBoot: b.OldestBoot, OldestSince: time.Duration(b.OldestSince),
 	}
+	s.dead.backlog(&out)
+	return out
 }

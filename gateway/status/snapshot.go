@@ -84,7 +84,10 @@ type Bridge struct {
 	Backlog    uint64 // records waiting, in memory and on disk
 	Bytes      int64
 	OldestAge  time.Duration // of the oldest waiting record; 0: none, or unknown
-	Aside      uint64        // refused by the upstream, kept
+	Aside      uint64        // refused by the upstream, not yet among the dead letters
+	Dead       uint64        // dead letters: refused by the upstream, kept
+	DeadLost   uint64        // of those, given up for want of room
+	Repeats    uint64        // may have arrived twice, as the upstream lost its session
 	Dropped    uint64        // given up by the store's policy
 	Sent       uint64
 	Acked      uint64

@@ -84,8 +84,14 @@ func (b *Bridge) verdict(now time.Time) string {
 			text += " " + capital(b.Err) + "."
 		}
 	}
-	if b.Aside > 0 {
-		text += fmt.Sprintf(" %d refused by it and kept.", b.Aside)
+	if n := b.Aside + b.Dead; n > 0 {
+		text += fmt.Sprintf(" %d refused by it and kept.", n)
+	}
+	if b.DeadLost > 0 {
+		text += fmt.Sprintf(" %d refused by it and dropped, as the dead letters were full.", b.DeadLost)
+	}
+	if b.Repeats > 0 {
+		text += fmt.Sprintf(" %d may have arrived twice.", b.Repeats)
 	}
 	if b.Dropped > 0 {
 		text += fmt.Sprintf(" %d dropped because the store was full.", b.Dropped)
