@@ -135,7 +135,7 @@ func (s *selection) each(ctx context.Context, c console, b *bufferFlags, f func(
 		if failed = ctx.Err(); failed != nil {
 			return false
 		}
-		if !s.wanted(r) {
+		if !s.wanted(r) || len(r.Body) == 0 { // a record without a body is only the reason for a commit
 			return true
 		}
 		err := m.Decode(r.Body)
