@@ -112,6 +112,10 @@
 //     if the clock was trusted before and after. Otherwise they run from the restart; never shorter than asked for.
 //   - A will of a stored session is published when the next process finds the connection gone. It may come twice if the
 //     process dies in the seconds after it was published.
+//   - A will is published before the Store forgets it, and one that the Store has no room for is left out of what is stored.
+//   - A retained value that the Store has no room for is offered again each RetainFlush; until it fits, nothing is stored for
+//     its topic, rather than a value of any age.
+//   - A stored queue that cannot be read is tried again after a second; its subscriber gets nothing meanwhile.
 //   - A subscription of a stored session that the Store has no room for is refused (0x97, or 0x80).
 //   - A pair or a packet id that the Store has no room for is counted and the message goes on: rather repeated than lost.
 //   - What a stored session's queue has no room for is dropped, and acknowledged when the store has the count. If nobody else was
