@@ -15,10 +15,12 @@ func TestTakeOverBeforeThePromise(t *testing.T) {
 	sub.subscribe(2, "x")
 	l.manual()
 	var next *client
-	l.v.onKeep = func() {
-		l.vanish(sub)
-		next, _ = l.stay(packet.V5, "sub")
-	}
+	l.v.change(func() {
+		l.v.onKeep = func() {
+			l.vanish(sub)
+			next, _ = l.stay(packet.V5, "sub")
+		}
+	})
 	publishFrom(l.b, 2, "x", "1")
 	next.nothing()
 	l.v.Commit()
@@ -61,11 +63,14 @@ func TestIdIsUsedAgainAtOnce(t *testing.T) {
 	sub, _ := l.stay(packet.V5, "sub")
 	sub.subscribe(2, "x")
 	d := l.session("sub").durable
-	l.v.onNext = func() { // PUBCOMP comes between looking for such ids and sending
-		d.s.out.mu.Lock()
-		defer d.s.out.mu.Unlock()
-		d.freed = append(d.freed, 1)
-	}
+	sub.nothing()
+	l.v.change(func() {
+		l.v.onNext = func() { // PUBCOMP comes between looking for such ids and sending
+			d.s.out.mu.Lock()
+			defer d.s.out.mu.Unlock()
+			d.freed = append(d.freed, 1)
+		}
+	})
 	publishFrom(l.b, 2, "x", "1")
 	if id := sub.expectMessage("x", "1").ID; id != 1 {
 		t.Fatalf("id %d, want the one that has become free", id)
