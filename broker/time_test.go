@@ -205,6 +205,7 @@ func TestExpiredMessagesMakeRoom(t *testing.T) {
 		for i := range 12 { // three too many
 			publish("old", uint32(10+i%3*20))
 		}
+		synctest.Wait() // counts are added after the answer
 		if s := h.b.Stats(); s.DroppedQueue != 3 || s.Expired != 0 {
 			t.Fatalf("%d dropped and %d expired, want 3 and 0", s.DroppedQueue, s.Expired)
 		}
@@ -213,6 +214,7 @@ func TestExpiredMessagesMakeRoom(t *testing.T) {
 			publish("fresh", 3600)
 		}
 		publish("one more", 0)
+		synctest.Wait() // counts are added after the answer
 		if s := h.b.Stats(); s.DroppedQueue != 4 || s.Expired != 6 {
 			t.Errorf("%d dropped and %d expired, want 4 and 6", s.DroppedQueue, s.Expired)
 		}
@@ -223,6 +225,7 @@ func TestExpiredMessagesMakeRoom(t *testing.T) {
 			sub.expectMessage("x", payload)
 		}
 		sub.nothing()
+		synctest.Wait() // counts are added after the answer
 		if s := h.b.Stats(); s.DroppedQueue != 4 || s.Expired != 9 {
 			t.Errorf("%d dropped and %d expired, want 4 and 9", s.DroppedQueue, s.Expired)
 		}
