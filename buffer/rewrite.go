@@ -239,7 +239,7 @@ func (l *Log) openDests(v *recordView) (dests []uint32) {
 			continue
 		}
 		dests = append(dests, id)
-		if c := l.consumers[id]; c != nil && c.waits(v.number) {
+		if c := l.consumers[id]; c != nil && c.counts(v.number) {
 			open = true
 		}
 	}
@@ -247,6 +247,17 @@ func (l *Log) openDests(v *recordView) (dests []uint32) {
 		return nil
 	}
 	return dests
+}
+
+// counts reports whether a stored record is among what the consumer's backlog
+// and the segment's share count as open: it waits, or it was acknowledged
+// before Next came to it, and Next will count it when it does. l.mu is held.
+func (c *Consumer) counts(number uint64) bool {
+	if c.waits(number) {
+		return true
+	}
+	e := c.earlyOf(number)
+	return number > c.horizon && e != nil && !e.counted
 }
 
 // flush writes the block that was filled.
@@ -361,7 +372,7 @@ func (r *rewriting) replace(temp string) error {
 		k := &r.kept[i]
 		for _, id := range k.dests {
 			h := n.share(id)
-			if c := l.consumers[id]; c == nil || !c.waits(k.number) {
+			if c := l.consumers[id]; c == nil || !c.counts(k.number) {
 				n.finish(h, 1, int64(k.size))
 			}
 		}
