@@ -197,8 +197,9 @@ func (l *Log) makeReady() error {
 	return nil
 }
 
-// coverOldest takes a snapshot if the oldest segment may have to give way and
-// has changes of keys that are nowhere else. l.mu is held at both ends.
+// coverOldest takes a snapshot before a segment has to give way whose changes
+// of keys are nowhere else: the oldest, or, before any record goes, one that
+// holds nothing besides. l.mu is held at both ends.
 func (l *Log) coverOldest() {
 	for l.snapping {
 		l.cond.Wait()
@@ -206,14 +207,21 @@ func (l *Log) coverOldest() {
 	if !l.pressed() {
 		return
 	}
+	first, wanted := true, false
 	for _, s := range l.segments {
-		if s.doomed || s == l.active {
-			continue
+		switch {
+		case s == l.active:
+		case s.doomed || s.open == 0 && !s.unread && s.keyed <= l.inSnapshot():
+			if l.recyclable(s) {
+				return // that one gives way
+			}
+		default:
+			wanted = wanted || s.keyed > l.inSnapshot() && (first || s.open == 0)
+			first = false
 		}
-		if s.keyed > l.inSnapshot() {
-			l.takeSnapshot()
-		}
-		return
+	}
+	if wanted {
+		l.takeSnapshot()
 	}
 }
 

@@ -1,0 +1,65 @@
+package buffer
+
+import (
+	"fmt"
+	"testing"
+)
+
+// putUntilWritten changes one key, a commit for each, as often as takes so many bytes.
+func putUntilWritten(t *testing.T, l *Log, bytes int64) {
+	t.Helper()
+	from := l.Stats().Written
+	for i := 0; l.Stats().Written-from < bytes; i++ {
+		if err := l.Put("key", fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Commit(); err != nil {
+			t.Fatalf("after %d changes: %v: %+v", i, err, l.Stats())
+		}
+	}
+}
+
+// A log that keeps the oldest and is full of records nobody takes goes on
+// storing keys: the segments that hold nothing but their changes are free when
+// a snapshot has those.
+func TestKeysChangeForeverWhileTheNewestAreRefused(t *testing.T) {
+	for _, segments := range []int64{8, 10, 24} {
+		o := Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: segments * minSegment, Newest: true}
+		l := open(t, o)
+		c, _ := l.Consumer("c")
+		for refused := false; !refused; {
+			batch := []Record{{Boot: 1, Dests: []Dest{{Consumer: c.ID()}}, Payload: make([]byte, 1000)}}
+			if _, _, err := l.Append(batch); err != nil {
+				t.Fatal(err)
+			}
+			refused = batch[0].Refused
+			commit(t, l)
+		}
+		before := c.Backlog().Records
+		putUntilWritten(t, l, 30*minSegment)
+		if s := l.Stats(); c.Backlog().Records != before || s.Bytes > o.MaxSize {
+			t.Errorf("%d segments: %d records wait, want %d: %+v", segments, c.Backlog().Records, before, s)
+		}
+		l.Close()
+	}
+}
+
+// A log that drops the oldest drops no record to make room for changes of keys
+// as long as there are segments with nothing else.
+func TestKeysChangeForeverBesideRecords(t *testing.T) {
+	for _, segments := range []int64{8, 10, 24} {
+		o := Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: segments * minSegment}
+		l := open(t, o)
+		c, _ := l.Consumer("c")
+		for l.Stats().Bytes < o.MaxSize-3*minSegment {
+			put(t, l, string(make([]byte, 3900)), Dest{Consumer: c.ID()})
+			commit(t, l)
+		}
+		before := c.Backlog()
+		putUntilWritten(t, l, 30*minSegment)
+		if b := c.Backlog(); b.Records != before.Records || b.Dropped != before.Dropped {
+			t.Errorf("%d segments: %+v, want %+v: %+v", segments, b, before, l.Stats())
+		}
+		l.Close()
+	}
+}
