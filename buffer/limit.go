@@ -174,8 +174,11 @@ func (c *Consumer) asideAmong(first, last uint64) (n uint64) {
 
 // wholeShare says whether all that a segment holds for the consumer has to go.
 func (c *Consumer) wholeShare(s *segment, h *share, reason DropReason) bool {
+	if c.asideWithin(h.first, h.last) {
+		return false // that is looked at one by one
+	}
 	if reason == DropLimit {
-		return !c.asideWithin(h.first, h.last) && c.bytes-(h.bytes-h.doneBytes) >= c.limits.MaxBytes
+		return c.bytes-(h.bytes-h.doneBytes) >= c.limits.MaxBytes
 	}
 	for _, later := range c.l.segments { // whose first record is younger than all of s
 		if x := later.share(c.id); later.seq > s.seq && x != nil && x.count > 0 {

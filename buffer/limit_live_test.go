@@ -183,6 +183,7 @@ func TestAgeGoesOnBehindWhatIsSetAside(t *testing.T) {
 	drain(t, c)
 	c.SetAside(first)
 	fillFor(t, l, 30, 3000, c) // more than one segment
+	drain(t, c)
 	now = 50
 	l.Trim()
 	if b := c.Backlog(); b.Aside != 1 || b.Records != 10 || b.Dropped != 20 {
