@@ -191,7 +191,7 @@ func (c *Consumer) wholeShare(s *segment, h *share, reason DropReason) bool {
 // dropShare gives up all that a segment holds for one consumer. l.mu is held.
 func (l *Log) dropShare(c *Consumer, s *segment, h *share, reason DropReason) (n uint64) {
 	n = h.count - h.done
-	aside, asideBytes := c.forget(s.first, s.last)
+	aside, asideBytes := c.forget(s)
 	c.records -= min(c.records, n-min(n, aside))
 	c.bytes = max(0, c.bytes-(h.bytes-h.doneBytes-asideBytes))
 	c.drops[reason] += n

@@ -2,6 +2,8 @@ package buffer
 
 import (
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -59,6 +61,58 @@ func TestKeysChangeForeverBesideRecords(t *testing.T) {
 		putUntilWritten(t, l, 30*minSegment)
 		if b := c.Backlog(); b.Records != before.Records || b.Dropped != before.Dropped {
 			t.Errorf("%d segments: %+v, want %+v: %+v", segments, b, before, l.Stats())
+		}
+		l.Close()
+	}
+}
+
+// noSnapshotFS makes no snapshot of keys.
+type noSnapshotFS struct{ FS }
+
+func (n noSnapshotFS) Create(name string) (File, error) {
+	if strings.HasPrefix(name, newPrefix+"keys") {
+		return nil, syscall.EIO
+	}
+	return n.FS.Create(name)
+}
+
+// A segment that may not go, since its changes of keys are nowhere else, is
+// passed over when the oldest gives way; its records still come, rewound or not.
+func TestOldestPassedOverStillComes(t *testing.T) {
+	for _, rewound := range []bool{false, true} {
+		o := Options{Dir: "none", FS: noSnapshotFS{DirFS(t.TempDir())}, SegmentSize: minSegment, MaxSize: 6 * minSegment}
+		l := open(t, o)
+		c, _ := l.Consumer("c")
+		l.Put("key", []byte("only here"))
+		numbers := []uint64{put(t, l, "first", Dest{Consumer: c.ID()}), put(t, l, "second", Dest{Consumer: c.ID()})}
+		commit(t, l)
+		if rewound {
+			drain(t, c)
+			c.Rewind()
+		}
+		for c.Backlog().Dropped == 0 {
+			numbers = append(numbers, put(t, l, string(make([]byte, 3000)), Dest{Consumer: c.ID()}))
+			commit(t, l)
+		}
+		check := func(when string) {
+			t.Helper()
+			b := c.Backlog()
+			got := drain(t, c)
+			if len(got) == 0 || got[0].Number != numbers[0] || uint64(len(got)) != b.Records || b.Records+b.Dropped != uint64(len(numbers)) {
+				t.Errorf("rewound %v, %s: %d records come of %d, %+v", rewound, when, len(got), len(numbers), b)
+			}
+		}
+		check("dropped")
+		c.Rewind()
+		check("again")
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l = open(t, o)
+		c, _ = l.Consumer("c")
+		check("after a start")
+		if v, ok := l.Get("key"); !ok || string(v) != "only here" {
+			t.Errorf("the key is %q, %v", v, ok)
 		}
 		l.Close()
 	}
