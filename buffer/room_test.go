@@ -117,3 +117,26 @@ func TestOldestPassedOverStillComes(t *testing.T) {
 		l.Close()
 	}
 }
+
+// A large keyed state is written to snapshots about as often as the log grows
+// by twice of it, not twice as often (P7).
+func TestLargeStateIsNotWrittenTwice(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: 4 << 20})
+	defer l.Close()
+	value := make([]byte, 250)
+	for i := range 12_000 {
+		if err := l.Put(fmt.Sprint("key", i%800), value); err != nil {
+			t.Fatal(err)
+		}
+		if i%20 == 19 {
+			commit(t, l)
+		}
+	}
+	s := l.Stats()
+	l.mu.Lock()
+	snapshots := int64(s.Snapshots) * l.snapshotSize()
+	l.mu.Unlock()
+	if log := s.Written - s.Prepared - snapshots; s.Snapshots < 3 || snapshots > log*3/2 {
+		t.Errorf("%d snapshots of %d bytes in all beside %d of the log", s.Snapshots, snapshots, log)
+	}
+}

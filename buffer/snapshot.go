@@ -143,8 +143,10 @@ func (l *Log) wantsSnapshot() bool {
 			held++
 		}
 	}
-	// A large state is not written more often than the log grows by it.
-	return int64(uncovered) >= max(uncoveredLimit, 2*l.snapshotSize()/l.o.SegmentSize) || held >= heldLimit
+	// A large state is not written more often than the log grows by it, nor
+	// once more for files that the next snapshot frees anyway.
+	size := l.snapshotSize()
+	return int64(uncovered) >= max(uncoveredLimit, 2*size/l.o.SegmentSize) || held >= heldLimit && int64(held)*l.o.SegmentSize >= 8*size
 }
 
 // takeSnapshot writes all keys as they are. Changes that no commit holds yet
