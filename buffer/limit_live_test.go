@@ -190,3 +190,23 @@ func TestAgeGoesOnBehindWhatIsSetAside(t *testing.T) {
 		t.Errorf("%+v, want one aside, 10 that wait and 20 dropped", b)
 	}
 }
+
+// A record that names a consumer twice is refused by it once; that a record of
+// an earlier batch was refused is not said of this one.
+func TestRefusedOnce(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: 4 << 20})
+	defer l.Close()
+	c, _ := l.Consumer("c")
+	c.SetLimits(Limits{MaxBytes: 10, Newest: true})
+	batch := []Record{{Boot: 1, Dests: []Dest{{Consumer: c.ID()}, {Consumer: c.ID()}}, Payload: make([]byte, 100)}}
+	if _, _, err := l.Append(batch); err != nil || !batch[0].Refused {
+		t.Fatal(err, batch[0].Refused)
+	}
+	if b := c.Backlog(); b.Dropped != 1 {
+		t.Errorf("%+v, want 1 dropped", b)
+	}
+	l.RemoveConsumer("c")
+	if _, _, err := l.Append(batch); err != nil || batch[0].Refused {
+		t.Errorf("refused %v by nobody, %v", batch[0].Refused, err)
+	}
+}

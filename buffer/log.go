@@ -78,7 +78,7 @@ type Log struct {
 	freedNew  bool // the list of freed segments changed
 	spares    []string
 	snapshots []snapshot       // oldest first
-	snapping  bool             // one is being written
+	snapping  string           // the file of one that is being written
 	notBefore uint64           // the block before which it is not tried again
 	files     map[string]int64 // every file of the directory, by size
 	total     int64            // of them
@@ -135,6 +135,7 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 	first = l.number
 	var done []Range
 	for i := range batch {
+		batch[i].Refused = false
 		r := l.admit(&batch[i])
 		open, must := l.living(r, l.number)
 		if open == 0 && !must {
@@ -183,7 +184,7 @@ func (l *Log) admit(r *Record) *Record {
 	size := int64(recordLen(r, true) + 4)
 	for i := range r.Dests {
 		if c := l.consumers[r.Dests[i].Consumer]; c != nil {
-			if reason, yes := c.refuses(size); yes {
+			if reason, yes := c.refuses(size); yes && !slices.ContainsFunc(l.refused, func(x refusal) bool { return x.c == c }) {
 				l.refused = append(l.refused, refusal{c, reason})
 			}
 		}

@@ -231,7 +231,7 @@ func (l *Log) makeReady() error {
 // of keys are nowhere else: the oldest, or, before any record goes, one that
 // holds nothing besides. l.mu is held at both ends.
 func (l *Log) coverOldest() {
-	for l.snapping {
+	for l.snapping != "" {
 		l.cond.Wait()
 	}
 	if !l.pressed() {
