@@ -143,9 +143,10 @@
 // stays until the snapshot before the newest has its changes of keys, so
 // that a damaged snapshot costs nothing; if room is needed, until the newest
 // has. A snapshot is taken when four segments hold changes that none has (for
-// large states, as many as twice the snapshot), when three segments are
-// kept for it alone, and before the cap takes a segment whose changes are
-// nowhere else. On a full disk it is written over a spare.
+// large states, as many as twice the snapshot), when three segments or more,
+// eight times the snapshot, are kept for it alone, and before the cap takes a
+// record, or a segment whose changes are nowhere else. On a full disk it is
+// written over a spare.
 //
 // A snapshot is written aside, synced, renamed, and the directory synced:
 //

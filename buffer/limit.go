@@ -61,7 +61,7 @@ func (l *Log) hasRoom(size int64) bool {
 // over says whether a consumer has more, or older, than its limits allow.
 // l.mu is held.
 func (c *Consumer) over() (reason DropReason, yes bool) {
-	if c.records == 0 {
+	if c.records == 0 || c.removed || c.l.closed {
 		return 0, false
 	}
 	if c.limits.MaxBytes > 0 && !c.limits.Newest && c.bytes > c.limits.MaxBytes {
@@ -125,26 +125,58 @@ func (l *Log) trim() {
 }
 
 // dropFirst drops from the first segment that holds records for the consumer,
-// or from the tail, until the limits are kept or that place has no more. false:
-// nothing could be dropped. l.mu is held at both ends.
+// or from the tail, until the limits are kept or that place has no more. What is
+// set aside is no part of the bytes that are limited, and stays. false: nothing
+// could be dropped. l.mu is held at both ends.
 func (c *Consumer) dropFirst(reason DropReason) bool {
 	l := c.l
-	for _, s := range l.segments {
-		h := s.share(c.id)
-		if s.doomed || h == nil || h.done == h.count {
-			continue
+	for above := uint64(0); ; {
+		s := c.dropsFrom(above, reason)
+		if s == nil {
+			return c.dropTail(reason)
 		}
-		if c.wholeShare(s, h, reason) {
+		if h := s.share(c.id); c.wholeShare(s, h, reason) {
 			l.dropShare(c, s, h, reason)
 			return true
 		}
-		return c.dropSome(s, h, reason)
+		if dropped, through := c.dropSome(s, reason); dropped || !through {
+			return dropped
+		}
+		above = s.seq
 	}
-	return c.dropTail(reason)
+}
+
+// dropsFrom is the first segment behind a sequence that holds something to be
+// dropped. l.mu is held.
+func (c *Consumer) dropsFrom(above uint64, reason DropReason) *segment {
+	for _, s := range c.l.segments {
+		h := s.share(c.id)
+		if s.seq <= above || s.doomed || h == nil || h.done == h.count {
+			continue
+		}
+		if reason == DropLimit && h.count-h.done == c.asideAmong(h.first, h.last) {
+			continue
+		}
+		return s
+	}
+	return nil
+}
+
+// asideAmong counts the marks within a range. l.mu is held.
+func (c *Consumer) asideAmong(first, last uint64) (n uint64) {
+	for _, a := range c.aside {
+		if a.number >= first && a.number <= last {
+			n++
+		}
+	}
+	return n
 }
 
 // wholeShare says whether all that a segment holds for the consumer has to go.
 func (c *Consumer) wholeShare(s *segment, h *share, reason DropReason) bool {
+	if c.asideWithin(h.first, h.last) {
+		return false // that is looked at one by one
+	}
 	if reason == DropLimit {
 		return c.bytes-(h.bytes-h.doneBytes) >= c.limits.MaxBytes
 	}
@@ -159,7 +191,7 @@ func (c *Consumer) wholeShare(s *segment, h *share, reason DropReason) bool {
 // dropShare gives up all that a segment holds for one consumer. l.mu is held.
 func (l *Log) dropShare(c *Consumer, s *segment, h *share, reason DropReason) (n uint64) {
 	n = h.count - h.done
-	aside, asideBytes := c.forget(s.first, s.last)
+	aside, asideBytes := c.forget(s)
 	c.records -= min(c.records, n-min(n, aside))
 	c.bytes = max(0, c.bytes-(h.bytes-h.doneBytes-asideBytes))
 	c.drops[reason] += n
@@ -170,71 +202,87 @@ func (l *Log) dropShare(c *Consumer, s *segment, h *share, reason DropReason) (n
 }
 
 // dropSome reads a segment and drops the consumer's records in it, from the
-// first on, as far as the limits want. l.mu is held at both ends.
-func (c *Consumer) dropSome(s *segment, h *share, reason DropReason) (dropped bool) {
+// first on, as far as the limits want. dropped: it did, or the segment is
+// another one by now. through: the limits want more than it holds. l.mu is held
+// at both ends.
+func (c *Consumer) dropSome(s *segment, reason DropReason) (dropped, through bool) {
 	l := c.l
-	type found struct {
-		number, boot uint64
-		since        int64
-		size         uint32
-	}
-	end, sd := s.end, s.seed()
+	w := extent{end: s.end, last: s.last, count: s.share(c.id).count}
+	sd := s.seed()
 	l.mu.Unlock()
-	var list []found
-	f, err := l.openSegment(s)
-	if err == nil {
-		sc := scanner{buf: l.borrow()}
-		sc.reset(f, sd, dataStart, end)
-		for {
-			b, ok, fail := sc.next()
-			if err = fail; !ok || fail != nil {
-				break
-			}
-			for rest := b.body; b.count > 0; {
-				item, after, ok := nextItem(rest)
-				if !ok {
-					break
-				}
-				if v, ok := parseRecord(item, b.first, b.boot); ok && v.has(c.id) {
-					list = append(list, found{v.number, v.boot, v.since, uint32(len(rest) - len(after))})
-				}
-				rest = after
-			}
-		}
-		l.giveBack(sc.buf)
-		f.Close()
-	}
+	list, err := c.listed(s, sd, w.end)
 	l.mu.Lock()
+	if errors.Is(err, errReplaced) || s.doomed || s.replaced {
+		return true, false // look again
+	}
 	if err != nil {
-		if errors.Is(err, errReplaced) {
-			return true // look again
-		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			l.note("what is beyond the limits of a destination cannot be dropped", "consumer", c.name, "file", s.name, "error", err)
 		}
-		return false
+		return false, false
 	}
-	if s.doomed || s.replaced || c.removed {
-		return true // look again
+	if c.removed || l.closed {
+		return false, false
 	}
-	last := uint64(0)
+	h := s.share(c.id) // a commit may have added shares meanwhile
 	for _, r := range list {
-		if reason == DropLimit && c.bytes <= c.limits.MaxBytes || reason == DropAge && !c.old(r.boot, r.since) {
-			break
+		switch {
+		case reason == DropLimit && c.bytes <= c.limits.MaxBytes:
+			return dropped, false
+		case c.isAside(r.number) >= 0:
+			if reason == DropAge && c.old(r.boot, r.since) {
+				dropped = c.dropOne(s, h, r.number, r.size, reason) || dropped
+			}
+			continue
+		case reason == DropAge && c.waits(r.number) && !c.old(r.boot, r.since):
+			h.boot, h.since = r.boot, r.since // what is before it waits no more
+			return dropped, false
 		}
-		last = r.number
-		if c.dropOne(s, h, r.number, r.size, reason) {
-			dropped = true
+		dropped = c.dropOne(s, h, r.number, r.size, reason) || dropped
+		c.pass(r.number)
+	}
+	if !dropped { // the rest was lost to damage
+		before := h.done
+		c.settleUp(s, h, &w)
+		dropped = h.done > before
+	}
+	return dropped, true
+}
+
+// listedRecord is a record as it stands in a segment.
+type listedRecord struct {
+	number, boot uint64
+	since        int64
+	size         uint32
+}
+
+// listed reads which records of a segment name the consumer. l.mu is not held.
+func (c *Consumer) listed(s *segment, sd seed, end int64) (list []listedRecord, err error) {
+	l := c.l
+	f, err := l.openSegment(s)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sc := scanner{buf: l.borrow()}
+	defer func() { l.giveBack(sc.buf) }()
+	sc.reset(f, sd, dataStart, end)
+	for {
+		b, ok, err := sc.next()
+		if !ok || err != nil {
+			return list, err
+		}
+		for rest := b.body; b.count > 0; {
+			item, after, ok := nextItem(rest)
+			if !ok {
+				break
+			}
+			if v, ok := parseRecord(item, b.first, b.boot); ok && v.has(c.id) {
+				list = append(list, listedRecord{v.number, v.boot, v.since, uint32(len(rest) - len(after))})
+			}
+			rest = after
 		}
 	}
-	if last > 0 {
-		c.pass(last)
-	}
-	if !dropped && len(list) > 0 && last == list[len(list)-1].number {
-		c.settleUp(s, h, &extent{last: s.last, count: h.count}) // the rest was lost to damage
-		return true
-	}
-	return dropped
 }
 
 // dropOne drops one stored record if it is open for the consumer. l.mu is held.
@@ -283,15 +331,24 @@ func (c *Consumer) dropTail(reason DropReason) (dropped bool) {
 		}
 		v := t.view(r)
 		if v.has(c.id) && c.waits(r.number) {
+			number := r.number
+			aside := c.isAside(number)
+			if aside >= 0 && (reason == DropLimit || !c.old(v.boot, v.since)) {
+				i++
+				continue
+			}
 			if reason == DropLimit && c.bytes <= c.limits.MaxBytes || reason == DropAge && !c.old(v.boot, v.since) {
 				break
 			}
-			if k := c.pending(r.number); k >= 0 {
-				c.unwindow(k)
+			if aside >= 0 {
+				c.unmark(aside)
+			} else {
+				if k := c.pending(number); k >= 0 {
+					c.unwindow(k)
+				}
+				c.records -= min(c.records, 1)
+				c.bytes = max(0, c.bytes-int64(r.size))
 			}
-			number := r.number
-			c.records -= min(c.records, 1)
-			c.bytes = max(0, c.bytes-int64(r.size))
 			c.drops[reason]++
 			l.stats.Dropped++
 			c.counted, dropped = true, true

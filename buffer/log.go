@@ -80,7 +80,7 @@ type Log struct {
 	freedNew  bool // the list of freed segments changed
 	spares    []string
 	snapshots []snapshot       // oldest first
-	snapping  bool             // one is being written
+	snapping  string           // the file of one that is being written
 	notBefore uint64           // the block before which it is not tried again
 	files     map[string]int64 // every file of the directory, by size
 	total     int64            // of them
@@ -137,6 +137,7 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 	first = l.number
 	var done []Range
 	for i := range batch {
+		batch[i].Refused = false
 		r := l.admit(&batch[i])
 		open, must := l.living(r, l.number)
 		if open == 0 && !must {
@@ -185,7 +186,7 @@ func (l *Log) admit(r *Record) *Record {
 		if !d.Drop && !l.limited && !l.o.Newest {
 			continue
 		}
-		if c := l.consumers[d.Consumer]; c != nil {
+		if c := l.consumers[d.Consumer]; c != nil && !slices.ContainsFunc(l.refused, func(x refusal) bool { return x.c == c }) {
 			if size == 0 {
 				size = int64(recordLen(r, true) + 4)
 			}

@@ -95,6 +95,7 @@ func (r *rewriting) run() error {
 		l.mu.Unlock()
 		l.fs.Remove(temp)
 		l.mu.Lock()
+		l.dropFile(temp)
 		return err
 	}
 	return r.replace(temp)
@@ -119,7 +120,7 @@ func (r *rewriting) write(temp string, end int64, sd seed) error {
 		return err
 	}
 	defer from.Close()
-	if !l.fits(r.most()) && (!l.giveSpare() || !l.fits(r.most())) {
+	if !l.fits(temp, r.most()) && (!l.giveSpare() || !l.fits(temp, r.most())) {
 		return errNoRoom
 	}
 	if r.f, err = l.fs.Create(temp); outOfSpace(err) && l.giveSpare() {
@@ -141,11 +142,16 @@ func (r *rewriting) write(temp string, end int64, sd seed) error {
 // most is how large the new file may become: it has to gain half a segment.
 func (r *rewriting) most() int64 { return r.s.size - r.l.o.SegmentSize/2 }
 
-// fits says whether so much more is under the cap. l.mu is not held.
-func (l *Log) fits(size int64) bool {
+// fits says whether a file of that size is under the cap: it counts from then
+// on. l.mu is not held.
+func (l *Log) fits(name string, size int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.total+size <= l.o.MaxSize
+	if l.total+size > l.o.MaxSize {
+		return false
+	}
+	l.addFile(name, size)
+	return true
 }
 
 // again begins anew in the same file, after room was made.
@@ -164,9 +170,14 @@ func (l *Log) giveSpare() bool {
 	}
 	name := l.spares[k-1]
 	l.spares = l.spares[:k-1]
+	l.mu.Unlock()
+	if l.fs.Remove(name) != nil {
+		return false // it counts, and is swept at the next start
+	}
+	l.mu.Lock()
 	l.dropFile(name)
 	l.mu.Unlock()
-	return l.fs.Remove(name) == nil
+	return true
 }
 
 // copy takes over the records that somebody waits for.
@@ -239,7 +250,7 @@ func (l *Log) openDests(v *recordView) (dests []uint32) {
 			continue
 		}
 		dests = append(dests, id)
-		if c := l.consumers[id]; c != nil && c.waits(v.number) {
+		if c := l.consumers[id]; c != nil && c.counts(v.number) {
 			open = true
 		}
 	}
@@ -247,6 +258,17 @@ func (l *Log) openDests(v *recordView) (dests []uint32) {
 		return nil
 	}
 	return dests
+}
+
+// counts reports whether a stored record is among what the consumer's backlog
+// and the segment's share count as open: it waits, or it was acknowledged
+// before Next came to it, and Next will count it when it does. l.mu is held.
+func (c *Consumer) counts(number uint64) bool {
+	if c.waits(number) {
+		return true
+	}
+	e := c.earlyOf(number)
+	return number > c.horizon && e != nil && !e.counted
 }
 
 // flush writes the block that was filled.
@@ -353,7 +375,11 @@ func (r *rewriting) replace(temp string) error {
 	l.exchange.Lock()
 	defer l.exchange.Unlock()
 	err := l.fs.Rename(temp, s.name)
+	if err != nil {
+		l.fs.Remove(temp)
+	}
 	l.mu.Lock()
+	l.dropFile(temp)
 	if err != nil {
 		return err
 	}
@@ -361,7 +387,7 @@ func (r *rewriting) replace(temp string) error {
 		k := &r.kept[i]
 		for _, id := range k.dests {
 			h := n.share(id)
-			if c := l.consumers[id]; c == nil || !c.waits(k.number) {
+			if c := l.consumers[id]; c == nil || !c.counts(k.number) {
 				n.finish(h, 1, int64(k.size))
 			}
 		}

@@ -129,23 +129,53 @@ func (l *Log) dropSegment(s *segment, reason DropReason) {
 	}
 }
 
-// forget takes the records of a range out of the window and the marks, and
-// moves the consumer past it. l.mu is held.
-func (c *Consumer) forget(first, last uint64) (aside uint64, asideBytes int64) {
-	for c.head < len(c.window) && c.window[c.head].number <= last {
-		c.head++
+// forget takes the records of a segment out of the window and the marks, and
+// moves the consumer past it, unless something before it still waits: a segment
+// that may not go, or whose records are set aside, is passed over. l.mu is held.
+func (c *Consumer) forget(s *segment) (aside uint64, asideBytes int64) {
+	kept, gap := c.window[:c.head], false
+	for _, p := range c.window[c.head:] {
+		if p.number >= s.first && p.number <= s.last {
+			gap = true
+			continue
+		}
+		p.after, gap = p.after || gap, false
+		kept = append(kept, p)
 	}
-	k := 0
-	for k < len(c.aside) && c.aside[k].number <= last {
-		asideBytes += int64(c.aside[k].size)
-		k++
+	c.window, c.trail = kept, c.trail || gap
+	marks := c.aside[:0]
+	for _, a := range c.aside {
+		if a.number >= s.first && a.number <= s.last {
+			aside++
+			asideBytes += int64(a.size)
+			c.marked = true
+			continue
+		}
+		marks = append(marks, a)
 	}
-	if k > 0 {
-		c.aside = slices.Delete(c.aside, 0, k)
-		c.marked = true
+	c.aside = marks
+	if c.waitsBefore(s) {
+		if s.last > c.horizon {
+			c.addEarly(Range{max(s.first, c.horizon+1), s.last}, true)
+		}
+		return aside, asideBytes
 	}
-	c.pass(last)
-	return uint64(k), asideBytes
+	c.pass(s.last)
+	return aside, asideBytes
+}
+
+// waitsBefore says whether an earlier segment holds records for the consumer
+// that are not set aside. l.mu is held.
+func (c *Consumer) waitsBefore(s *segment) bool {
+	for _, x := range c.l.segments {
+		if x.seq >= s.seq {
+			return false
+		}
+		if h := x.share(c.id); h != nil && !x.doomed && h.count-h.done > c.asideAmong(h.first, h.last) {
+			return true
+		}
+	}
+	return false
 }
 
 // makeReady finds a spare for the next segment. l.mu is held at both ends.
@@ -197,23 +227,31 @@ func (l *Log) makeReady() error {
 	return nil
 }
 
-// coverOldest takes a snapshot if the oldest segment may have to give way and
-// has changes of keys that are nowhere else. l.mu is held at both ends.
+// coverOldest takes a snapshot before a segment has to give way whose changes
+// of keys are nowhere else: the oldest, or, before any record goes, one that
+// holds nothing besides. l.mu is held at both ends.
 func (l *Log) coverOldest() {
-	for l.snapping {
+	for l.snapping != "" {
 		l.cond.Wait()
 	}
 	if !l.pressed() {
 		return
 	}
+	first, wanted := true, false
 	for _, s := range l.segments {
-		if s.doomed || s == l.active {
-			continue
+		switch {
+		case s == l.active:
+		case s.doomed || s.open == 0 && !s.unread && s.keyed <= l.inSnapshot():
+			if l.recyclable(s) {
+				return // that one gives way
+			}
+		default:
+			wanted = wanted || s.keyed > l.inSnapshot() && (first || s.open == 0)
+			first = false
 		}
-		if s.keyed > l.inSnapshot() {
-			l.takeSnapshot()
-		}
-		return
+	}
+	if wanted {
+		l.takeSnapshot()
 	}
 }
 

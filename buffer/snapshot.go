@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,7 +108,7 @@ func (l *Log) keyRoom() int64 {
 	for _, s := range l.snapshots {
 		need -= l.files[s.name]
 	}
-	return max(0, need)
+	return max(0, need-l.files[l.snapping])
 }
 
 // inSnapshot is the block up to which the newest snapshot has the changes of
@@ -130,7 +131,7 @@ func (l *Log) keptFrom() uint64 {
 // wantsSnapshot says whether enough segments hold changes of keys that no
 // snapshot, or only the newest, has. l.mu is held.
 func (l *Log) wantsSnapshot() bool {
-	if l.snapping || l.c.block-1 <= l.inSnapshot() || l.c.block <= l.notBefore {
+	if l.snapping != "" || l.c.block-1 <= l.inSnapshot() || l.c.block <= l.notBefore {
 		return false
 	}
 	uncovered, held := 0, 0
@@ -143,8 +144,10 @@ func (l *Log) wantsSnapshot() bool {
 			held++
 		}
 	}
-	// A large state is not written more often than the log grows by it.
-	return int64(uncovered) >= max(uncoveredLimit, 2*l.snapshotSize()/l.o.SegmentSize) || held >= heldLimit
+	// A large state is not written more often than the log grows by it, nor
+	// once more for files that the next snapshot frees anyway.
+	size := l.snapshotSize()
+	return int64(uncovered) >= max(uncoveredLimit, 2*size/l.o.SegmentSize) || held >= heldLimit && int64(held)*l.o.SegmentSize >= 8*size
 }
 
 // takeSnapshot writes all keys as they are. Changes that no commit holds yet
@@ -156,12 +159,16 @@ func (l *Log) takeSnapshot() error {
 	for k, v := range l.keys {
 		items = append(items, KeyValue{k, v}) // values never change
 	}
-	room := l.total+l.snapshotSize() <= max(l.o.MaxSize, l.opened) // a cap that was lowered is reached by way of this
-	l.snapping = true
+	expected := l.snapshotSize()
+	room := l.total+expected <= max(l.o.MaxSize, l.opened) // a cap that was lowered is reached by way of this
+	temp, name := fmt.Sprintf("%skeys-%016x", newPrefix, h.covers), snapshotName(h.covers)
+	l.snapping = temp
+	if room {
+		l.addFile(temp, expected) // it counts from here on
+	}
 	l.mu.Unlock()
 	slices.SortFunc(items, func(a, b KeyValue) int { return cmp.Compare(a.Key, b.Key) })
 	rand.Read(h.salt[:])
-	temp := fmt.Sprintf("%skeys-%016x", newPrefix, h.covers)
 	var size int64
 	err := error(errNoRoom)
 	if room {
@@ -170,26 +177,27 @@ func (l *Log) takeSnapshot() error {
 	if outOfSpace(err) { // there is a spare for this
 		size, err = l.fillSpareSnapshot(temp, &h, items, err)
 	}
-	if outOfSpace(err) && l.giveSnapshot() {
+	if outOfSpace(err) && l.giveSnapshot(temp, expected) {
 		size, err = l.fillSnapshot(temp, &h, items, l.fs.Create)
 	}
 	if err == nil {
-		if err = l.fs.Rename(temp, snapshotName(h.covers)); err == nil {
-			err = l.fs.SyncDir()
-		} else {
+		if err = l.fs.Rename(temp, name); err != nil {
 			l.fs.Remove(temp)
+		} else if err = l.fs.SyncDir(); err != nil {
+			l.fs.Remove(name) // else a later one would leave it where nobody counts it
 		}
 	}
 	l.mu.Lock()
-	l.snapping = false
+	l.dropFile(temp)
+	l.snapping = ""
 	l.cond.Broadcast()
 	if err != nil {
 		l.notBefore = l.c.block + 64 // not at every commit
 		l.note("the keyed state cannot be written to a snapshot; the log keeps what it needs", "error", err)
 		return fmt.Errorf("write a snapshot: %w", err)
 	}
-	l.addFile(snapshotName(h.covers), size)
-	l.snapshots = append(l.snapshots, snapshot{h.covers, snapshotName(h.covers)})
+	l.addFile(name, size)
+	l.snapshots = append(l.snapshots, snapshot{h.covers, name})
 	l.stats.Snapshots++
 	l.stats.Syncs++
 	l.stats.Written += size
@@ -203,22 +211,37 @@ func (l *Log) dropSnapshots(n int) {
 		old := l.snapshots[0].name
 		l.snapshots = slices.Delete(l.snapshots, 0, 1)
 		l.mu.Unlock()
-		l.fs.Remove(old) // what is left is swept at the next start
+		err := l.fs.Remove(old)
 		l.mu.Lock()
-		l.dropFile(old)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			l.dropFile(old)
+		} // what is left counts, and is swept at the next start
 	}
 }
 
-// giveSnapshot removes the snapshot before the newest, which is there for the
-// case of damage only. l.mu is not held.
-func (l *Log) giveSnapshot() bool {
+// giveSnapshot makes room for another snapshot: it removes the one before the
+// newest, which is there for the case of damage only, and spares. false: it
+// would not fit the cap all the same. l.mu is not held.
+func (l *Log) giveSnapshot(temp string, size int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.snapshots) < keptSnapshots {
+	over := l.total - l.files[temp] + size - max(l.o.MaxSize, l.opened)
+	old := len(l.snapshots) >= keptSnapshots
+	if old {
+		over -= l.files[l.snapshots[0].name]
+	}
+	spares := max(0, (over+l.o.SegmentSize-1)/l.o.SegmentSize)
+	if spares > int64(len(l.spares)) || !old && spares == 0 {
 		return false
 	}
 	l.dropSnapshots(keptSnapshots - 1)
-	return true
+	for range spares {
+		l.mu.Unlock()
+		l.giveSpare()
+		l.mu.Lock()
+	}
+	l.addFile(temp, size)
+	return l.total <= max(l.o.MaxSize, l.opened)
 }
 
 // fillSpareSnapshot writes a snapshot over a spare segment. l.mu is not held.
@@ -234,7 +257,11 @@ func (l *Log) fillSpareSnapshot(temp string, h *snapshotHeader, items []KeyValue
 	l.mu.Unlock()
 	err := l.fs.Rename(spare, temp)
 	l.mu.Lock()
-	l.dropFile(spare)
+	if err != nil {
+		l.spares = append(l.spares, spare)
+	} else {
+		l.moveFile(spare, temp)
+	}
 	l.mu.Unlock()
 	if err != nil {
 		return 0, err
