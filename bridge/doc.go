@@ -60,7 +60,8 @@
 //
 // After a lost connection or a restart, in the order of the records: PUBREL where PUBREC is durable; PUBLISH with DUP where
 // not; what was kept and surely never sent gets a new id. A record that the store has given up meanwhile cannot be sent again,
-// but its id may be held: PUBREL frees it.
+// but its id may be held: PUBREL frees it. So it does the id of a record that cannot be sent again as it was (expired, or larger
+// than the server now takes), which is dealt with when PUBCOMP has come.
 //
 // # Whose session is it?
 //
@@ -78,7 +79,8 @@
 // session that lasts: there Clean Session 1, DISCONNECT and Clean Session 0 follow each other.
 //
 // One gap is left, which no order of commits closes: the upstream has lost the session, has made a new one at our Clean Start
-// 0, and we are killed before the commit that follows. The next start takes the new session for the old one: then messages on
+// 0, and we are killed before the commit that follows, or its CONNACK never reaches us. The next attempt takes the new session
+// for the old one: then messages on
 // their way may arrive twice uncounted, and one whose PUBREC came may be lost, if that server passes on at PUBREL.
 //
 // model_test.go walks every order of these steps, crashes, lost connections and sessions, fail-over and return, for three
