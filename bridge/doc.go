@@ -80,8 +80,8 @@
 //
 // One gap is left, which no order of commits closes: the upstream has lost the session, has made a new one at our Clean Start
 // 0, and we are killed before the commit that follows, or its CONNACK never reaches us. The next attempt takes the new session
-// for the old one: then messages on
-// their way may arrive twice uncounted, and one whose PUBREC came may be lost, if that server passes on at PUBREL.
+// for the old one: then messages on their way may arrive twice uncounted, and one whose PUBREC came may be lost, if that server
+// passes on at PUBREL.
 //
 // model_test.go walks every order of these steps, crashes, lost connections and sessions, fail-over and return, for three
 // messages and two packet ids, through the very code that decides.
