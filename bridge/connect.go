@@ -171,6 +171,7 @@ func (b *Bridge) options() client.Options {
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = receiveMaximum
 	}
+	o.Lenient = true // see doc.go
 	o.ManualAck, o.OnAcks, o.OnMessages, o.Will = true, nil, nil, nil
 	if !b.cfg.NoState {
 		o.Will = &client.Will{Topic: b.topic, Payload: lastWords(b.cfg.Program), QoS: 1, Retain: !b.will.noRetain}

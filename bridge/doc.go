@@ -106,7 +106,9 @@
 //
 // The first rule whose filter matches takes a message; what none matches is dropped and counted. The upstream is asked
 // for retain as published (5.0). When the sink has no room, up to 1 MiB waits here; beyond it the connection is closed,
-// for reading must not stop: the acknowledgements of the forward direction come the same way.
+// for reading must not stop: the acknowledgements of the forward direction come the same way. A server that sends more at a time
+// than our Receive Maximum is put up with: there are some that miscount when a connection was lost (mosquitto 2.0.11 does, after a
+// few), and send the same again on each connection. One that is closed for it would never get through.
 //
 // At QoS 2, with Config.Persist, a message carries its packet id to the sink, to be kept in the same block; what is kept
 // nowhere else has its id kept alone. A message that is held already is not taken in again: its PUBREC waits for the first one.
