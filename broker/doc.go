@@ -114,7 +114,8 @@
 //     process dies in the seconds after it was published.
 //   - A subscription of a stored session that the Store has no room for is refused (0x97, or 0x80).
 //   - A pair or a packet id that the Store has no room for is counted and the message goes on: rather repeated than lost.
-//   - What was dropped because a session's queue was full is counted in memory only.
+//   - What a stored session's queue has no room for is dropped, and acknowledged when the store has the count. If nobody else was
+//     given the message either, a 5.0 publisher gets 0x97, and the packet id is free.
 //   - Retained messages for a new subscription that did not reach the queue when the process died are not sent for it again.
 //   - Expired messages in a stored queue go when their turn comes; they make no room before.
 //   - Wills at shutdown are published, the delayed ones of sessions in memory too. The standard lets a server put them off until

@@ -144,6 +144,9 @@ func arrived(e *Entry) {
 		return
 	}
 	for i := range e.Sessions {
+		if e.Sessions[i].Drop {
+			continue
+		}
 		d := e.Sessions[i].session.durable
 		d.coming.Add(-1)
 		d.bytes.Add(int64(-footprint(e.Message)))

@@ -195,6 +195,47 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
+// TestFullQueueIsTold: a 5.0 publisher whose message nobody takes, because the only queue it is for has no room, gets 0x97;
+// one on 3.1.1 is acknowledged, and so is a message that somebody took. v5 sections 3.4.2.1 and 3.5.2.1
+func TestFullQueueIsTold(t *testing.T) {
+	l := buildLasting(t, Config{QueueMessages: 1})
+	sub, _ := l.stay(packet.V5, "sub")
+	sub.subscribe(2, "x/#")
+	l.vanish(sub)
+	pub, _ := l.stay(packet.V5, "pub")
+	old, _ := l.stay(packet.V311, "old")
+	for _, q := range []byte{1, 2} {
+		answer := [...]packet.Type{1: packet.TypePuback, 2: packet.TypePubrec}[q]
+		send := func(c *client, name string, id uint16) packet.Reason {
+			c.send(&packet.Publish{Topic: []byte(name), Payload: []byte("m"), QoS: q, ID: id})
+			return c.expectAck(answer, id).Reason
+		}
+		if q == 1 {
+			if got := send(pub, "x/y", 1); got != packet.Success {
+				t.Fatalf("with room: %s", got)
+			}
+		}
+		for range 2 { // an id that was refused is free
+			if got := send(pub, "x/y", 2); got != packet.QuotaExceeded {
+				t.Errorf("QoS %d without room: %s, want %s", q, got, packet.QuotaExceeded)
+			}
+		}
+		if got := send(old, "x/y", 3); got != packet.Success {
+			t.Errorf("QoS %d on 3.1.1: %s, want %s", q, got, packet.Success)
+		}
+		if q == 2 {
+			old.send(&packet.Ack{Type: packet.TypePubrel, ID: 3})
+			old.expectAck(packet.TypePubcomp, 3)
+		}
+	}
+	other, _ := l.stay(packet.V5, "other", func(p *packet.Connect) { p.CleanStart = true; p.Props.Unset(packet.PropSessionExpiry) })
+	other.subscribe(0, "x/z")
+	pub.send(&packet.Publish{Topic: []byte("x/z"), Payload: []byte("m"), QoS: 1, ID: 9})
+	if got := pub.expectAck(packet.TypePuback, 9).Reason; got != packet.Success {
+		t.Errorf("a message that somebody was given: %s, want %s", got, packet.Success)
+	}
+}
+
 // TestWillSurvivesKill: the will of a stored session is published when the next process finds that its connection is
 // gone, with its delay; one that was published or dropped does not come again. v5 [MQTT-3.1.2-8] [MQTT-3.1.3-9]
 func TestWillSurvivesKill(t *testing.T) {

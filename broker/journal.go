@@ -28,6 +28,11 @@ type Entry struct {
 	Must     bool   // settled only by being durable, whoever acknowledges it
 	Key      string // put in the Store along with the message, neither without the other; "": none. It implies Must
 
+	// Refused is set by Append: nobody it is for took it, by a policy of theirs; the count of that is what its number
+	// waits for.
+	Refused bool
+	local   bool // somebody was given it directly
+
 	// Publisher stands for the connection, or the Publisher, that is owed the acknowledgement of the message; unlike any
 	// other since the broker was made. 0: none is, or the message has waited for room.
 	Publisher uint64
@@ -37,6 +42,7 @@ type Entry struct {
 type SessionHit struct {
 	Queue   uint32 // Queue.ID
 	QoS     byte   // 1 or 2: with 2 it is durable before it is settled
+	Drop    bool   // there is no room in the queue: counted there as dropped
 	Data    []byte // given back by Queue.Next
 	session *session
 }

@@ -83,6 +83,7 @@ type toJournal struct {
 type dueIn struct {
 	due
 	entry int
+	told  bool // the publisher can be told that nobody took its message: a 5.0 client
 }
 
 const (
@@ -123,6 +124,9 @@ func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
 			d.state = dueSettled
 		case at < n:
 			d.state, d.number, open = dueRecorded, first+uint64(at), true
+			if e := &batch.entries[at]; e.Refused && !e.local && batch.dues[i].told { // v5 sections 3.4.2.1 and 3.5.2.1
+				d.reason = packet.QuotaExceeded
+			}
 		case at < kept:
 			d.state, d.number, open = dueWaiting, batch.places[at-n], true
 		default:

@@ -53,7 +53,7 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 		}
 	}
 	if m.QoS > 0 {
-		r.batch.dues = append(r.batch.dues, dueIn{due: answer, entry: entry})
+		r.batch.dues = append(r.batch.dues, dueIn{due: answer, entry: entry, told: c.version == packet.V5 && !refusal.Failed()})
 	}
 	return nil
 }

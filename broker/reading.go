@@ -123,13 +123,14 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 			r.choose(s.route)
 		}
 	}
-	first := len(r.queues)
+	first, local := len(r.queues), false
 	for i := range r.targets {
 		t := &r.targets[i]
 		if d := t.session.durable; d != nil && m.QoS > 0 && t.qos > 0 {
 			r.enqueue(m, t, d)
 			continue
 		}
+		local = true
 		r.deliver(m, t)
 	}
 	wanted = len(r.targets) > 0 || len(r.routes) > 0
@@ -143,7 +144,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		r.hits = append(r.hits, RouteHit{Upstream: route.Upstream, Rule: route.Rule})
 	}
 	r.batch.entries = append(r.batch.entries, Entry{
-		Message: m, Routes: r.hits[at:len(r.hits):len(r.hits)], Sessions: queues, Kind: kind, Must: must, Key: key,
+		Message: m, Routes: r.hits[at:len(r.hits):len(r.hits)], Sessions: queues, Kind: kind, Must: must, Key: key, local: local,
 	})
 	if r.used < len(r.messages) && r.messages[r.used] == m {
 		r.used++
@@ -160,7 +161,8 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 	if gone {
 		return
 	}
-	if !d.room(footprint(m), inFlight) {
+	room := d.room(footprint(m), inFlight)
+	if !room { // 3.1.1 and 5.0 leave this to the server: the newest is dropped, and the count kept
 		r.counts.droppedQueue++
 		o.mu.Lock()
 		o.dropping++
@@ -169,13 +171,12 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 		if firstDrop {
 			r.b.quiet.warn(r.b.log, "subscriber does not keep up, dropping messages for it", "client", string(t.session.id))
 		}
-		return
 	}
 	at := len(r.data)
 	q := min(m.QoS, t.qos) // v5 [MQTT-3.8.4-8], 3.1.1 [MQTT-3.8.4-6]
 	r.data = appendHit(r.data, q, t.retain, t.ids)
-	r.queues = append(r.queues, SessionHit{Queue: d.queue.ID(), QoS: q, Data: r.data[at:len(r.data):len(r.data)], session: t.session})
-	if d.noted.Swap(r.token) != r.token {
+	r.queues = append(r.queues, SessionHit{Queue: d.queue.ID(), QoS: q, Drop: !room, Data: r.data[at:len(r.data):len(r.data)], session: t.session})
+	if room && d.noted.Swap(r.token) != r.token {
 		r.queued = append(r.queued, d)
 	}
 }

@@ -116,16 +116,26 @@ func (v *vault) Append(batch []Entry) (first uint64, n int) {
 			return
 		}
 		first, n = v.number+1, len(batch)
-		for _, e := range batch {
+		for i, e := range batch {
 			v.number++
 			m := e.Message.Clone()
 			kept := e.copy()
 			kept.Message = &m
 			v.appended = append(v.appended, kept)
-			if e.Key != "" {
+			dropped := 0
+			for _, hit := range kept.Sessions {
+				if hit.Drop {
+					dropped++
+				}
+			}
+			batch[i].Refused = dropped > 0 && dropped == len(e.Sessions)+len(e.Routes)
+			if e.Key != "" && !batch[i].Refused {
 				v.tied[v.number] = e.Key
 			}
 			for _, hit := range kept.Sessions {
+				if hit.Drop {
+					continue
+				}
 				for _, s := range v.now.queues {
 					if s.id == hit.Queue {
 						s.records = append(s.records, shelved{v.number, hit.QoS == 2 || e.Must || e.Key != "", hit.Data, m})

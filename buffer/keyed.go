@@ -96,9 +96,13 @@ func (l *Log) chargeKeys(batch []Record) error {
 
 func (l *Log) unchargeKeys(batch []Record) {
 	for i := range batch {
-		for _, k := range batch[i].Keys {
-			l.keyBytes -= int64(len(k.Key)+len(k.Value)) + keyOverhead
-		}
+		l.uncharge(batch[i].Keys)
+	}
+}
+
+func (l *Log) uncharge(keys []KeyValue) {
+	for _, k := range keys {
+		l.keyBytes -= int64(len(k.Key)+len(k.Value)) + keyOverhead
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 type Dest struct {
 	Consumer uint32 // Consumer.ID
 	Must     bool   // the record is committed even if it is acknowledged first
+	Drop     bool   // it has no room for the record, by rules of its own: counted as dropped (DropLimit), not stored
 	Data     []byte // opaque to the log, at most 64 KiB
 }
 
@@ -36,7 +37,8 @@ type Record struct {
 
 	// Refused is set by Append: every destination refused the record by its
 	// limits or those of the log. It has a number all the same, which is
-	// settled when the counts of what was refused are durable.
+	// settled when the counts of what was refused are durable; its keys are
+	// not put.
 	Refused bool
 }
 
@@ -177,13 +179,19 @@ func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
 // if none does. l.mu is held.
 func (l *Log) admit(r *Record) *Record {
 	l.refused = l.refused[:0]
-	if !l.limited && !l.o.Newest {
-		return r
-	}
-	size := int64(recordLen(r, true) + 4)
+	size := int64(0)
 	for i := range r.Dests {
-		if c := l.consumers[r.Dests[i].Consumer]; c != nil {
-			if reason, yes := c.refuses(size); yes {
+		d := &r.Dests[i]
+		if !d.Drop && !l.limited && !l.o.Newest {
+			continue
+		}
+		if c := l.consumers[d.Consumer]; c != nil {
+			if size == 0 {
+				size = int64(recordLen(r, true) + 4)
+			}
+			if d.Drop {
+				l.refused = append(l.refused, refusal{c, DropLimit})
+			} else if reason, yes := c.refuses(size); yes {
 				l.refused = append(l.refused, refusal{c, reason})
 			}
 		}
@@ -200,7 +208,7 @@ func (l *Log) admit(r *Record) *Record {
 		}
 	}
 	if l.admitted.Dests = l.dests; len(l.dests) == 0 {
-		l.admitted.Head, l.admitted.Payload = nil, nil
+		l.admitted.Head, l.admitted.Payload, l.admitted.Keys = nil, nil, nil // what was refused may come again
 	}
 	return &l.admitted
 }
@@ -218,7 +226,9 @@ func (l *Log) countRefused(r *Record) {
 		x.c.counted = true
 		l.stats.Dropped++
 	}
-	r.Refused = len(l.refused) > 0 && len(l.dests) == 0
+	if r.Refused = len(l.refused) > 0 && len(l.dests) == 0; r.Refused {
+		l.uncharge(r.Keys)
+	}
 }
 
 // check refuses what could never be stored. l.mu is held.

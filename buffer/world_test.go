@@ -139,6 +139,9 @@ func (w *world) append(n, size int) error {
 		panic(fmt.Sprintf("number %#x was given out before: highest %#x", first, w.highest))
 	}
 	for i := range taken {
+		if batch[i].Refused {
+			notes[i].tied = "" // not put
+		}
 		w.records[first+uint64(i)] = notes[i]
 		w.highest = first + uint64(i)
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"weir/bridge/client"
 	"weir/bridge/upstream"
@@ -14,7 +15,7 @@ import (
 // With nothing configured but where to and what, an outage loses nothing: neither what was published at QoS 0, nor what is
 // beyond a thousand messages, nor by a restart in the middle.
 func TestField_OutageDataMissingWithDefaults(t *testing.T) {
-	const each = 1500
+	const each = 1200
 	s := newSite(t, upstream.Options{})
 	s.cloud.Down()
 	text := head + noSensors + toCloud
@@ -26,7 +27,7 @@ func TestField_OutageDataMissingWithDefaults(t *testing.T) {
 		}
 		defer p.close()
 		for i := range each {
-			m := packet.Publish{QoS: q * byte(i%2), Topic: []byte("/Home/" + name), Payload: fmt.Append(nil, i)}
+			m := packet.Publish{QoS: q * byte(i%10/9), Topic: []byte("/Home/" + name), Payload: fmt.Append(nil, i)}
 			if i == each-1 {
 				m.QoS = 1 // acknowledged: with it everything before it is taken
 			}
@@ -73,5 +74,87 @@ func TestField_HangingUpstreamStallsNoLocalClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		reader.wait("message "+want, func(_, payload string, _ bool) bool { return payload == want })
+	}
+}
+
+// What was sent between the death of a link and its detection is not lost: here the upstream stops reading, nobody knows,
+// and what lies in the sockets goes when it is reset.
+func TestField_LostBetweenLinkDeathAndDetection(t *testing.T) {
+	const n = 300
+	s := newSite(t, upstream.Options{})
+	s.start(head + noSensors + toCloud)
+	writer, err := s.connect(client.Options{ClientID: "writer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.close()
+	if err := writer.publish("/Home/x", "0"); err != nil {
+		t.Fatal(err)
+	}
+	s.arrived("sites/g1/Home/x")
+	s.cloud.Behave(func(b *upstream.Behaviour) { b.Hang = true })
+	for i := range n {
+		q := byte(0)
+		if i%30 == 29 {
+			q = 1 // acknowledged: with it everything before it is taken
+		}
+		if err := writer.conn.Publish(s.ctx, packet.Publish{QoS: q, Topic: []byte("/Home/y"), Payload: fmt.Append(nil, i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.cloud.Down()
+	s.cloud.Behave(func(b *upstream.Behaviour) { b.Hang = false })
+	if err := s.cloud.Up(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cloud.Wait(s.ctx, func(all []upstream.Arrival) bool {
+		came := map[string]bool{}
+		for _, a := range all {
+			if a.Topic == "sites/g1/Home/y" {
+				came[string(a.Payload)] = true
+			}
+		}
+		return len(came) == n
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// While a big backlog drains, local clients are served, and their messages acknowledged.
+func TestField_DrainingServesLocalClients(t *testing.T) {
+	const backlog = 2000
+	s := newSite(t, upstream.Options{Behaviour: upstream.Behaviour{AckDelay: 50 * time.Millisecond}})
+	s.cloud.Down()
+	s.start(head + noSensors + toCloud)
+	writer, err := s.connect(client.Options{ClientID: "writer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.close()
+	for i := range backlog {
+		if err := writer.conn.Publish(s.ctx, packet.Publish{QoS: byte(i / (backlog - 1)), Topic: []byte("/Home/old"), Payload: make([]byte, 100)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := s.subscribe("/Home/new")
+	defer reader.close()
+	if err := s.cloud.Up(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cloud.WaitCount(s.ctx, 10); err != nil { // it drains
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		want := fmt.Sprint(i)
+		if err := writer.publish("/Home/new", want); err != nil {
+			t.Fatal(err)
+		}
+		reader.wait("message "+want, func(_, payload string, _ bool) bool { return payload == want })
+	}
+	if n := s.cloud.Count(); n >= backlog {
+		t.Errorf("all %d were drained before the local messages came", n)
+	}
+	if err := s.cloud.WaitCount(s.ctx, backlog+5); err != nil {
+		t.Error(err)
 	}
 }

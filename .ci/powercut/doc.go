@@ -17,7 +17,7 @@
 //	3  power is back: everything that was acknowledged arrives, each topic in order; weir stops in order; the file system
 //	   is sound (e2fsck)
 //
-// Beside weir, a second process changes keyed state in a log of its own on the same file system (keys.go): after each
+// The publisher sends at QoS 1 and 2 from a persistent session, which may not be lost either. Beside weir, a second process changes keyed state in a log of its own on the same file system (keys.go): after each
 // cut that state is, as a whole, the one of a commit no older than the last that was seen to end.
 //
 //	go run ./.ci/powercut -weir PATH -seeds 20

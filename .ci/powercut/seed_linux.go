@@ -113,9 +113,10 @@ func (w *world) prepare(program string) error {
 		return err
 	}
 	w.image = image
-	topics := []string{"plant/1", "plant/2", "plant/3"}
+	// The publisher's session is persistent: it and its QoS 2 handshakes are keyed state of weir. The rule sends at QoS 1.
+	topics, exact := []string{"plant/1", "plant/2"}, []string{"plant/3"}
 	var remote []string
-	for _, t := range topics {
+	for _, t := range append(topics, exact...) {
 		remote = append(remote, "sites/"+id+"/"+t)
 	}
 	w.ledger = upstream.NewLedger(remote, nil)
@@ -126,7 +127,7 @@ func (w *world) prepare(program string) error {
 	if err != nil {
 		return err
 	}
-	w.publisher = upstream.NewPublisher(upstream.PublisherOptions{Address: address, ClientID: "strict", Topics: topics, PerSecond: 1000, Window: 200, Size: 100})
+	w.publisher = upstream.NewPublisher(upstream.PublisherOptions{Address: address, ClientID: "strict", Topics: topics, Exact: exact, PerSecond: 1000, Window: 200, Size: 100})
 	config := filepath.Join(w.dir, "weir.toml")
 	text := fmt.Sprintf(`
 [gateway]
@@ -236,6 +237,9 @@ func (w *world) drain(ctx context.Context) error {
 			break
 		}
 		err = errors.Join(err, errors.New(fault))
+	}
+	if n := w.publisher.Stats().SessionsLost; n > 0 {
+		err = errors.Join(err, fmt.Errorf("the publisher's session was lost %d times", n))
 	}
 	for _, v := range append(w.publisher.Violations(), w.server.Violations()...) {
 		err = errors.Join(err, errors.New(v))

@@ -25,6 +25,8 @@ var bufferCommands = []command{
 	{"cat", "[--consumer NAME] [-v]", "the payloads of the records that wait", runBufferCat},
 	{"verify", "[--json]", "read every byte and say what is damaged", runBufferVerify},
 	{"export", "[--format jsonl|csv]", "everything that is stored, done with or not", runBufferExport},
+	{"replay", "UPSTREAM [NUMBER ...]", "put dead letters back into the queue; weir must be stopped", runBufferReplay},
+	{"drop", "UPSTREAM [NUMBER ...]", "give dead letters up; weir must be stopped", runBufferDrop},
 	{"repair", "[--dry-run]", "make a damaged store sound; weir must be stopped", runBufferRepair},
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 
 	"weir/buffer"
-	"weir/gateway/journal"
 )
 
 // bufferProblem is a place that is damaged, as JSON.
@@ -127,9 +126,7 @@ read is given up.
 
 // forgetSessions has the next start take no session upstream for its own: what those hold may not be what the repaired store says.
 func forgetSessions(o buffer.Options) error {
-	o.SegmentSize = 4 << 20
-	o.MaxSize = o.SegmentSize * (o.SegmentSize / 16) // the most there may be: nothing is dropped for it
-	j, err := journal.Open(journal.Config{Pace: journal.DefaultPace, Buffer: o})
+	j, err := openStopped(o)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 var (
 	killTimes = flag.Int("kills", 4, "how often TestKillAtRandom kills weir")
 	killSeed  = flag.Uint64("killseed", 1, "which random moments TestKillAtRandom takes")
-	killExact = flag.Bool("exact", false, "TestKillAtRandom publishes at QoS 2 as well, from persistent sessions, under a rule with qos = 2")
+	killExact = flag.Bool("exact", true, "TestKillAtRandom publishes at QoS 2 as well, from persistent sessions, under a rule with qos = 2")
 )
 
 // mood is something the upstream does for a while.

@@ -122,6 +122,9 @@ func (j *Journal) Append(batch []broker.Entry) (first uint64, n int) {
 		j.started = true
 		j.settled.start(first)
 	}
+	for i := range batch[:n] {
+		batch[i].Refused = records[i].Refused
+	}
 	j.note(batch[:n], first, now)
 	j.hurry()
 	return first, n
@@ -234,7 +237,7 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		from := len(s.bytes)
 		s.bytes = append(s.bytes, hit.Data...)
 		must := hit.QoS == 2 || e.Kind == broker.KindQoS2Persistent
-		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Queue, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
+		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Queue, Must: must, Drop: hit.Drop, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
 		level = max(level, j.level(hit.Queue, Auto, must))
 	}
 	s.levels = append(s.levels, level)
@@ -294,7 +297,9 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 			j.pace.handed(hit.Upstream, m)
 		}
 		for k := range batch[i].Sessions {
-			j.pace.handed(batch[i].Sessions[k].Queue, m)
+			if !batch[i].Sessions[k].Drop {
+				j.pace.handed(batch[i].Sessions[k].Queue, m)
+			}
 		}
 	}
 	if len(batch) > 0 && batch[0].Publisher != 0 && owed.last != 0 {

@@ -132,3 +132,44 @@ func (r *rig) queued(q broker.Queue, qos byte) uint64 {
 	r.next++
 	return first
 }
+
+// TestDropsOfAFullQueueAreKept: a message that a queue has no room for is acknowledged when its count is durable.
+func TestDropsOfAFullQueueAreKept(t *testing.T) {
+	inBubble(t, nil, func(r *rig) {
+		q, err := r.Queue("session/1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.settle()
+		drop := func(also ...broker.RouteHit) (uint64, bool) {
+			e := entry(broker.KindQoS1, "x")
+			e.Routes = also
+			e.Sessions = []broker.SessionHit{{Queue: q.ID(), QoS: 1, Drop: true, Data: []byte{1}}}
+			batch := []broker.Entry{e}
+			first, n := r.Append(batch)
+			if n != 1 {
+				t.Fatalf("append took %d records, want 1", n)
+			}
+			return first, batch[0].Refused
+		}
+		alone, refused := drop()
+		if !refused {
+			t.Error("nobody took it, and it is not refused")
+		}
+		cloud := r.source("cloud")
+		other, refused := drop(broker.RouteHit{Upstream: cloud.ID(), Rule: 1})
+		if refused {
+			t.Error("an upstream takes it, and it is refused")
+		}
+		r.wantSettled(false, alone)
+		r.settle()
+		r.wantSettled(true, alone)
+		r.wantSettled(true, other)
+		if n, _ := q.Waiting(); n != 0 {
+			t.Errorf("%d messages wait in the queue, want none", n)
+		}
+		if b := r.log.Stats().Consumers; b[0].Backlog.Dropped != 2 || b[1].Backlog.Records != 1 {
+			t.Errorf("%+v, want 2 dropped for the queue and 1 record for the upstream", b)
+		}
+	})
+}

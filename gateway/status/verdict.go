@@ -35,6 +35,9 @@ func (s *Snapshot) Verdict() string {
 	if s.Store.Full && s.Store.Err == "" {
 		parts = append(parts, "The disk is full: the store makes do with the room it has.")
 	}
+	if n := s.Broker.NotKept; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d times something of a local session could not be stored: it lives in memory.", n))
+	}
 	if s.Store.FlashHeld {
 		parts = append(parts, "The flash budget of this hour is used up: publishers wait longer.")
 	}
@@ -94,7 +97,7 @@ func (b *Bridge) verdict(now time.Time) string {
 		text += fmt.Sprintf(" %d may have arrived twice.", b.Repeats)
 	}
 	if b.Dropped > 0 {
-		text += fmt.Sprintf(" %d dropped because the store was full.", b.Dropped)
+		text += fmt.Sprintf(" %d dropped: no room, too many, or too old.", b.Dropped)
 	}
 	return text
 }

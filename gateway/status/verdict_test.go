@@ -22,12 +22,14 @@ func TestVerdict(t *testing.T) {
 			"No sensors. The disk is full: the store makes do with the room it has.", false},
 		{"held", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Store: Store{FlashHeld: true}},
 			"No sensors. The flash budget of this hour is used up: publishers wait longer.", true},
+		{"not kept", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Broker: Broker{NotKept: 3}},
+			"No sensors. 3 times something of a local session could not be stored: it lives in memory.", true},
 		{"outage", Snapshot{
 			Taken: now, Sensors: []Sensor{{Name: "a", State: "failing"}},
 			Bridges: []Bridge{{Name: "cloud", State: "offline", Since: now.Add(-90 * time.Second), Err: "connection refused", Backlog: 8040, Aside: 1, Dropped: 2}},
 			Store:   Store{Err: "no space left on device", Damage: "3 records lost"},
 		}, "1 of 1 sensors failing: a. cloud: offline for 1m30s, 8040 messages waiting. Connection refused. 1 refused by it and kept." +
-			" 2 dropped because the store was full. The store takes no writes: no space left on device. At start: 3 records lost. The clock is not set yet.", false},
+			" 2 dropped: no room, too many, or too old. The store takes no writes: no space left on device. At start: 3 records lost. The clock is not set yet.", false},
 	} {
 		if got := c.s.Verdict(); got != c.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.name, got, c.want)
