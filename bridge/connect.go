@@ -59,7 +59,7 @@ func (b *Bridge) greet(ctx context.Context, r result) {
 	}
 	opening, keeper := b.opening, b.exact.keeper
 	b.run(ctx, func(ctx context.Context) (out result) {
-		out.conn, out.err = meet(ctx, r.nc, o, opening, keeper)
+		out.conn, out.lost, out.err = meet(ctx, r.nc, o, opening, keeper)
 		return out
 	})
 }
@@ -97,24 +97,22 @@ func (g opening) dress(o *client.Options, cfg *Config, pairs []Pair, held []uint
 }
 
 // meet shakes hands. The token is durably withdrawn before CONNECT of a new session, and durably written after its CONNACK,
-// before anything else is sent or read.
-func meet(ctx context.Context, nc net.Conn, o client.Options, g opening, keeper Keeper) (*client.Conn, error) {
+// before anything else is sent or read. lost: the server has a new session, and the token still names the one before.
+func meet(ctx context.Context, nc net.Conn, o client.Options, g opening, keeper Keeper) (conn *client.Conn, lost bool, err error) {
 	if g.withdraw {
 		if err := keeper.Withdraw(); err != nil {
 			nc.Close()
-			return nil, fmt.Errorf("withdraw the token of the session before: %w", err)
+			return nil, false, fmt.Errorf("withdraw the token of the session before: %w", err)
 		}
 	}
 	if g.token != "" && !g.resume && o.Version == packet.V311 {
-		var err error
 		if nc, err = clear311(ctx, nc, o); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		o.Resume = true
 	}
-	conn, err := client.Greet(ctx, nc, o)
-	if err != nil {
-		return nil, err
+	if conn, err = client.Greet(ctx, nc, o); err != nil {
+		return nil, false, err
 	}
 	if present := conn.Info().SessionPresent; g.begins(present) {
 		err := errOthers
@@ -123,10 +121,10 @@ func meet(ctx context.Context, nc net.Conn, o client.Options, g opening, keeper 
 		}
 		if err != nil {
 			conn.Close()
-			return nil, fmt.Errorf("begin a session: %w", err)
+			return nil, !present, fmt.Errorf("begin a session: %w", err)
 		}
 	}
-	return conn, nil
+	return conn, false, nil
 }
 
 var errOthers = errors.New("the server has one under our client id that is not ours")
@@ -153,6 +151,9 @@ func clear311(ctx context.Context, nc net.Conn, o client.Options) (net.Conn, err
 // stepDone takes the result of a step and starts the next one.
 func (b *Bridge) stepDone(ctx context.Context, r result) {
 	if r.err != nil {
+		if r.lost { // the session the server has now must not be taken for the one that the token names
+			b.token = ""
+		}
 		b.learn(r.err)
 		b.nextServer()
 		b.failure("cannot connect to the upstream", r.err)
@@ -170,6 +171,7 @@ func (b *Bridge) options() client.Options {
 	if o.ReceiveMaximum == 0 {
 		o.ReceiveMaximum = receiveMaximum
 	}
+	o.Lenient = true // see doc.go
 	o.ManualAck, o.OnAcks, o.OnMessages, o.Will = true, nil, nil, nil
 	if !b.cfg.NoState {
 		o.Will = &client.Will{Topic: b.topic, Payload: lastWords(b.cfg.Program), QoS: 1, Retain: !b.will.noRetain}

@@ -60,7 +60,8 @@
 //
 // After a lost connection or a restart, in the order of the records: PUBREL where PUBREC is durable; PUBLISH with DUP where
 // not; what was kept and surely never sent gets a new id. A record that the store has given up meanwhile cannot be sent again,
-// but its id may be held: PUBREL frees it.
+// but its id may be held: PUBREL frees it. So it does the id of a record that cannot be sent again as it was (expired, or larger
+// than the server now takes), which is dealt with when PUBCOMP has come.
 //
 // # Whose session is it?
 //
@@ -78,8 +79,9 @@
 // session that lasts: there Clean Session 1, DISCONNECT and Clean Session 0 follow each other.
 //
 // One gap is left, which no order of commits closes: the upstream has lost the session, has made a new one at our Clean Start
-// 0, and we are killed before the commit that follows. The next start takes the new session for the old one: then messages on
-// their way may arrive twice uncounted, and one whose PUBREC came may be lost, if that server passes on at PUBREL.
+// 0, and we are killed before the commit that follows, or its CONNACK never reaches us. The next attempt takes the new session
+// for the old one: then messages on their way may arrive twice uncounted, and one whose PUBREC came may be lost, if that server
+// passes on at PUBREL.
 //
 // model_test.go walks every order of these steps, crashes, lost connections and sessions, fail-over and return, for three
 // messages and two packet ids, through the very code that decides.
@@ -104,7 +106,9 @@
 //
 // The first rule whose filter matches takes a message; what none matches is dropped and counted. The upstream is asked
 // for retain as published (5.0). When the sink has no room, up to 1 MiB waits here; beyond it the connection is closed,
-// for reading must not stop: the acknowledgements of the forward direction come the same way.
+// for reading must not stop: the acknowledgements of the forward direction come the same way. A server that sends more at a time
+// than our Receive Maximum is put up with: there are some that miscount when a connection was lost (mosquitto 2.0.11 does, after a
+// few), and send the same again on each connection. One that is closed for it would never get through.
 //
 // At QoS 2, with Config.Persist, a message carries its packet id to the sink, to be kept in the same block; what is kept
 // nowhere else has its id kept alone. A message that is held already is not taken in again: its PUBREC waits for the first one.

@@ -125,13 +125,19 @@ func (s *session) unwrap() {
 	s.lane = lane{}
 }
 
-// letGo ends an exchange of an earlier connection whose message cannot be sent again as it was: it may have arrived. The
-// upstream may hold its id, which PUBREL frees.
-func (s *session) letGo(e *exchange) {
-	id := e.id
-	s.b.exact.forget(e.number)
-	s.conn.Release(id)
-	s.b.count.repeats.Add(1)
+// letGo begins the end of an exchange of an earlier connection whose message cannot be sent again as it was: it may have
+// arrived. The upstream may hold its id, which PUBREL frees; until PUBCOMP says so the id is not free, or the next message
+// under it could be taken for this one. Then the record has its turn, as if it had never been sent. repeat: it will be sent.
+func (s *session) letGo(e *exchange, repeat bool, now time.Time) {
+	s.await(now)
+	if repeat && !e.counted {
+		e.counted = true
+		s.b.count.repeats.Add(1)
+	}
+	e.freed = true
+	s.conn.Release(e.id)
+	s.upTo = s.conn.Appended()
+	s.conn.Flush()
 }
 
 // missing deals with messages of earlier connections that the source no longer has, given that it came to number.

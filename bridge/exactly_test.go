@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,8 @@ type fakeKeeper struct {
 	barrier uint64
 	settled uint64
 	held    bool // barriers wait for release
+	full    bool // there is no room for pairs
+	broken  int  // calls of Begin that fail
 }
 
 type kept struct {
@@ -58,17 +61,28 @@ func (k *fakeKeeper) Withdraw() error {
 	return nil
 }
 
-func (k *fakeKeeper) Begin(token string) error {
+func (k *fakeKeeper) Begin(token string) (err error) {
 	k.change(func() {
+		if k.broken > 0 {
+			k.broken--
+			err = errors.New("no writes")
+			return
+		}
 		k.now = kept{token, map[uint16]Pair{}, map[uint16]bool{}}
 		k.disk = k.now.clone()
 	})
-	return nil
+	return err
 }
 
-func (k *fakeKeeper) Keep(p Pair) error {
-	k.change(func() { k.now.pairs[p.ID] = p })
-	return nil
+func (k *fakeKeeper) Keep(p Pair) (err error) {
+	k.change(func() {
+		if k.full {
+			err = errors.New("no room")
+			return
+		}
+		k.now.pairs[p.ID] = p
+	})
+	return err
 }
 
 func (k *fakeKeeper) Forget(id uint16) { k.change(func() { delete(k.now.pairs, id) }) }

@@ -13,7 +13,7 @@ import (
 //	  │         ▲ └────── s2c ◀──────────┘
 //	memory ──commit──▶ disk ──crash──▶ memory
 //
-// After a lost connection or a crash the server still takes what is in c2s, until the next CONNECT: that is what a
+// A commit takes what is in memory when it ends, or only what was there when its barrier was asked for. After a lost connection or a crash the server still takes what is in c2s, until the next CONNECT: that is what a
 // take-over looks like. What is checked in each state: a message that is kept was not acknowledged in the store before the
 // server has it; no message was delivered twice unless it was counted as a possible repeat; a new message never goes under
 // an id that the server holds. Where nothing is left to happen, every message was delivered.
@@ -68,6 +68,7 @@ type world struct {
 	shared    bool  // the two servers are one, called in two protocols: under one client id it has one session
 	next      uint8 // message to be published
 	disk, mem modelStore
+	asked     modelStore // what was in memory when the running barrier was asked for
 	servers   [2]modelServer
 	delivered [modelMessages + 1]uint8
 	counted   [modelMessages + 1]uint8 // told as possible repeats
@@ -114,7 +115,11 @@ func (w *world) key() string {
 			flag(p.dup)
 		}
 	}
-	for _, s := range []*modelStore{&w.disk, &w.mem} {
+	stores := []*modelStore{&w.disk, &w.mem}
+	if w.exact.asking {
+		stores = append(stores, &w.asked)
+	}
+	for _, s := range stores {
 		flag(s.records[:]...)
 		flag(s.acked[:]...)
 		for _, p := range s.pairs {
@@ -173,6 +178,9 @@ func (w *world) steps(visit func(name string, faulty bool, n *world)) {
 	}
 	if w.disk != w.mem || w.exact.asking {
 		step("commit", false, func(n *world) { n.commit() })
+	}
+	if w.exact.asking && w.asked != w.mem {
+		step("commit of what was asked for", false, func(n *world) { n.disk = n.asked; n.exact.covered() })
 	}
 	switch w.phase {
 	case modelDown:
@@ -343,6 +351,7 @@ func (w *world) turn() {
 	}
 	if w.exact.wants() {
 		w.exact.ask()
+		w.asked = w.mem
 	}
 }
 

@@ -28,6 +28,9 @@ type exchange struct {
 	stamp  uint64 // of the last change that must be durable before the next packet leaves
 	dead   bool   // the record is a dead letter: it is not acknowledged at PUBCOMP
 	here   bool   // the source gave the record, or PUBREL left, on this connection
+	freed  bool   // PUBREL left on this connection without PUBREC: PUBCOMP frees the id, and the record is dealt with anew
+
+	counted bool // as a possible repeat
 }
 
 // once decides which packet of QoS 2 may leave towards the upstream. It is pure: what happened is told to it, what is
@@ -126,7 +129,7 @@ func (o *once) again(number uint64) *exchange {
 // received notes PUBREC. It reports whether that is news: then the pair is to be kept as released.
 func (o *once) received(number uint64) bool {
 	f := o.find(number)
-	if f == nil || f.step != published {
+	if f == nil || f.step != published || f.freed {
 		return false
 	}
 	f.step, f.stamp = received, o.change()
@@ -142,7 +145,7 @@ func (o *once) gone(number uint64) (pairs []Pair) {
 			break
 		}
 		if f.step == published && !f.here {
-			f.step, f.stamp, f.here = received, o.change(), true
+			f.step, f.stamp, f.here, f.dead = received, o.change(), true, true // whatever became of the record is done
 			pairs = append(pairs, f.pair())
 		}
 	}
@@ -187,7 +190,7 @@ func (o *once) lost() (unsent []uint16) {
 			unsent = append(unsent, f.id)
 			continue
 		}
-		f.here = false
+		f.here, f.freed = false, false
 		if f.step == released {
 			f.step = received
 		}
@@ -205,6 +208,11 @@ func (o *once) withheld() (n int) {
 		}
 	}
 	return n
+}
+
+// freeing reports whether the PUBCOMP of an id is awaited that is only to be freed.
+func (o *once) freeing() bool {
+	return slices.ContainsFunc(o.exchanges, func(f exchange) bool { return f.freed })
 }
 
 // pairs are the exchanges as they are kept.

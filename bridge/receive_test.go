@@ -302,3 +302,25 @@ func TestEchoes(t *testing.T) {
 		t.Error("want the newest remembered and the oldest forgotten")
 	}
 }
+
+// A server that sends more at a time than it was told is put up with, or it would send the same after each reconnect.
+func TestServerThatMiscounts(t *testing.T) {
+	r := newRig(t, upstream.Options{Behaviour: upstream.Behaviour{Overrun: true}})
+	r.cfg.Connect.ReceiveMaximum = 3
+	r.cfg.Receive = []ReceiveRule{{Filter: filter(t, "in/#"), QoS: 1}}
+	r.start()
+	if err := r.server.WaitSubscribed(r.ctx(), "in/#"); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		r.server.Publish("in/a", []byte("x"), 1, false)
+	}
+	r.sink.waitFor(t, 10)
+	r.bridge.Settled(10)
+	if err := r.server.WaitUnacknowledged(r.ctx(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.bridge.Status(); st.Reconnects > 0 {
+		t.Errorf("%d reconnects", st.Reconnects)
+	}
+}

@@ -66,6 +66,7 @@ type result struct {
 	addresses []string
 	nc        net.Conn
 	conn      *client.Conn
+	lost      bool // the session that the kept token names is lost, and no other has begun
 	err       error
 }
 

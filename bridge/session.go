@@ -204,11 +204,14 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 			s.window.add(r.Number, flying, now)
 			return true, nil
 		}
+		if again.freed {
+			return false, nil
+		}
 	}
 	p, verdict, reason := s.shaper.shape(r)
 	if again != nil && (verdict != sendIt || p.QoS != 2) { // it cannot be sent again as it was
-		s.letGo(again)
-		again = nil
+		s.letGo(again, verdict == sendIt, now)
+		return false, nil
 	}
 	switch verdict {
 	case cannotSend:
@@ -247,7 +250,8 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 	}
 	b.intake.unsent(p, now)
 	if again != nil {
-		s.letGo(again)
+		s.letGo(again, false, now)
+		return false, nil
 	}
 	s.refuse(r.Number, reasonOf(err)) // it cannot be sent to this server, or to any
 	return true, nil
@@ -339,10 +343,14 @@ func (s *session) finish(a client.Ack, now time.Time) {
 		b.exact.forget(a.Ref)
 	default:
 		if a.QoS == 2 {
-			if b.exact.find(a.Ref) == nil {
-				return // let go of
+			e := b.exact.find(a.Ref)
+			if e == nil {
+				return
 			}
 			s.ended = append(s.ended, a.Ref)
+			if e.freed {
+				return // the record comes now
+			}
 		}
 		if sent, ok := s.window.finish(a.Ref, arrived); ok {
 			b.count.acked.Add(1)
@@ -351,7 +359,22 @@ func (s *session) finish(a client.Ack, now time.Time) {
 			b.accepted(a)
 		} else if a.QoS == 2 && !b.exact.find(a.Ref).dead { // PUBREL of an earlier connection, whose record was not given yet, or is gone
 			b.src.Ack([]Range{{a.Ref, a.Ref}})
+			s.skip(a.Ref)
 		}
+	}
+}
+
+// skip takes a record that has ended out of the batch that is not sent yet, or it would be sent as new.
+func (s *session) skip(number uint64) {
+	for i := s.next; i < s.n; i++ {
+		if s.records[i].Number != number {
+			continue
+		}
+		for ; i > s.next; i-- { // in order, and no two records share what they point to
+			s.records[i], s.records[i-1] = s.records[i-1], s.records[i]
+		}
+		s.next++
+		return
 	}
 }
 
@@ -390,7 +413,7 @@ func (s *session) owing() bool { return s.window.onWay > 0 || s.state.onWay }
 
 // awaiting reports whether acknowledgements of the upstream are awaited. What waits for our own disk is not its fault.
 func (s *session) awaiting() bool {
-	return s.window.awaited > 0 && s.window.awaited > s.b.exact.withheld() || s.state.onWay && s.state.awaited
+	return s.window.awaited > 0 && s.window.awaited > s.b.exact.withheld() || s.state.onWay && s.state.awaited || s.b.exact.freeing()
 }
 
 // await notes that a message goes on its way that needs an acknowledgement. Call it before the window knows.

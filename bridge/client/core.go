@@ -66,7 +66,7 @@ type owed struct {
 func newCore(o *Options) *core {
 	c := &core{o: o, requests: map[uint16]chan<- []packet.Reason{}}
 	receive := 65535 // 5.0 3.1.2.11.3 [MQTT-3.3.4-7]; 3.1.1 knows no limit but the identifiers
-	if o.Version == packet.V5 && o.ReceiveMaximum > 0 {
+	if o.Version == packet.V5 && o.ReceiveMaximum > 0 && !o.Lenient {
 		receive = int(o.ReceiveMaximum)
 	}
 	c.inbound = qos.NewInbound(receive)

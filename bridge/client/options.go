@@ -52,6 +52,7 @@ type Options struct {
 
 	Window         int    // most QoS 1 and 2 messages on the way at a time; the server's Receive Maximum may lower it
 	ReceiveMaximum uint16 // 5.0: how many unacknowledged messages the server may send; 0: 65535
+	Lenient        bool   // a server that sends more is put up with
 	MaxPacket      int    // largest packet accepted, in bytes
 	MaxSend        int    // largest packet sent, in bytes; 0: what the server takes
 

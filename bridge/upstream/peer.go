@@ -273,7 +273,7 @@ func (p *peer) greet(c *packet.Connect, b Behaviour) {
 		if len(c.ClientID) == 0 {
 			ack.Props.SetAssignedClientID([]byte(p.name))
 		}
-		if c.Props.Has(packet.PropReceiveMaximum) {
+		if c.Props.Has(packet.PropReceiveMaximum) && !b.Overrun {
 			p.window = int(c.Props.ReceiveMaximum)
 		}
 		if c.Props.Has(packet.PropMaximumPacketSize) {

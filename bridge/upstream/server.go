@@ -34,6 +34,8 @@ type Behaviour struct {
 	Verdict         func(a *Arrival) packet.Reason      // answer to a PUBLISH; with a failure it is not recorded
 	Allergic        func(a *Arrival) bool               // reset the connection at such a PUBLISH, which is not recorded
 	Unanswered      func(a *Arrival) bool               // PUBLISH that is recorded and never acknowledged
+	Overrun         bool                                // send more than the client's Receive Maximum allows
+	CutAtRelease    bool                                // reset the connection at a PUBREL, which is not taken
 	SubscribeReason func(filter string) packet.Reason   // answer to a filter, when it is a failure
 
 	// What CONNACK says to 5.0 clients; zero: nothing, and the standard's default holds.

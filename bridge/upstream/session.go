@@ -120,6 +120,11 @@ func (p *peer) release(f packet.Frame) error {
 	if err := a.Decode(f, p.version); err != nil {
 		return err
 	}
+	if p.s.behaviour.CutAtRelease {
+		p.queue = nil
+		p.reset()
+		return io.EOF
+	}
 	reason := packet.Success
 	if !p.held[a.ID] {
 		reason = packet.PacketIdentifierNotFound
