@@ -38,6 +38,7 @@ type committer struct {
 	packer  packer
 	state   []byte
 	taken   []string // keys in it
+	before  []prior  // what those were in the commit before
 	more    bool     // keys that changed are left for another part
 	spans   []span
 	blocks  []blockPlan

@@ -172,9 +172,8 @@
 //	0050  6b 01 05
 //
 // Keys put along with a record are items right behind it, in its block. They
-// count for Get and for snapshots when that block is durable. Changes made by
-// Put and Delete count at once, and a snapshot may have them before any commit
-// does.
+// count for Get when that block is durable, those made by Put and Delete at
+// once; a snapshot has neither before the log has.
 //
 // # Commit
 //

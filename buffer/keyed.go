@@ -41,8 +41,8 @@ func (l *Log) Put(key string, value []byte) error {
 	if err := l.charge(more); err != nil {
 		return err
 	}
+	l.change(key, old, had)
 	l.keys[key] = append(make([]byte, 0, len(value)), value...)
-	l.changed[key] = struct{}{}
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (l *Log) Delete(key string) {
 	}
 	delete(l.keys, key)
 	l.keyBytes -= int64(len(key)+len(v)) + keyOverhead
-	l.changed[key] = struct{}{}
+	l.change(key, v, had)
 }
 
 // Get reads a key. The value is shared and must not be changed; it stays as
@@ -261,7 +261,9 @@ func (l *Log) appendOwn(dst []byte, all bool, next *segmentHeader) []byte {
 func (l *Log) stateTaken() {
 	l.freedNew = false
 	l.buried = l.buried[:0]
+	l.c.before = l.c.before[:0]
 	for _, k := range l.c.taken {
+		l.c.before = append(l.c.before, l.changed[k])
 		delete(l.changed, k)
 	}
 	for _, c := range l.consumers {
@@ -269,12 +271,43 @@ func (l *Log) stateTaken() {
 	}
 }
 
-// stateFailed notes that a commit with keys in it failed. l.mu is held.
+// stateFailed notes that a commit with keys in it failed: what they were before
+// it is still what is durable. l.mu is held.
 func (l *Log) stateFailed() {
-	for _, k := range l.c.taken {
-		l.changed[k] = struct{}{}
+	for i, k := range l.c.taken {
+		l.changed[k] = l.c.before[i]
 	}
 	l.c.taken = l.c.taken[:0]
+}
+
+// prior is what a changed key was in the last commit.
+type prior struct {
+	value []byte
+	had   bool
+}
+
+// change notes that a key is about to change. l.mu is held.
+func (l *Log) change(key string, old []byte, had bool) {
+	if _, again := l.changed[key]; !again {
+		l.changed[key] = prior{old, had}
+	}
+}
+
+// committed gives the keys as the last commit has them. No commit is being
+// written. l.mu is held.
+func (l *Log) committed() []KeyValue {
+	items := make([]KeyValue, 0, len(l.keys)+len(l.changed))
+	for k, v := range l.keys {
+		if _, since := l.changed[k]; !since {
+			items = append(items, KeyValue{k, v}) // values never change
+		}
+	}
+	for k, was := range l.changed {
+		if was.had {
+			items = append(items, KeyValue{k, was.value})
+		}
+	}
+	return items
 }
 
 func consumerKey(space byte, id uint32) string {

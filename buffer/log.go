@@ -72,9 +72,9 @@ type Log struct {
 	buried    []uint32
 	keys      map[string][]byte
 	keyBytes  int64
-	nameBytes int64               // of consumers
-	changed   map[string]struct{} // keys that the next commit writes
-	segments  []*segment          // in order; the last one is being written, if active
+	nameBytes int64            // of consumers
+	changed   map[string]prior // keys that the next commit writes
+	segments  []*segment       // in order; the last one is being written, if active
 	active    *segment
 	freed     []freedSegment
 	freedNew  bool // the list of freed segments changed

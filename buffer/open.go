@@ -47,7 +47,7 @@ func Open(o Options) (*Log, error) {
 // empty is a log of which nothing is known yet.
 func empty(o Options) *Log {
 	l := &Log{o: o, fs: o.FS, log: o.Log, consumers: map[uint32]*Consumer{}, names: map[string]*Consumer{},
-		keys: map[string][]byte{}, changed: map[string]struct{}{}, files: map[string]int64{}}
+		keys: map[string][]byte{}, changed: map[string]prior{}, files: map[string]int64{}}
 	l.cond = sync.NewCond(&l.mu)
 	l.tail.init(o.TailSize)
 	return l

@@ -150,15 +150,13 @@ func (l *Log) wantsSnapshot() bool {
 	return int64(uncovered) >= max(uncoveredLimit, 2*size/l.o.SegmentSize) || held >= heldLimit && int64(held)*l.o.SegmentSize >= 8*size
 }
 
-// takeSnapshot writes all keys as they are. Changes that no commit holds yet
-// are in it too: they survive a crash then, as they would have done had a
-// commit been made. l.mu is held at both ends and released for I/O.
+// takeSnapshot writes all keys as the last commit has them: a change that went
+// into it before its commit could survive without the positions that were
+// acknowledged with it. Only the goroutine that runs the commit does so, while
+// it writes none. l.mu is held at both ends and released for I/O.
 func (l *Log) takeSnapshot() error {
-	h := snapshotHeader{covers: l.c.block - 1, keys: uint64(len(l.keys)), run: uint32(l.run)}
-	items := make([]KeyValue, 0, len(l.keys))
-	for k, v := range l.keys {
-		items = append(items, KeyValue{k, v}) // values never change
-	}
+	items := l.committed()
+	h := snapshotHeader{covers: l.c.block - 1, keys: uint64(len(items)), run: uint32(l.run)}
 	expected := l.snapshotSize()
 	room := l.total+expected <= max(l.o.MaxSize, l.opened) // a cap that was lowered is reached by way of this
 	temp, name := fmt.Sprintf("%skeys-%016x", newPrefix, h.covers), snapshotName(h.covers)

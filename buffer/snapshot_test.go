@@ -238,3 +238,64 @@ func TestManyKeys(t *testing.T) {
 		}
 	})
 }
+
+// A snapshot is no older and no newer than the log: a key that is changed while
+// a commit runs is in no snapshot before it is in a commit. Else it could
+// survive a crash without the position that was acknowledged before it.
+func TestSnapshotHoldsNothingUncommitted(t *testing.T) {
+	d := crashfs.New(diskSize)
+	o := small
+	o.FS = d
+	var l *buffer.Log
+	late := ""
+	o.OnSettled = func([]buffer.Range) { // behind the sync of a commit, before what it does next
+		if l != nil {
+			l.Put("late", []byte(late))
+			l.Delete("gone")
+		}
+	}
+	var err error
+	if l, err = buffer.Open(o); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Consumer("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; ; i++ {
+		late = fmt.Sprint(i)
+		l.Put("gone", []byte(late))
+		l.Put("key", []byte(late))
+		body := bytes.Repeat([]byte("r"), 5000)
+		if _, _, err := l.Append([]buffer.Record{{Boot: 1, Dests: []buffer.Dest{{Consumer: c.ID()}}, Payload: body}}); err != nil {
+			t.Fatal(err)
+		}
+		before := l.Stats().Snapshots
+		if err := l.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if before > 1 && l.Stats().Snapshots > before {
+			break
+		}
+	}
+	n := late
+	d.CrashAt(1)
+	l.Put("x", nil)
+	l.Close()
+	d.After(nil, func(x crashfs.Outcome) {
+		if x.Mode != crashfs.LoseAll { // the last commit, which was cut, may be there
+			return
+		}
+		o.FS, o.OnSettled = x.Disk, nil
+		again, err := buffer.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		was, _ := again.Get("late")
+		gone, ok := again.Get("gone")
+		if key, _ := again.Get("key"); string(key) != n || string(was) == n || !ok || string(gone) != n {
+			t.Errorf("%s: key %s, late %s, gone %s %v: want those of commit %s, in which gone was there and late an older one", x.Mode, key, was, gone, ok, n)
+		}
+	})
+}
