@@ -89,6 +89,7 @@ func (c *Consumer) finish(done []Range, number uint64, size uint32) []Range {
 		return l.acked(done, t)
 	}
 	c.dirty = true
+	l.loose++
 	if s := l.segmentOf(number); s != nil {
 		if h := s.share(c.id); h != nil {
 			s.finish(h, 1, int64(size))

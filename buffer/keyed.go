@@ -259,7 +259,7 @@ func (l *Log) appendOwn(dst []byte, all bool, next *segmentHeader) []byte {
 // fails, the next one begins a segment and writes all that the log keeps for
 // itself; keys come back by stateFailed.
 func (l *Log) stateTaken() {
-	l.freedNew = false
+	l.freedNew, l.loose = false, 0
 	l.buried = l.buried[:0]
 	l.c.before = l.c.before[:0]
 	for _, k := range l.c.taken {

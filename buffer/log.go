@@ -97,6 +97,7 @@ type Log struct {
 	stats     Stats
 	limited   bool // a consumer has limits
 	trimming  bool
+	loose     int       // stored records acknowledged since the last commit
 	making    bool      // a spare is being written
 	refused   []refusal // by the record being appended
 	admitted  Record    // what is left of it
@@ -346,6 +347,14 @@ func (l *Log) Unsettled() (records int, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.tail.live, l.tail.bytes
+}
+
+// Loose is how many stored records were acknowledged since the last commit:
+// after a crash they would be given again.
+func (l *Log) Loose() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loose
 }
 
 // PositionsDirty reports whether anything but records waits for a commit:

@@ -60,7 +60,8 @@
 // a link came up is at its end. A commit takes the whole tail, though: were positions to be written while records wait
 // for acknowledgements that are about to come, those would become stored records whose positions change, and so on, and
 // a healthy link would cost a write every AckFlush for ever. So positions that are due wait for a moment when no record
-// waits, another AckFlush at first, up to ten minutes if that moment never comes. A crash meanwhile repeats those few
+// waits, another AckFlush at first, up to ten minutes if that moment never comes, and up to an hour while they are those of at
+// most 256 records. A crash meanwhile repeats those
 // records.
 //
 // # A store that fails

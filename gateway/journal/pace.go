@@ -28,7 +28,9 @@ var DefaultPace = Pace{
 const (
 	calm        = time.Second // so long must acknowledgements come in time before a link counts as answering again
 	patienceMax = 10 * time.Minute
-	maxMarks    = 1024 // marks kept per link; beyond it neighbours are merged, which only makes ages look greater
+	looseMost   = 256       // so few stored records may be given again after a crash ...
+	looseWait   = time.Hour // ... for so long, rather than that a healthy link costs a write
+	maxMarks    = 1024      // marks kept per link; beyond it neighbours are merged, which only makes ages look greater
 )
 
 // mark remembers when a run of records entered the tail.
@@ -59,6 +61,7 @@ type pacer struct {
 	dirtyDue  time.Time     // when changed positions are due; zero: there are none
 	stateDue  time.Time     // when changed keys are due; zero: there are none
 	patience  time.Duration // how much longer they wait for a moment when no record waits
+	few       bool          // the positions are those of few records
 	newest    uint64        // record in the tail
 	early     bool          // the running commit is early
 	earlies   uint64        // early commits so far
@@ -180,8 +183,9 @@ func (l *link) late() { l.answering, l.goodSince = false, time.Time{} }
 //
 // A commit takes the whole tail. Were it to take records that are about to be acknowledged, their acknowledgements would
 // change positions again, and a healthy link would cost a write every AckFlush for ever. So positions that are due wait
-// for a moment when no record waits, with growing patience.
-func (p *pacer) positionsChanged(drained bool, now time.Time) {
+// for a moment when no record waits, with growing patience, and with much of it while they are those of few records (loose).
+func (p *pacer) positionsChanged(drained bool, loose int, now time.Time) {
+	p.few = loose <= looseMost
 	wait := p.AckFlush
 	if drained {
 		wait = p.Gather
@@ -205,7 +209,7 @@ func (p *pacer) due() time.Time {
 	p.waiting = p.waiting[:copy(p.waiting, p.waiting[n:])]
 	positions := p.dirtyDue
 	if len(p.waiting) > 0 && !positions.IsZero() {
-		positions = positions.Add(p.patience)
+		positions = positions.Add(p.hold())
 	}
 	state := p.stateDue
 	if len(p.waiting) > 0 && !state.IsZero() {
@@ -216,6 +220,14 @@ func (p *pacer) due() time.Time {
 		at = sooner(at, p.waiting[0].at.Add(p.SpillAfter))
 	}
 	return at
+}
+
+// hold is how long positions that are due wait for a moment when no record waits.
+func (p *pacer) hold() time.Duration {
+	if p.few {
+		return looseWait
+	}
+	return p.patience
 }
 
 // dueAt is due with the early commits, whose time is exact if it is not after now.
@@ -237,7 +249,7 @@ func (p *pacer) commit(now time.Time) {
 			l.late()
 		}
 	}
-	forced := !p.dirtyDue.IsZero() && !now.Before(p.dirtyDue.Add(p.patience)) // by positions, while records waited
+	forced := !p.dirtyDue.IsZero() && !now.Before(p.dirtyDue.Add(p.hold())) // by positions, while records waited
 	if forced {
 		p.patience = min(2*p.patience, patienceMax)
 	} else {

@@ -165,15 +165,39 @@ func TestPaceOneLinkOfTwoDown(t *testing.T) {
 
 func TestPacePositions(t *testing.T) {
 	s := newStage(t)
-	s.p.positionsChanged(false, s.now)
+	s.p.positionsChanged(false, 1000, s.now)
 	s.wantDue(5 * time.Second)
 	s.pass(time.Second)
-	s.p.positionsChanged(false, s.now)
+	s.p.positionsChanged(false, 1000, s.now)
 	s.wantDue(4 * time.Second)
-	s.p.positionsChanged(true, s.now) // drained
+	s.p.positionsChanged(true, 1000, s.now) // drained
 	s.wantDue(100 * time.Millisecond)
 	s.p.commit(s.now)
 	s.wantDue(never)
+}
+
+// TestPacePositionsOfFewRecordsWait: a link with traffic at all times costs no write for the positions of a few records.
+func TestPacePositionsOfFewRecordsWait(t *testing.T) {
+	s := newStage(t)
+	s.p.setUp(1, true, false, s.now)
+	s.p.positionsChanged(false, 5, s.now)
+	s.wantDue(5 * time.Second) // nothing waits
+	n := s.record(false, 1)
+	s.wantDue(s.p.SpillAfter)
+	for range 100 * 60 { // ten minutes, always one on its way
+		s.pass(100 * time.Millisecond)
+		next := s.record(false, 1)
+		s.ack(1, n)
+		s.p.positionsChanged(false, 5, s.now)
+		if due := s.p.due(); !due.After(s.now) {
+			t.Fatalf("a commit is due for the positions of five records")
+		}
+		n = next
+	}
+	s.p.positionsChanged(false, looseMost+1, s.now)
+	if due := s.p.due(); due.After(s.now) {
+		t.Errorf("a commit for the positions of many records is due at %v, want it now", due)
+	}
 }
 
 func TestPaceMarksAreBounded(t *testing.T) {

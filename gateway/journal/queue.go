@@ -132,8 +132,9 @@ func (q *Queue) Ack(numbers []uint64) {
 			drained = q.draining.Swap(false)
 		}
 	}
+	loose := q.j.log.Loose()
 	q.j.mu.Lock()
-	q.j.pace.positionsChanged(drained, now)
+	q.j.pace.positionsChanged(drained, loose, now)
 	q.j.hurry()
 	q.j.mu.Unlock()
 }

@@ -121,8 +121,9 @@ func (s *Source) positions(now time.Time) {
 	}
 	drained := s.draining && s.c.Backlog().Records == 0
 	s.draining = s.draining && !drained
+	loose := s.j.log.Loose()
 	s.j.mu.Lock()
-	s.j.pace.positionsChanged(drained, now)
+	s.j.pace.positionsChanged(drained, loose, now)
 	s.j.hurry()
 	s.j.mu.Unlock()
 }
