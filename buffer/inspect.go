@@ -178,6 +178,12 @@ func (r *recovery) moved() (gone []*segment, err error) {
 		}
 		there[f.Name] = f
 	}
+	for _, name := range r.unsound { // its header may have been read while it was made into another's
+		f, ok := there[name]
+		if h, sound, err := r.header(f); !ok || err == nil && sound && r.l.bySeq(h.seq) == nil {
+			return nil, errMoved
+		}
+	}
 	for _, s := range r.l.segments {
 		f, ok := there[s.name]
 		if ok && r.still(s, f) {
@@ -276,6 +282,7 @@ func (readOnly) MakeDir() error                         { return errReadOnly }
 func (readOnly) Lock() (unlock func() error, err error) { return nil, errReadOnly }
 func (readOnly) Create(string) (File, error)            { return nil, errReadOnly }
 func (readOnly) Rename(from, to string) error           { return errReadOnly }
+func (readOnly) Exchange(a, b string) error             { return errReadOnly }
 func (readOnly) Remove(string) error                    { return errReadOnly }
 func (readOnly) SyncDir() error                         { return errReadOnly }
 

@@ -76,6 +76,17 @@ func (c *Consumer) over() (reason DropReason, yes bool) {
 	return 0, false
 }
 
+// beyond says whether a consumer has more, or older, than its limits allow.
+// l.mu is held.
+func (l *Log) beyond() bool {
+	for _, c := range l.consumers {
+		if _, yes := c.over(); yes {
+			return true
+		}
+	}
+	return false
+}
+
 // old says whether a record is beyond the age limit.
 func (c *Consumer) old(boot uint64, since int64) bool {
 	age, known := c.l.o.Age(boot, since)
