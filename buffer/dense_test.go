@@ -16,7 +16,7 @@ import (
 type unsynced struct {
 	FS
 	made  []string
-	plain bool // it cannot exchange names
+	plain bool              // it cannot exchange names
 	gate  func(name string) // before a file is made
 	read  func()            // before the next piece of a file is read
 }

@@ -170,6 +170,10 @@ func (r *recovery) moved() (gone []*segment, err error) {
 	if err != nil {
 		return nil, &OpenError{r.l.o.Dir, "list", err}
 	}
+	listed := map[string]int64{}
+	for _, f := range r.files {
+		listed[f.Name] = f.Size
+	}
 	there := map[string]FileInfo{}
 	for _, f := range files {
 		seq, ok := segmentOf(f.Name)
@@ -186,6 +190,9 @@ func (r *recovery) moved() (gone []*segment, err error) {
 	}
 	for _, s := range r.l.segments {
 		f, ok := there[s.name]
+		if ok && f.Size != listed[s.name] { // rewritten before its header was read: what the others were then is not known
+			return nil, errMoved
+		}
 		if ok && r.still(s, f) {
 			continue
 		}

@@ -14,8 +14,8 @@ type Limits struct {
 }
 
 // SetLimits replaces the limits of a consumer. They are not stored: set them
-// after each Open. Refusing is exact; dropping the oldest is done after the
-// next commit, so more may wait until then.
+// after each Open. Refusing is exact; dropping the oldest is one of the Chores
+// after the next commit, so more may wait until then.
 func (c *Consumer) SetLimits(x Limits) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
