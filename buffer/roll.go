@@ -298,55 +298,6 @@ func (l *Log) checkFree() error {
 	return nil
 }
 
-// makeSpare writes a file of zeros, so that commits into it change no
-// metadata. l.mu is held at both ends.
-func (l *Log) makeSpare() error {
-	size := l.o.SegmentSize
-	name := fmt.Sprintf("%08x", l.c.spare)
-	l.c.spare++
-	l.making = true
-	l.addFile(newPrefix+name, size) // it counts from here on
-	l.mu.Unlock()
-	err := l.fillSpare(newPrefix+name, size)
-	if err == nil {
-		if err = l.fs.Rename(newPrefix+name, sparePrefix+name); err != nil {
-			l.fs.Remove(newPrefix + name)
-		}
-	}
-	l.mu.Lock()
-	l.making = false
-	l.cond.Broadcast()
-	if err != nil {
-		l.dropFile(newPrefix + name)
-		return fmt.Errorf("make a spare segment: %w", err)
-	}
-	l.moveFile(newPrefix+name, sparePrefix+name)
-	l.spares = append(l.spares, sparePrefix+name)
-	l.given = max(0, l.given-size)
-	l.stats.Written += size
-	l.stats.Prepared += size
-	l.stats.Syncs++
-	return nil
-}
-
-func (l *Log) fillSpare(name string, size int64) error {
-	f, err := l.fs.Create(name)
-	if err != nil {
-		return err
-	}
-	fill := make([]byte, min(size, 256<<10))
-	for off := int64(0); off < size && err == nil; off += int64(len(fill)) {
-		err = writeAt(f, fill[:min(int64(len(fill)), size-off)], off)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		l.fs.Remove(name) // what is left is swept at the next start
-	}
-	return err
-}
-
 // writeSegment makes a spare the next segment: headers and the planned part
 // are written and synced while it is still a spare, then it gets its name. So
 // a segment's salt is durable before its first block can count. l.mu is not held.
