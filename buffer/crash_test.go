@@ -24,6 +24,9 @@ const sparseSeed = 1002
 // and uses their files again.
 const denseSeed = 1003
 
+// choreSeed is keySeed with the chores done beside, now and then.
+const choreSeed = 1004
+
 var small = buffer.Options{Dir: "crashfs", SegmentSize: 64 << 10, MaxSize: 4 << 20, TailSize: 64 << 10}
 
 // size is how many steps the walks take: WEIR_LONG multiplies it.
@@ -73,7 +76,7 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 	packed, packedCapped := small, capped
 	packed.Compress, packedCapped.Compress = true, true
-	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180}, {"dense", small, denseSeed, 200},
+	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180}, {"dense", small, denseSeed, 200}, {"chores", wider, choreSeed, 120},
 		{"packed", packed, 33, 90}, {"packed-capped", packedCapped, 32, 110}}
 	for seed := uint64(3); int(seed) < size(t, 3); seed++ { // one more for each of WEIR_LONG
 		walks = append(walks, walk{fmt.Sprintf("growing-%d", seed), small, seed, 100}, walk{fmt.Sprintf("capped-%d", seed), capped, seed, 140})
@@ -89,7 +92,9 @@ func TestCrashEverywhere(t *testing.T) {
 func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 	fresh := func() *world {
 		w := newWorld(crashfs.New(diskSize), o, seed)
-		w.keyHeavy, w.sparse, w.chores = seed == keySeed, seed == sparseSeed || seed == denseSeed, seed == denseSeed
+		w.keyHeavy = seed == keySeed || seed == choreSeed
+		w.sparse = seed == sparseSeed || seed == denseSeed
+		w.chores = seed == denseSeed || seed == choreSeed
 		return w
 	}
 	trial := fresh()
