@@ -80,11 +80,11 @@ func (s *segment) waited() (open int64) {
 // after a block if it turns out to be too much. l.mu is held.
 func (l *Log) dense(s *segment, blocks uint64) int64 {
 	open := s.waited()
-	if l.o.Compress && s.bytes > 0 {
+	if s.bytes > 0 {
 		switch used := min(s.end-dataStart, s.bytes); {
 		case s.packs > 0:
 			open = int64(float64(open) * s.packs)
-		case s.bytes < packLimit/2*int64(blocks):
+		case l.o.Compress && s.bytes < packLimit/2*int64(blocks):
 			open = min(open*used/s.bytes, open/8)
 		default:
 			open = open * used / s.bytes

@@ -27,6 +27,8 @@ type rewriting struct {
 	packer packer
 	kept   []keptRecord
 	bytes  int64 // of them
+	bases  bases
+	item   []byte // of the record being added
 }
 
 var (
@@ -47,9 +49,7 @@ func (r *rewriting) run(aside bool) error {
 	r.next = &segment{segmentHeader: s.segmentHeader, name: s.name, upper: s.upper, sealed: true, summed: true}
 	r.next.incarnation++
 	rand.Read(r.next.salt[:])
-	if r.next.features = 0; l.o.Compress {
-		r.next.features = featurePacked
-	}
+	r.next.features = l.o.features()
 	r.seed, r.block, r.off = r.next.seed(), s.firstBlock, dataStart
 	end, sd := s.end, s.seed()
 	l.mu.Unlock()
@@ -144,7 +144,7 @@ func (r *rewriting) most() int64 { return r.s.size - r.l.o.SegmentSize/2 }
 // bytes: if what is to come packs like what was taken so far.
 func (r *rewriting) worth(n int64) error {
 	size := r.off + n - dataStart
-	if r.next.features&featurePacked != 0 && r.bytes > 0 {
+	if r.bytes > 0 {
 		r.s.packs = float64(size) / float64(r.bytes)
 		size = max(size, int64(r.s.packs*float64(r.open)))
 	}
@@ -191,24 +191,17 @@ func (r *rewriting) copy(from File, end int64, sd seed) error {
 		if !ok {
 			return r.flush()
 		}
-		for rest := b.body; b.count > 0; {
-			item, after, ok := nextItem(rest)
-			if !ok {
-				break
-			}
-			whole := rest[:len(rest)-len(after)]
-			rest = after
-			if v, ok := parseRecord(item, b.first, b.boot); ok {
-				if err := r.take(&b, &v, whole); err != nil {
-					return err
-				}
+		it := b.items()
+		for v, ok := it.record(); ok; v, ok = it.record() {
+			if err := r.take(&b, &v); err != nil {
+				return err
 			}
 		}
 	}
 }
 
 // take adds a record to the block being filled, unless nobody waits for it.
-func (r *rewriting) take(b *block, v *recordView, item []byte) error {
+func (r *rewriting) take(b *block, v *recordView) error {
 	dests := r.l.openDests(v)
 	if len(dests) == 0 {
 		return nil
@@ -217,7 +210,7 @@ func (r *rewriting) take(b *block, v *recordView, item []byte) error {
 	if (r.s.features|r.next.features)&featurePacked != 0 { // fuller than before, in any case
 		limit = min(packLimit, max(r.s.size, r.l.o.SegmentSize)/8)
 	}
-	if r.h.count > 0 && (r.h.run != b.run || r.h.boot != b.boot || int64(len(r.buf)+len(item)) > limit) {
+	if r.h.count > 0 && (r.h.run != b.run || r.h.boot != b.boot || int64(len(r.buf)+int(v.size())) > limit) {
 		if err := r.flush(); err != nil {
 			return err
 		}
@@ -225,12 +218,16 @@ func (r *rewriting) take(b *block, v *recordView, item []byte) error {
 	if r.h.count == 0 {
 		r.h = blockHeader{number: r.block, first: v.number, written: r.next.written + uint64(len(r.kept)), boot: b.boot, run: b.run, flags: flagFirst | flagLast}
 		r.buf = append(r.buf[:0], zeros[:blockHeadLen]...)
+		r.bases.begin()
 	}
-	r.buf = append(r.buf, item...)
+	r.item = v.appendWhole(r.item[:0])
+	item, _, _ := nextItem(r.item)
+	whole, _ := parseRecord(item, b.first, b.boot)
+	r.buf = r.bases.add(r.buf, blockHeadLen, &whole, r.item)
 	r.h.count++
 	r.h.span = uint32(v.number - r.h.first)
-	r.kept = append(r.kept, keptRecord{v.number, uint32(len(item)), dests})
-	r.bytes += int64(len(item))
+	r.kept = append(r.kept, keptRecord{v.number, v.size(), dests})
+	r.bytes += int64(v.size())
 	return nil
 }
 

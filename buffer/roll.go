@@ -305,9 +305,7 @@ func (l *Log) writeSegment(name string) (*segment, error) {
 	l.mu.Lock()
 	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
 		firstBlock: l.c.block, written: l.c.written}}
-	if l.o.Compress {
-		s.features = featurePacked
-	}
+	s.features = l.o.features()
 	if k := len(l.segments); k > 0 {
 		p := l.segments[k-1]
 		s.prevSeq, s.prevEnd, s.upper = p.seq, p.end, p.upper

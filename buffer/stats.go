@@ -27,7 +27,7 @@ type Stats struct {
 	Padding   int64  // of them: bytes that filled the last page of a block
 	Prepared  int64  // of Written, what only made room: spares, written once so that commits into them are cheap
 	Rewriting int64  // of Written, what made segments smaller
-	Saved     int64  // bytes that compression kept from being written, in whole pages
+	Saved     int64  // bytes that compression, and what records have in common, kept from being written, in whole pages
 	Failed    uint64 // commits that failed
 	Freed     uint64 // segments that were freed
 	Dropped   uint64 // records times consumers, given up
