@@ -76,7 +76,7 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 	packed, packedCapped := small, capped
 	packed.Compress, packedCapped.Compress = true, true
-	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180}, {"dense", small, denseSeed, 200}, {"chores", wider, choreSeed, 120},
+	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180}, {"dense", small, denseSeed, 170}, {"chores", wider, choreSeed, 90},
 		{"packed", packed, 33, 90}, {"packed-capped", packedCapped, 32, 110}}
 	for seed := uint64(3); int(seed) < size(t, 3); seed++ { // one more for each of WEIR_LONG
 		walks = append(walks, walk{fmt.Sprintf("growing-%d", seed), small, seed, 100}, walk{fmt.Sprintf("capped-%d", seed), capped, seed, 140})
