@@ -132,7 +132,8 @@
 // is ever unpacked, and the length is held against its limit before memory is
 // taken. All sizes that are counted, here and in summaries, are those of whole
 // items before packing. The encoder's window is 128 KiB; it and the decoder that all readers
-// share take about 1 MiB together, from the first packed block on. The same
+// share take about 1 MiB together, from the first packed block on; while a segment is
+// rewritten there is one more. The same
 // block with the body "head," and 48 times "75", packed:
 //
 //	0000  77 62 6c 6b a7 1e 15 e7 7e c5 32 4b 40 00 00 00
