@@ -164,7 +164,9 @@ func (r *recovery) lookOn(without bool) error {
 }
 
 // moved lists the segments that are gone, or other files, by now. A segment
-// that has come among those that were read was missed: errMoved.
+// that has come among those that were read was missed, and one that was rewritten
+// before its header was read is younger than the list: errMoved, with those that
+// are gone all the same.
 func (r *recovery) moved() (gone []*segment, err error) {
 	files, err := r.l.fs.ReadDir()
 	if err != nil {
@@ -182,18 +184,12 @@ func (r *recovery) moved() (gone []*segment, err error) {
 		}
 		there[f.Name] = f
 	}
-	for _, name := range r.unsound { // its header may have been read while it was made into another's
-		f, ok := there[name]
-		if h, sound, err := r.header(f); !ok || err == nil && sound && r.l.bySeq(h.seq) == nil {
-			return nil, errMoved
-		}
-	}
 	for _, s := range r.l.segments {
 		f, ok := there[s.name]
-		if ok && f.Size != listed[s.name] { // rewritten before its header was read: what the others were then is not known
-			return nil, errMoved
-		}
 		if ok && r.still(s, f) {
+			if f.Size != listed[s.name] { // rewritten before its header was read: what the others were then is not known
+				err = errMoved
+			}
 			continue
 		}
 		if ok && !r.full {
@@ -201,7 +197,13 @@ func (r *recovery) moved() (gone []*segment, err error) {
 		}
 		gone = append(gone, s)
 	}
-	return gone, nil
+	for _, name := range r.unsound { // its header may have been read while it was made into another's
+		f, ok := there[name]
+		if h, sound, failed := r.header(f); !ok || failed == nil && sound && r.l.bySeq(h.seq) == nil {
+			err = errMoved
+		}
+	}
+	return gone, err
 }
 
 // still reports whether a file is the segment that was read.
