@@ -36,6 +36,7 @@ type committer struct {
 	padding int64  // bytes that filled pages
 	wrote   int64  // bytes, since the counters were told
 	saved   int64  // of them by packing
+	usual   int64  // bytes of a commit, as they were lately
 	syncs   uint64 // since the counters were told
 	buf     []byte
 	packer  packer

@@ -37,7 +37,14 @@ type FileInfo struct {
 	Size int64
 }
 
-// File is an open file.
+// An Allocator is a File that can be given room on the disk without being
+// written: all of it, which reads as zeros, or an error. Where it cannot be done
+// that is errors.ErrUnsupported.
+type Allocator interface {
+	Allocate(size int64) error
+}
+
+// File is an open file; it may be an Allocator.
 type File interface {
 	// ReadAt reads like io.ReaderAt.
 	ReadAt(p []byte, off int64) (int, error)

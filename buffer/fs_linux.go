@@ -20,6 +20,23 @@ func syncData(f *os.File) error {
 	}
 }
 
+// allocate gives a file room on the disk without writing it: it reads as zeros.
+func allocate(f *os.File, size int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
+			err = errors.ErrUnsupported
+		}
+		if err != nil {
+			return &os.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+		}
+		return nil
+	}
+}
+
 // forget drops the clean pages of a file from memory. One that was filled with
 // large writes is kept in large pieces there, and each small write into it then
 // counts, and on some file systems costs, the whole piece.

@@ -112,6 +112,8 @@ func (o *osFile) ReadAt(p []byte, off int64) (int, error)  { return o.f.ReadAt(p
 func (o *osFile) WriteAt(p []byte, off int64) (int, error) { return o.f.WriteAt(p, off) }
 func (o *osFile) Sync() error                              { return syncData(o.f) }
 
+func (o *osFile) Allocate(size int64) error { return allocate(o.f, size) }
+
 func (o *osFile) Close() error {
 	if o.created {
 		forget(o.f)

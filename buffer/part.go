@@ -41,6 +41,7 @@ func (l *Log) writePart(roll bool) error {
 func (l *Log) countWrites() {
 	c, s := &l.c, &l.stats
 	s.Written, s.Saved, s.Syncs, s.Padding = s.Written+c.wrote, s.Saved+c.saved, s.Syncs+c.syncs, c.padding
+	c.usual += (c.wrote - c.usual) / 8
 	c.wrote, c.saved, c.syncs = 0, 0, 0
 }
 

@@ -5,16 +5,22 @@ import (
 	"fmt"
 )
 
-// makeSpare writes a file of zeros, so that commits into it change no
-// metadata. l.mu is held at both ends.
+// bulk is the part of a segment that commits must take for its file to be
+// allocated only: 64 KiB of the usual 4 MiB, four pages at least.
+const bulk = 64
+
+// makeSpare writes a file of zeros, so that commits into it change no metadata;
+// or, if commits are so large that this would cost more than the metadata, it
+// allocates one. l.mu is held at both ends.
 func (l *Log) makeSpare() error {
 	size := l.o.SegmentSize
 	name := fmt.Sprintf("%08x", l.c.spare)
 	l.c.spare++
 	l.making = true
 	l.addFile(newPrefix+name, size) // it counts from here on
+	large := l.c.usual >= max(4*page, size/bulk)
 	l.mu.Unlock()
-	err := l.fillSpare(newPrefix+name, size)
+	wrote, err := l.fillSpare(newPrefix+name, size, large)
 	if err == nil {
 		if err = l.fs.Rename(newPrefix+name, sparePrefix+name); err != nil {
 			l.fs.Remove(newPrefix + name)
@@ -30,20 +36,29 @@ func (l *Log) makeSpare() error {
 	l.moveFile(newPrefix+name, sparePrefix+name)
 	l.spares = append(l.spares, sparePrefix+name)
 	l.given = max(0, l.given-size)
-	l.stats.Written += size
-	l.stats.Prepared += size
+	l.stats.Written += wrote
+	l.stats.Prepared += wrote
 	l.stats.Syncs++
 	return nil
 }
 
-func (l *Log) fillSpare(name string, size int64) error {
+// fillSpare makes the file, and says how many bytes it wrote for it.
+func (l *Log) fillSpare(name string, size int64, allocate bool) (wrote int64, err error) {
 	f, err := l.fs.Create(name)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	a, ok := f.(Allocator)
+	if allocate = allocate && ok; allocate {
+		if err = a.Allocate(size); errors.Is(err, errors.ErrUnsupported) {
+			allocate, err = false, nil
+		}
 	}
 	fill := make([]byte, min(size, 256<<10))
-	for off := int64(0); off < size && err == nil; off += int64(len(fill)) {
-		err = writeAt(f, fill[:min(int64(len(fill)), size-off)], off)
+	for !allocate && wrote < size && err == nil {
+		n := min(int64(len(fill)), size-wrote)
+		err = writeAt(f, fill[:n], wrote)
+		wrote += n
 	}
 	if err == nil {
 		err = f.Sync()
@@ -51,7 +66,7 @@ func (l *Log) fillSpare(name string, size int64) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		l.fs.Remove(name) // what is left is swept at the next start
 	}
-	return err
+	return wrote, err
 }
 
 // giveSpare removes a spare, for its room. l.mu is not held.

@@ -399,6 +399,13 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+// Allocate is here a write of zeros: what a crash leaves of it is a part of what
+// one leaves of those.
+func (f *file) Allocate(size int64) error {
+	_, err := f.WriteAt(make([]byte, size), 0)
+	return err
+}
+
 // onto writes bytes i to j of w.
 func (w *write) onto(data []byte, i, j int) []byte {
 	if need := int(w.off) + j; need > len(data) {
