@@ -29,11 +29,12 @@
 // # How far a publisher may be ahead
 //
 // A publisher that writes as fast as its socket takes fills the queues of the broker, and what is measured then is how they
-// overflow. So a publisher is at most its share of Size.Ahead messages ahead of the slowest of its subscribers: any
-// broker with queues of some thousand messages can deliver everything, and what is missing is lost. It goes on when half
-// of its share has arrived; if nothing has for half a second, what is on its way is taken for lost. At QoS 1 and 2
-// there is the window besides: messages that the broker has not acknowledged (QoS 2: not completed). It is filled again when half
-// of it is free.
+// overflow. So a publisher is at most its share of Size.Ahead messages ahead of the slowest of its subscribers, and what is
+// missing is lost. At QoS 0 that is 3,000 messages of all publishers together, which any socket and its broker's buffer hold; at QoS 1
+// and 2 it is 600, because brokers queue 1,000 messages for a subscriber by default, those in flight included. A publisher goes
+// on when half of its share has arrived; if nothing has for half a second, what is on its way is taken for lost. At QoS 1
+// and 2 there is the window besides: messages that the broker has not acknowledged (QoS 2: not completed). It is filled again
+// when half of it is free.
 //
 // # What is measured
 //

@@ -50,7 +50,7 @@ func (r *run) newFlow(qos byte, filters, topics []string) (*flow, error) {
 		if err != nil {
 			return nil, fmt.Errorf("publisher: %w", plain(err))
 		}
-		p.share = uint64(r.o.Size.Ahead / len(topics))
+		p.share = uint64(r.o.Size.ahead(qos) / len(topics))
 		for _, s := range f.subscribers {
 			p.cells = append(p.cells, &s.cells[i])
 		}

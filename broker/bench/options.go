@@ -39,7 +39,8 @@ type Size struct {
 	Publishers  int           // of fan-in
 	Subscribers int           // of fan-out
 	Window      int           // messages of QoS 1 and 2 that a publisher has unacknowledged
-	Ahead       int           // messages that all publishers together are ahead of the slowest subscriber
+	Ahead       int           // messages that all publishers together are ahead of the slowest subscriber, at QoS 0
+	AheadQueued int           // the same at QoS 1 and 2, where brokers have queues
 	Rate        int           // messages per second, paced
 	Idle        int           // connections
 	Filters     int           // filters with wildcards
@@ -53,7 +54,7 @@ type Size struct {
 
 // Full is the size of which results are told.
 func Full() Size {
-	return Size{Payload: 64, Publishers: 20, Subscribers: 100, Window: 20, Ahead: 3000, Rate: 1000, Idle: 5000, Filters: 100_000,
+	return Size{Payload: 64, Publishers: 20, Subscribers: 100, Window: 20, Ahead: 3000, AheadQueued: 600, Rate: 1000, Idle: 5000, Filters: 100_000,
 		Retained: 100_000, For: 5 * time.Second, EmptyFor: 10 * time.Second, WarmUp: time.Second, Settle: 2 * time.Second,
 		Patience: 10 * time.Second}
 }
@@ -80,7 +81,7 @@ func (s *Size) check() error {
 	}{
 		{"payload", &s.Payload, full.Payload, payloadHead}, {"publishers", &s.Publishers, full.Publishers, 1},
 		{"subscribers", &s.Subscribers, full.Subscribers, 1}, {"window", &s.Window, full.Window, 1},
-		{"ahead", &s.Ahead, full.Ahead, 1}, {"rate", &s.Rate, full.Rate, 1}, {"idle", &s.Idle, full.Idle, 1},
+		{"ahead", &s.Ahead, full.Ahead, 1}, {"ahead", &s.AheadQueued, full.AheadQueued, 1}, {"rate", &s.Rate, full.Rate, 1}, {"idle", &s.Idle, full.Idle, 1},
 		{"filters", &s.Filters, full.Filters, 1}, {"retained", &s.Retained, full.Retained, 1},
 	} {
 		if *f.value == 0 {
@@ -102,12 +103,20 @@ func (s *Size) check() error {
 		return fmt.Errorf("payload: got %d, want at most %d bytes", s.Payload, largestPayload)
 	case s.Window > 65_535:
 		return fmt.Errorf("window: got %d, want at most 65535, the number of packet ids", s.Window)
-	case s.Ahead < 2*s.Publishers:
-		return fmt.Errorf("ahead: got %d, want at least 2 for each of %d publishers", s.Ahead, s.Publishers)
+	case min(s.Ahead, s.AheadQueued) < 2*s.Publishers:
+		return fmt.Errorf("ahead: got %d, want at least 2 for each of %d publishers", min(s.Ahead, s.AheadQueued), s.Publishers)
 	case s.Rate > 100_000:
 		return fmt.Errorf("rate: got %d, want at most 100000 messages/s", s.Rate)
 	}
 	return nil
+}
+
+// ahead is how far publishers may be ahead at a QoS.
+func (s *Size) ahead(qos byte) int {
+	if qos == 0 {
+		return s.Ahead
+	}
+	return s.AheadQueued
 }
 
 // check fills in what is zero, and tells what cannot be. It gives the broker's host and port, and the scenarios.

@@ -18,6 +18,7 @@ type Sizes struct {
 	Subscribers int     `json:"subscribers"`
 	Window      int     `json:"window"`
 	Ahead       int     `json:"ahead"`
+	AheadQueued int     `json:"ahead_queued"`
 	Rate        int     `json:"rate"`
 	Idle        int     `json:"idle"`
 	Filters     int     `json:"filters"`
@@ -27,7 +28,7 @@ type Sizes struct {
 }
 
 func (s *Size) json() Sizes {
-	return Sizes{s.Payload, s.Publishers, s.Subscribers, s.Window, s.Ahead, s.Rate, s.Idle, s.Filters, s.Retained,
+	return Sizes{s.Payload, s.Publishers, s.Subscribers, s.Window, s.Ahead, s.AheadQueued, s.Rate, s.Idle, s.Filters, s.Retained,
 		s.For.Seconds(), s.EmptyFor.Seconds()}
 }
 

@@ -77,7 +77,7 @@ func newBenchFlags() *benchFlags {
 	f.IntVar(&b.payload, "payload", 0, "bytes of a message, at least 24 (default 64)")
 	f.IntVar(&b.publishers, "publishers", 0, "publishers of fan-in (default 20)")
 	f.IntVar(&b.window, "window", 0, "messages of QoS 1 and 2 that a publisher has unacknowledged (default 20)")
-	f.IntVar(&b.ahead, "ahead", 0, "messages that all publishers together may be ahead of the slowest subscriber (default 3000)")
+	f.IntVar(&b.ahead, "ahead", 0, "messages that all publishers together may be ahead of the slowest subscriber (default 3000, at QoS 1 and 2 600)")
 	return b
 }
 
@@ -117,7 +117,7 @@ func (b *benchFlags) settle() error {
 		target *int
 	}{
 		{"payload", b.payload, &o.Size.Payload}, {"publishers", b.publishers, &o.Size.Publishers},
-		{"window", b.window, &o.Size.Window}, {"ahead", b.ahead, &o.Size.Ahead},
+		{"window", b.window, &o.Size.Window}, {"ahead", b.ahead, &o.Size.Ahead}, {"ahead", b.ahead, &o.Size.AheadQueued},
 	} {
 		if given(b.set, n.flag) {
 			if n.given <= 0 {

@@ -24,11 +24,8 @@ func (t *benchTable) begin() {
 	}
 	t.begun = true
 	s := &t.options.Size
-	fmt.Fprintf(t.out, "%s, MQTT %s, %d bytes a message, %v each", t.options.URL, t.options.Version, s.Payload, s.For)
-	if s.Ahead > 0 {
-		fmt.Fprintf(t.out, "; publishers at most %d messages ahead of the slowest subscriber, window %d", s.Ahead, s.Window)
-	}
-	fmt.Fprint(t.out, "\n\n")
+	fmt.Fprintf(t.out, "%s, MQTT %s, %d bytes a message, %v each\n", t.options.URL, t.options.Version, s.Payload, s.For)
+	fmt.Fprintf(t.out, "publishers at most %d messages ahead of the slowest subscriber, %d at QoS 1 and 2 with a window of %d\n\n", s.Ahead, s.AheadQueued, s.Window)
 	limit := "own limit"
 	if len(t.options.Limit) == 0 {
 		limit = ""
