@@ -44,7 +44,7 @@ func (r *run) dial(id string) (*conn, error) {
 	}
 	if err := c.login(id); err != nil {
 		_ = nc.Close()
-		return nil, fmt.Errorf("CONNECT: %w", err)
+		return nil, fmt.Errorf("CONNECT: %w", plain(err))
 	}
 	if r.process.PID == 0 && r.firstConn(c) {
 		r.process = peerProcess(nc)
@@ -111,6 +111,7 @@ func (c *conn) ask(p appender, answer packet.Type) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.r.progress.Add(1) // the deadline is what ends this wait
 	if err := c.SetDeadline(time.Now().Add(c.r.o.Size.Patience)); err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (c *conn) subscribe(filter string, qos byte) error {
 		err = c.granted(body, 1, qos)
 	}
 	if err != nil {
-		return fmt.Errorf("SUBSCRIBE %s: %w", filter, err)
+		return fmt.Errorf("SUBSCRIBE %s: %w", filter, plain(err))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 // cpuOf is the CPU time a process has used, in all its threads and in the kernel for it: its clock is good to nanoseconds where
 // /proc/PID/stat counts in hundredths of a second. known is false for PID 0 and a process that is gone.
 func cpuOf(pid int) (used time.Duration, known bool) {
-	if pid <= 0 {
+	if pid <= 0 || pid > math.MaxInt32>>3 {
 		return 0, false
 	}
 	var t unix.Timespec

@@ -15,7 +15,7 @@ import (
 
 // Run puts the chosen scenarios on a broker, one after another, and hands each result to each as soon as it is there. The
 // error is about the options; what goes wrong in a scenario stands in its result, and the next one follows. When ctx ends, so
-// does Run, with its cause.
+// does Run, and what it gives is the report so far and the cause.
 func Run(ctx context.Context, o Options, each func(Result)) (*Report, error) {
 	address, chosen, err := o.check()
 	if err != nil {
@@ -42,8 +42,13 @@ func measure(ctx context.Context, o *Options, address string, s Scenario) Result
 	if p := r.process; p.PID != 0 {
 		result.Process = &p
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		result.Error = "interrupted"
+	case err != nil:
 		result.Error = err.Error()
+	}
+	if result.Error != "" {
 		return result
 	}
 	if s.speed && len(o.Limit) > 0 {
@@ -187,7 +192,8 @@ func (r *run) start(who string, f func() error) {
 	})
 }
 
-// watch ends the scenario when nothing comes from the broker for too long, though there is somebody who waits.
+// watch ends the scenario when nothing comes from the broker for too long, though there is somebody who waits. It is a little
+// more patient than the deadlines, which know better what is waited for.
 func (r *run) watch(stop <-chan struct{}) {
 	patience := r.o.Size.Patience
 	tick := time.NewTicker(max(patience/20, time.Millisecond))
@@ -202,7 +208,7 @@ func (r *run) watch(stop <-chan struct{}) {
 		case now := <-tick.C:
 			if n := r.progress.Load(); n != last {
 				last, since = n, now
-			} else if now.Sub(since) >= patience {
+			} else if now.Sub(since) >= patience+patience/4 {
 				r.fail(fmt.Errorf("the broker has sent nothing for %v", patience))
 				return
 			}

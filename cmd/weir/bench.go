@@ -167,7 +167,7 @@ func runBenchBroker(ctx context.Context, c console, args []string) int {
 	}
 	status := exitOK
 	if err != nil {
-		status = c.fail(exitFailed, "bench broker: %v", err)
+		status = c.fail(exitFailed, "bench broker: interrupted")
 	}
 	for _, r := range report.Results {
 		if r.Error != "" {
