@@ -18,8 +18,8 @@
 //
 //	empty       no connection at all: resident memory, CPU of an idle broker; from its start to the first CONNACK, if started here
 //	idle        connections with one subscription each, which do nothing: memory of each
-//	filters     one publisher and one subscriber, before and after 100,000 other filters with wildcards: what a filter
-//	            costs in memory, how fast they are taken, and by how much the CPU of a message grows
+//	filters     one publisher and one subscriber, first alone and then beside 100,000 other filters with wildcards, of 10
+//	            connections: what a filter costs in memory, how fast they are taken, by how much the CPU of a message grows
 //	retained    100,000 retained messages, set at QoS 1 and removed again: memory of each, and all of them to one new
 //	            subscription at QoS 0
 //	fan-in-Q    20 publishers, each on its own topic, to one subscriber of them all, at QoS 0, 1 and 2 on both sides

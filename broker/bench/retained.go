@@ -60,7 +60,7 @@ func (r *run) replay(n int) error {
 		return plain(err)
 	}
 	r.start("subscriber", s.receive)
-	if err := r.untilAll(s.received.Load, uint64(n), min(2*time.Second, r.o.Size.Patience)); err != nil {
+	if err := r.untilAll(s.received.Load, uint64(n), r.o.Size.Patience); err != nil {
 		return err
 	}
 	used, usedKnown := cpuOf(r.process.PID)

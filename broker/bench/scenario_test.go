@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,6 +64,18 @@ func TestFanOutCountsEveryDelivery(t *testing.T) {
 	delivered, _ := report.Results[0].Figure("delivered")
 	if delivered < 4 || int(delivered)%4 != 0 {
 		t.Errorf("%v deliveries to 4 subscribers", delivered)
+	}
+}
+
+// TestProcessNotKnown: figures of a process that is not there are there, without a value.
+func TestProcessNotKnown(t *testing.T) {
+	o := Options{URL: "mqtt://" + serveBare(t), Size: tiny(), Scenarios: []string{"idle", "fan-in-0"}, PID: 1 << 27}
+	for i, want := range []string{"resident", "cpu"} {
+		r := runOne(t, o).Results[i]
+		there := slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Name == want && f.Value == nil })
+		if r.Error != "" || !there {
+			t.Errorf("%s: error %q, %s without a value: %v", r.Scenario, r.Error, want, there)
+		}
 	}
 }
 
