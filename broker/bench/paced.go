@@ -61,7 +61,7 @@ func (f *flow) pace(p *pacer, measuring *atomic.Bool) error {
 	}
 	measuring.Store(true)
 	from := f.look()
-	if err := r.wait(r.o.Size.For); err != nil {
+	if err := r.waitFor(func() bool { return f.subscribers[0].measured.Load() > 0 }); err != nil {
 		return err
 	}
 	f.compare(from, f.look())
@@ -115,9 +115,6 @@ func (p *pacer) listenForAcknowledgements() error {
 func (f *flow) tellPaced(s *subscriber, qos byte) error {
 	r, g := f.r, &f.figures
 	all := s.latencies
-	if len(all) == 0 {
-		return fmt.Errorf("no message arrived")
-	}
 	slices.Sort(all)
 	at := func(share float64) float64 { return microseconds(all[int(share*float64(len(all)-1))]) }
 	r.say("p50", "µs", at(0.50))

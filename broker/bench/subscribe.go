@@ -87,6 +87,7 @@ type subscriber struct {
 
 	latencies []time.Duration // nil: not measured; its capacity bounds it
 	measuring *atomic.Bool    // whether latencies are taken now
+	measured  atomic.Uint64   // how many there are
 	granted   int             // filters that SUBACK is to grant, if it is received here
 	qos       byte
 }
@@ -186,6 +187,7 @@ func (s *subscriber) publish(first byte, body []byte, now int64) error {
 	}
 	if now > 0 && len(s.latencies) < cap(s.latencies) {
 		s.latencies = append(s.latencies, time.Duration(now-m.stamp))
+		s.measured.Store(uint64(len(s.latencies)))
 	}
 	return nil
 }
