@@ -107,10 +107,13 @@ func (f *flow) measure() error {
 }
 
 // waitFor lets the time pass that is measured over, and more while there is nothing at all to measure: on a busy machine that
-// says nothing.
+// says nothing, until patience ends. The watch does not see it if publishers are still answered.
 func (r *run) waitFor(something func() bool) error {
 	err := r.wait(r.o.Size.For)
-	for err == nil && !something() {
+	for since := time.Now(); err == nil && !something(); {
+		if time.Since(since) > r.o.Size.Patience {
+			return fmt.Errorf("no message has reached the subscriber for %v", r.o.Size.Patience)
+		}
 		err = r.wait(time.Millisecond)
 	}
 	return err
