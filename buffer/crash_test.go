@@ -20,6 +20,9 @@ const keySeed = 1001
 // sparseSeed is the walk in which segments come to hold little that is waited for.
 const sparseSeed = 1002
 
+// memorySeed is the walk with destinations for memory only.
+const memorySeed = 1003
+
 var small = buffer.Options{Dir: "crashfs", SegmentSize: 64 << 10, MaxSize: 4 << 20, TailSize: 64 << 10}
 
 // size is how many steps the walks take: WEIR_LONG multiplies it.
@@ -69,7 +72,7 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 	packed, packedCapped := small, capped
 	packed.Compress, packedCapped.Compress = true, true
-	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180},
+	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180}, {"memory", capped, memorySeed, 200},
 		{"packed", packed, 33, 90}, {"packed-capped", packedCapped, 32, 110}}
 	for seed := uint64(3); int(seed) < size(t, 3); seed++ { // one more for each of WEIR_LONG
 		walks = append(walks, walk{fmt.Sprintf("growing-%d", seed), small, seed, 100}, walk{fmt.Sprintf("capped-%d", seed), capped, seed, 140})
@@ -85,7 +88,7 @@ func TestCrashEverywhere(t *testing.T) {
 func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 	fresh := func() *world {
 		w := newWorld(crashfs.New(diskSize), o, seed)
-		w.keyHeavy, w.sparse = seed == keySeed, seed == sparseSeed
+		w.keyHeavy, w.sparse, w.memory = seed == keySeed, seed == sparseSeed, seed == memorySeed
 		return w
 	}
 	trial := fresh()

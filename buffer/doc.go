@@ -11,6 +11,31 @@
 // none of them must have it committed. A commit takes the whole tail: one
 // write, one fdatasync. When to commit is decided outside.
 //
+// # In memory only
+//
+// A destination may be for memory only (Dest.Memory). Nothing is written on its
+// account, and it delays no settlement. A record of which only such destinations
+// are left is fleeting: it is settled, commits pass it, and it stays in the tail
+// until they have acknowledged it.
+//
+//	for durable ones too ──commit──▶ stored, for all its destinations
+//	        │
+//	        └─ the durable ones acknowledged, or refused ─▶ fleeting ──Ack──▶ gone
+//	for memory only ────────────────────────────────────────▲  │
+//	                              DropMemory, counted ◀────────┘
+//
+// So a record that is written for others serves all from its one copy, and
+// outlives a restart for those in memory too; nothing promises that. What a
+// fleeting record brings along that has to be durable, its keys and the counts
+// of who refused it, is committed without it, and settles it.
+//
+// Its number is a hole on the disk. Next gives it in its place among the stored
+// ones. In the tail it has chunks of its own, so that it holds up no memory of
+// what is written, and at most half of the limit: beyond it the oldest are
+// dropped, whoever they are for. These counts are in the next commit, and no
+// reason for one. Close drops what is left, counted and logged once; a crash
+// takes it and the counts since the last commit.
+//
 // # Files
 //
 //	0000000000000007.log   a segment; the name is its sequence in hex

@@ -172,7 +172,7 @@ func (l *Log) done() {
 				if r.keyed > 0 {
 					l.keysStored(r.bytes()[r.size:])
 				}
-				if r.state == writing {
+				if r.state == writing && !r.told {
 					settledNow = l.settle(settledNow, number)
 				}
 				t.drop(r)
@@ -223,6 +223,9 @@ func (l *Log) undo(roll bool) {
 			switch r.state {
 			case writing:
 				r.state = waiting
+				if r.told {
+					l.turnFleeting(r)
+				}
 			case settled:
 				t.drop(r)
 			}

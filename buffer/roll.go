@@ -135,7 +135,7 @@ func (l *Log) dropSegment(s *segment, reason DropReason) {
 func (c *Consumer) forget(s *segment) (aside uint64, asideBytes int64) {
 	kept, gap := c.window[:c.head], false
 	for _, p := range c.window[c.head:] {
-		if p.number >= s.first && p.number <= s.last {
+		if p.number >= s.first && p.number <= s.last && !c.l.tail.fleeting.has(p.number) {
 			gap = true
 			continue
 		}
@@ -145,7 +145,7 @@ func (c *Consumer) forget(s *segment) (aside uint64, asideBytes int64) {
 	c.window, c.trail = kept, c.trail || gap
 	marks := c.aside[:0]
 	for _, a := range c.aside {
-		if a.number >= s.first && a.number <= s.last {
+		if a.number >= s.first && a.number <= s.last && !c.l.tail.fleeting.has(a.number) {
 			aside++
 			asideBytes += int64(a.size)
 			c.marked = true
@@ -154,13 +154,16 @@ func (c *Consumer) forget(s *segment) (aside uint64, asideBytes int64) {
 		marks = append(marks, a)
 	}
 	c.aside = marks
-	if c.waitsBefore(s) {
-		if s.last > c.horizon {
-			c.addEarly(Range{max(s.first, c.horizon+1), s.last}, true)
-		}
-		return aside, asideBytes
+	if !c.waitsBefore(s) {
+		c.passTo(s.last)
 	}
-	c.pass(s.last)
+	for from := max(s.first, c.horizon+1); from <= s.last; { // around what is in memory
+		upto := min(s.last, c.fleeting.above(from-1)-1)
+		if from <= upto {
+			c.addEarly(Range{from, upto}, true)
+		}
+		from = upto + 2
+	}
 	return aside, asideBytes
 }
 
