@@ -267,6 +267,7 @@ func (l *Log) stateTaken() {
 		delete(l.changed, k)
 	}
 	for _, c := range l.consumers {
+		l.counting = l.counting || c.counted
 		c.fresh, c.dirty, c.marked, c.counted, c.lossy = false, false, false, false, false
 	}
 }

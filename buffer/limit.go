@@ -14,8 +14,8 @@ type Limits struct {
 }
 
 // SetLimits replaces the limits of a consumer. They are not stored: set them
-// after each Open. Refusing is exact; dropping the oldest is done after the
-// next commit, so more may wait until then.
+// after each Open. Refusing is exact; dropping the oldest is one of the Chores
+// after the next commit, so more may wait until then.
 func (c *Consumer) SetLimits(x Limits) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -74,6 +74,17 @@ func (c *Consumer) over() (reason DropReason, yes bool) {
 		}
 	}
 	return 0, false
+}
+
+// beyond says whether a consumer has more, or older, than its limits allow.
+// l.mu is held.
+func (l *Log) beyond() bool {
+	for _, c := range l.consumers {
+		if _, yes := c.over(); yes {
+			return true
+		}
+	}
+	return false
 }
 
 // old says whether a record is beyond the age limit.

@@ -84,6 +84,7 @@ type Log struct {
 	files     map[string]int64 // every file of the directory, by size
 	total     int64            // of them
 	opened    int64            // the same when the log was opened
+	given     int64            // bytes given back since the disk was full: the log may take as many again
 	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs
@@ -98,6 +99,10 @@ type Log struct {
 	trimming  bool
 	loose     int       // stored records acknowledged since the last commit
 	making    bool      // a spare is being written
+	choring   bool      // Chores runs
+	densing   bool      // a segment is being rewritten
+	counting  bool      // counts of what was dropped are in a commit that is not durable yet
+	noSwap    bool      // the file system cannot exchange names
 	refused   []refusal // by the record being appended
 	admitted  Record    // what is left of it
 	dests     []Dest
@@ -227,7 +232,7 @@ func (l *Log) Close() error {
 	l.discardFleeting()
 	err := l.Commit()
 	l.mu.Lock()
-	for l.running || l.making {
+	for l.running || l.making || l.choring {
 		l.cond.Wait()
 	}
 	if l.closed {

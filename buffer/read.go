@@ -337,7 +337,7 @@ func (c *Consumer) damage(s *segment, above, below uint64) {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.doomed || s.passed >= below {
+	if s.doomed || s.replaced || s.passed >= below { // a file that is used again is not damaged
 		return
 	}
 	s.passed = below

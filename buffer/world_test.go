@@ -28,8 +28,10 @@ type world struct {
 	barrier  map[uint64]map[string]int // what each key was when the barrier was asked for
 	serial   int
 	fresh    bool           // opened, and nothing done yet
+	asked    bool           // for chores
 	keyHeavy bool           // the workload changes keys most of the time, and consumers have limits
 	sparse   bool           // the second consumer wants little, and takes less
+	chores   bool           // the log asks for chores, and they are done now and then
 	memory   bool           // some destinations are for memory only
 	within   bool           // an Append runs, whose records are not noted yet
 	inside   []buffer.Range // settled by it
@@ -103,6 +105,9 @@ func (w *world) settle(rs []buffer.Range) {
 }
 
 func (w *world) open() error {
+	if w.chores {
+		w.o.OnChores = func() { w.asked = true }
+	}
 	l, err := buffer.Open(w.o)
 	if err != nil {
 		return err
@@ -337,7 +342,13 @@ func (w *world) step(i int) error {
 		}
 		return w.fence()
 	default:
-		return w.commit()
+		if err := w.commit(); err != nil {
+			return err
+		}
+		if w.asked && w.rng.IntN(3) > 0 {
+			w.asked = false
+			w.log.Chores()
+		}
 	}
 	return nil
 }
@@ -458,7 +469,7 @@ func (w *world) checkConsumer(name string, high uint64) error {
 // fork is the same memory of promises on another disk.
 func (w *world) fork(disk *crashfs.Disk, seed uint64) *world {
 	n := newWorld(disk, w.o, seed)
-	n.keyHeavy, n.sparse, n.memory = w.keyHeavy, w.sparse, w.memory
+	n.keyHeavy, n.sparse, n.chores, n.memory = w.keyHeavy, w.sparse, w.chores, w.memory
 	n.highest, n.serial = w.highest, w.serial+1000
 	for k, r := range w.records {
 		c := *r
