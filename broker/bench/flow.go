@@ -209,11 +209,11 @@ func (r *run) untilAll(count func() uint64, want uint64, quiet time.Duration) er
 func (g *flowFigures) broken(qos byte) error {
 	switch {
 	case qos > 0 && g.lost > 0:
-		return fmt.Errorf("%d messages of QoS %d did not arrive", g.lost, qos) // [MQTT-4.3.2-4] [MQTT-4.3.3-8]
+		return fmt.Errorf("%d messages of QoS %d did not arrive", g.lost, qos)
 	case qos == 2 && g.repeated > 0:
 		return fmt.Errorf("%d messages of QoS 2 came twice", g.repeated)
 	case g.disordered > 0:
-		return fmt.Errorf("%d messages came out of order", g.disordered) // [MQTT-4.6.0-6]
+		return fmt.Errorf("%d messages came out of order", g.disordered)
 	}
 	return nil
 }
