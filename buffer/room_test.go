@@ -148,7 +148,7 @@ func TestSparesAreAllocatedForLargeCommits(t *testing.T) {
 		name  string
 		size  int
 		wrote bool
-	}{{"large", 24 << 10, false}, {"small", 100, true}} {
+	}{{"large", 24 << 10, false}, {"small", 3900, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: 64 << 20})
 			defer l.Close()
