@@ -155,13 +155,13 @@ func TestSparesAreAllocatedForLargeCommits(t *testing.T) {
 			to, _ := l.Consumer("cloud")
 			before := l.Stats()
 			payload := make([]byte, c.size)
-			for l.Stats().Segments < before.Segments+6 {
+			for l.Stats().Segments < before.Segments+10 {
 				if _, n, err := l.Append([]Record{{Dests: []Dest{{Consumer: to.ID()}}, Payload: payload}}); n != 1 {
 					t.Fatal(err)
 				}
 				commit(t, l)
 			}
-			if wrote := l.Stats().Prepared > before.Prepared+minSegment; wrote != c.wrote {
+			if wrote := l.Stats().Prepared > before.Prepared+3*minSegment; wrote != c.wrote {
 				t.Fatalf("%d bytes were written to make files", l.Stats().Prepared-before.Prepared)
 			}
 			if got := drain(t, to); len(got) == 0 || len(got[0].Body) != c.size {
