@@ -109,7 +109,7 @@ func TestDistrust(t *testing.T) {
 		if cloud.Session().Token != "one" {
 			t.Error("a torn tail, which every power cut leaves, withdraws the token")
 		}
-		for _, found := range []buffer.Recovery{{Orphans: 1}, {Lost: []buffer.Loss{{Records: 1}}}, {KeysLost: true}} {
+		for _, found := range []buffer.Recovery{{Orphans: 1}, {Lost: []buffer.Loss{{Records: 1}}}, {KeysLost: true}, {Repaired: true}} {
 			if err := cloud.Begin("one"); err != nil {
 				t.Fatal(err)
 			}

@@ -86,7 +86,9 @@ func Open(cfg Config) (*Journal, error) {
 		return nil, err
 	}
 	j.log = log
-	j.distrust(log.Recovery())
+	if err := j.distrust(log.Recovery()); err != nil {
+		cfg.Log.Error("that the sessions upstream are begun anew cannot be written yet", "err", err)
+	}
 	j.sweepPairs()
 	return j, nil
 }
