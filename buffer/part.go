@@ -17,6 +17,7 @@ func (l *Log) writePart(roll bool) error {
 		}
 	}
 	l.mu.Lock()
+	l.countWrites()
 	if err != nil {
 		l.undo(roll)
 		return err
@@ -32,12 +33,17 @@ func (l *Log) writePart(roll bool) error {
 	return nil
 }
 
+// countWrites takes what was written into the counters. l.mu is held.
+func (l *Log) countWrites() {
+	c, s := &l.c, &l.stats
+	s.Written, s.Saved, s.Syncs, s.Padding = s.Written+c.wrote, s.Saved+c.saved, s.Syncs+c.syncs, c.padding
+	c.wrote, c.saved, c.syncs = 0, 0, 0
+}
+
+// sync makes what was written to f durable. l.mu is not held.
 func (l *Log) sync(f File) error {
-	err := f.Sync()
-	l.mu.Lock()
-	l.stats.Syncs++
-	l.mu.Unlock()
-	return err
+	l.c.syncs++
+	return f.Sync()
 }
 
 // writeBlocks writes the planned blocks from off on, each with one write,
@@ -99,11 +105,8 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 		head = nil
 	}
 	c.counted.end = off
-	l.mu.Lock()
-	l.stats.Written += bytes
-	l.stats.Padding = c.padding
-	l.stats.Saved += saved
-	l.mu.Unlock()
+	c.wrote += bytes
+	c.saved += saved
 	return nil
 }
 
