@@ -68,7 +68,8 @@
 // nothing overtakes. Nothing in flight is held in memory but its number: on a new connection the queue is read again from the first
 // message that is not acknowledged, in step with the packet ids in flight, which stay as they are. After a restart ids of
 // QoS 2 come from the pairs, messages of QoS 1 that stand before the last of them get a new id, so that order holds, and a
-// released pair is PUBREL only. A message that the store gave up under way is completed without it: the subscriber may have it.
+// released pair is PUBREL only. Should damage have brought back more messages than there are ids, the rest is sent as new, and
+// pairs given up for it are counted (Stats.NotKept). A message that the store gave up under way is completed without it: the subscriber may have it.
 //
 // What there is to do for a session (durable.go) is done by one goroutine at a time, the one who asks: a publisher after
 // Append, its own reader after acknowledgements, the releaser when something is settled. None of them reads the disk. If
@@ -77,7 +78,7 @@
 // A QoS 2 PUBLISH from a stored session puts its packet id into the same block as its message; without anyone who wants it,
 // a record without a body is the reason for the commit. PUBREL deletes the id, and PUBCOMP waits for a barrier, for an
 // unknown id too, whose deletion may not be kept yet. CONNACK that makes or discards a stored session, SUBACK and UNSUBACK to one wait
-// for barriers of their own, behind no acknowledgement. While the store fails these three go out after
+// for barriers of their own, behind no acknowledgement. A CONNECT whose barrier a slow store does not settle in time is refused (0x88). While the store fails these three go out after
 // SpillAfter and are counted (Stats.NotKept): the session works in memory, and is stored with the first commit that succeeds.
 //
 // The life of a session in the store:

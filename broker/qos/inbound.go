@@ -119,7 +119,8 @@ func (in *Inbound) Release(id uint16) (known bool) {
 }
 
 // Completed notes that PUBCOMP was sent: the id means a new message from here on [MQTT-4.3.3-12]. The sender's quota rises by
-// one with it, up to where it began, also if the message is one of an earlier connection or none is known (v5 section 4.9). An id whose PUBREL did not come is left alone.
+// one with it, up to where it began, also if the message is one of an earlier connection or none is known (v5 section 4.9).
+// An id whose PUBREL did not come is left alone.
 func (in *Inbound) Completed(id uint16) {
 	place := in.table.find(id)
 	if place != 0 && in.table.slots[place].state != owesPubcomp {
