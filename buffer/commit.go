@@ -39,6 +39,7 @@ type committer struct {
 	syncs   uint64 // since the counters were told
 	buf     []byte
 	packer  packer
+	bases   bases
 	state   []byte
 	taken   []string // keys in it
 	before  []prior  // what those were in the commit before
