@@ -17,7 +17,7 @@
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
 // ending.go its packets; reading.go one batch with matching and delivery; session.go, out.go and calendar.go what lives
 // longer; owed.go and owing.go the acknowledgements; publisher.go messages from within the process; durable.go, pump.go
-// and pledges.go sessions that are stored; keep.go, life.go and values.go what is stored and how it comes back.
+// and pledges.go sessions that are stored; keep.go, life.go and values.go what is stored and how it comes back; weed.go what makes room in it.
 //
 // # Two halves
 //
@@ -122,7 +122,8 @@
 //   - What a stored session's queue has no room for is dropped, and acknowledged when the store has the count. If nobody else was
 //     given the message either, a 5.0 publisher gets 0x97, and the packet id is free.
 //   - Retained messages for a new subscription that did not reach the queue when the process died are not sent for it again.
-//   - Expired messages in a stored queue go when their turn comes; they make no room before.
+//   - Expired messages in a stored queue go when their turn comes, or when it is full: then the first message without room,
+//     which is dropped, has them looked for, once a second at most. What has expired on its way to a subscriber stays.
 //   - Wills at shutdown are published, the delayed ones of sessions in memory too. The standard lets a server put them off until
 //     it is back (5.0 section 3.1.2.5), but a session that is in memory only ends with the broker, and the end
 //     of the session is when a will must be sent [MQTT-3.1.2-8]. The journal must outlive Run for that.
