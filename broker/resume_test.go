@@ -19,7 +19,9 @@ func TestResumeBeyondTheIDs(t *testing.T) {
 		for i := range 7 {
 			l.deliver("x", fmt.Sprint(i), []byte{1, 1, 1, 2, 1, 2, 1}[i])
 		}
+		l.b.mu.Lock()
 		d := l.b.sessions["sub"].durable
+		l.b.mu.Unlock()
 		messages := queuedNumbers(d)
 		if len(messages) != 7 {
 			t.Fatalf("%d messages wait", len(messages))
@@ -83,13 +85,11 @@ func (q *manyQueue) Next(dst []Queued, _ bool) (n int, onDisk bool, err error) {
 // TestResumeEnds: a start ends, however many messages damage has brought back.
 func TestResumeEnds(t *testing.T) {
 	l := buildLasting(t, Config{})
-	sub, _ := l.stay(packet.V5, "sub")
-	l.leave(sub)
-	d := l.b.sessions["sub"].durable
-	q := &manyQueue{Queue: d.queue, messages: 70_000}
-	d.queue = q
+	q := &manyQueue{messages: 70_000}
+	s := l.b.newSession([]byte("sub"))
+	d := &durable{s: s, queue: q}
 	d.resume()
-	if got := d.s.out.flight.InFlight(); got != 65_534 || d.through != 65_534 || q.forgotten != 1 {
+	if got := s.out.flight.InFlight(); got != 65_534 || d.through != 65_534 || q.forgotten != 1 {
 		t.Errorf("%d in flight, through %d, %d pairs given up; want 65534, 65534, 1", got, d.through, q.forgotten)
 	}
 }
