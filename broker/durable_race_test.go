@@ -204,7 +204,11 @@ func TestConnackIsNotSentUnkept(t *testing.T) {
 		c = l.dial(v)
 		p.ClientID = []byte("last")
 		c.send(&p)
-		l.v.until("the session", func() bool { return len(l.v.now.queues) == 3 })
+		l.v.until("the session", func() bool {
+			l.v.mu.Lock()
+			defer l.v.mu.Unlock()
+			return len(l.v.now.queues) == 3
+		})
 		l.house.stop()
 		c.unconfirmed("at the stop")
 	})
