@@ -17,7 +17,7 @@ import (
 // A server that allows three messages at a time is never sent a fourth, also right after a connection broke: the server of
 // the test tells it as a violation, and others disconnect in a circle.
 func TestField_ReceiveMaximumIsNotOverrun(t *testing.T) {
-	r := newRig(t, upstream.Options{Behaviour: upstream.Behaviour{ReceiveMaximum: 3, ResetAfter: 11}})
+	r := newRig(t, upstream.Options{Behaviour: upstream.Behaviour{ReceiveMaximum: 3, ResetAfter: 11, AckDelay: time.Millisecond}})
 	for _, p := range numbers(100) {
 		r.publish("t", p)
 	}
