@@ -174,12 +174,3 @@ func (j *Journal) distrust(found buffer.Recovery) error {
 	}
 	return j.log.AcceptRepair()
 }
-
-// WithdrawTokens is for a store that was restored from a copy: no session upstream is taken for ours any more. It returns when
-// that is durable.
-func (j *Journal) WithdrawTokens() error {
-	if err := j.distrust(buffer.Recovery{Orphans: 1}); err != nil {
-		return err
-	}
-	return j.Commit()
-}
