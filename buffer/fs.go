@@ -19,6 +19,10 @@ type FS interface {
 	// Rename moves a file, replacing one of the new name. It is durable after
 	// SyncDir.
 	Rename(from, to string) error
+	// Exchange gives each of two files the name of the other, at once: whatever
+	// happens, both names are there. It is durable after SyncDir. Where it cannot
+	// be done the error is errors.ErrUnsupported.
+	Exchange(a, b string) error
 	// Remove deletes a file. It is durable after SyncDir.
 	Remove(name string) error
 	// SyncDir makes creations, renames and removals durable.

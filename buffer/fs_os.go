@@ -63,6 +63,7 @@ func (o *osFS) Create(name string) (File, error) {
 }
 
 func (o *osFS) Rename(from, to string) error { return os.Rename(o.path(from), o.path(to)) }
+func (o *osFS) Exchange(a, b string) error   { return exchange(o.path(a), o.path(b)) }
 func (o *osFS) Remove(name string) error     { return os.Remove(o.path(name)) }
 func (o *osFS) Free() (int64, error)         { return freeBytes(o.dir) }
 

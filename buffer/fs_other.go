@@ -3,6 +3,7 @@
 package buffer
 
 import (
+	"errors"
 	"math"
 	"os"
 )
@@ -10,6 +11,8 @@ import (
 func syncData(f *os.File) error { return f.Sync() }
 
 func forget(*os.File) {}
+
+func exchange(a, b string) error { return errors.ErrUnsupported }
 
 // freeBytes is not asked of other systems: MinFree has no effect there.
 func freeBytes(string) (int64, error) { return math.MaxInt64, nil }

@@ -147,7 +147,7 @@ func (j *Journal) record(e *broker.Entry) buffer.Record {
 		from := len(s.bytes)
 		s.bytes = binary.LittleEndian.AppendUint32(s.bytes, hit.Rule)
 		must := d.must(e)
-		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
+		s.dests = append(s.dests, buffer.Dest{Consumer: hit.Upstream, Must: must, Memory: d == MemoryOnly, Data: s.bytes[from:len(s.bytes):len(s.bytes)]})
 		level = max(level, j.level(hit.Upstream, d, must))
 	}
 	for k := range e.Sessions {
@@ -199,9 +199,7 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 	owed, gathered := mark{first: math.MaxUint64, at: now}, uint64(0)
 	for i := range batch {
 		m := mark{first: first + uint64(i), last: first + uint64(i), at: now}
-		if j.scratch.levels[i] == memoryOnly { // nothing was promised
-			j.settled.add([]buffer.Range{{First: m.first, Last: m.last}})
-			poke(j.news)
+		if j.scratch.levels[i] == memoryOnly { // nothing was promised: the log has settled it
 			continue
 		}
 		j.pace.appended(m, j.scratch.levels[i], batch[i].Kind == broker.KindLocal)
@@ -211,8 +209,11 @@ func (j *Journal) note(batch []broker.Entry, first uint64, now time.Time) {
 				gathered = m.last
 			}
 		}
-		for _, hit := range batch[i].Routes {
-			j.pace.handed(hit.Upstream, m)
+		dests := j.scratch.records[i].Dests // of the routes, then of the sessions; none if it was too large
+		for k, hit := range batch[i].Routes {
+			if k < len(dests) && !dests[k].Memory { // nobody waits for one in memory
+				j.pace.handed(hit.Upstream, m)
+			}
 		}
 		for k := range batch[i].Sessions {
 			if !batch[i].Sessions[k].Drop {

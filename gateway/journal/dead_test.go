@@ -127,6 +127,7 @@ func TestDeadLettersAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.bury()
+		j.log.Chores() // as Run does
 	}
 	b := cloud.Backlog()
 	if b.Dead < 10 || b.Dead+b.DeadDropped != total || b.Aside != 0 {

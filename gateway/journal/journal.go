@@ -14,7 +14,7 @@ type Durability uint8
 const (
 	Auto            Durability = iota // written when the upstream is down, not answering, or late
 	DiskAlways                        // always written before it is acknowledged; rules that send at QoS 2 need it
-	MemoryOnly                        // never written; lost with the process
+	MemoryOnly                        // never written on this rule's account; lost with the process
 	AutoAsPublished                   // Auto for a rule that sends at the QoS of the publisher: at QoS 2 always written
 )
 
