@@ -51,6 +51,7 @@
 //	                       one without a sound header, the copy of one that
 //	                       was repaired, or a damaged snapshot; kept while
 //	                       there is room
+//	repaired               empty: a repair was begun, and nobody took note yet
 //	lock                   held by flock; says the pid of the holder
 //
 // # Segment
@@ -384,7 +385,14 @@
 // written, synced and renamed over it, so a cut leaves one or the other. A
 // damaged copy of a header is written in place, the other one being sound.
 // Segments that are missing altogether are noted as freed. Everything else is
-// what each start does.
+// what each start does. A repair does away with the signs of a loss. So, before
+// it changes anything, it makes the file "repaired", which every start tells
+// until somebody has durably distrusted what must agree with this store.
+//
+// Lost keys are told too, though nothing counts them: block numbers rise by one,
+// so one that is missing, of which no snapshot has the changes, may have held
+// some; so may a segment that is missing without having been freed, one without
+// a sound header, and the last snapshot that was damaged.
 //
 // # Limits
 //

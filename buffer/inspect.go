@@ -153,6 +153,11 @@ func (r *recovery) lookOn(without bool) error {
 	within := len(r.l.recovery.Lost)
 	r.gaps()
 	r.between = r.l.recovery.Lost[within:]
+	for _, x := range r.noKeys {
+		if !slices.ContainsFunc(r.between, func(y Loss) bool { return y.File == x.File }) {
+			r.between = append(r.between[:len(r.between):len(r.between)], x)
+		}
+	}
 	r.positions()
 	if r.full {
 		return nil // how far the consumers are is not asked then

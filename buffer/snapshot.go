@@ -390,6 +390,9 @@ func (r *recovery) snapshots() error {
 		r.badSnapshots = append(r.badSnapshots, s.name)
 		found = found[:len(found)-1]
 	}
+	if len(found) == 0 && len(parts) > 0 { // the changes that only a snapshot had are not in the segments any more
+		l.recovery.KeysLost = true
+	}
 	for _, keys := range slices.Backward(parts) {
 		for k, v := range keys {
 			l.keys[k] = v

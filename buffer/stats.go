@@ -85,6 +85,7 @@ type Recovery struct {
 	Lost         []Loss // damage
 	BadSnapshots int    // of the keyed state, damaged and set aside
 	KeysLost     bool   // damage took a block that may have changed keys: some are as they were before it
+	Repaired     bool   // Repair has begun to change it since AcceptRepair: what it lost is not told above any more
 	Orphans      int    // consumers whose name was lost; they are called orphan-NUMBER
 	Took         time.Duration
 }

@@ -86,8 +86,8 @@
 //
 // A held id is put in the block of the message it came with, so it can become durable after its session was lost; the
 // generation, which rises with each token, tells that it means nothing any more. When the log has lost records, keys or the
-// name of a consumer, all tokens are withdrawn before anything connects; a tail that was cut, as each power cut leaves one, is no
-// such loss.
+// name of a consumer, or was repaired, all tokens are withdrawn before anything connects; a tail that was cut, as each power cut
+// leaves one, is no such loss.
 //
 // # Dead letters
 //
