@@ -78,10 +78,15 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 		work.Go(func() { b.keepRetained(working) })
 	}
 	b.serving = serving
+	var pollers *transport.Pollers
+	if !b.cfg.Goroutines {
+		pollers = transport.NewPollers()
+	}
+	defer pollers.Close()
 	errs := make([]error, len(listeners))
 	for i, l := range listeners {
 		serve.Go(func() {
-			if errs[i] = transport.Serve(serving, l, b.log, b.open); errs[i] != nil {
+			if errs[i] = pollers.Serve(serving, l, b.log, b.open); errs[i] != nil {
 				stop()
 			}
 		})

@@ -42,6 +42,8 @@ type Config struct {
 	AllowanceBytes      int // what one publisher may have waiting for room in the journal; default 256 KiB
 	AllowanceTotalBytes int // what all publishers together may; default 4 MiB
 
+	Goroutines bool // every connection has a goroutine, also where pollers could drive it
+
 	MaxHops uint8 // a message that passed that many gateways goes to no route; default 8
 }
 

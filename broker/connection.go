@@ -285,6 +285,9 @@ func (c *connection) Deadline() time.Time {
 	return time.Time{}
 }
 
+// MayWait implements transport.Handler: only CONNECT does.
+func (c *connection) MayWait() bool { return c.session == nil }
+
 // Timeout implements transport.Handler.
 func (c *connection) Timeout() {
 	if c.session == nil {

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// A Handler is what one connection does. Receive, Deadline, Timeout and Closed are called by its reader only, never two
-// at a time; Take by whoever is writing.
+// A Handler is what one connection does. Receive, MayWait, Deadline, Timeout and Closed are called by its reader only, never
+// two at a time; Take by whoever is writing. The reader of many connections may be one and the same: all must not block, but
+// for Receive where MayWait says so.
 type Handler interface {
 	// Receive looks at everything that was read and not yet consumed, and says how many bytes it is done with. b is
 	// valid during the call. An error ends the connection as Shutdown does.
@@ -22,6 +23,10 @@ type Handler interface {
 
 	// Timeout says that the deadline has passed; the connection then ends as Shutdown does.
 	Timeout()
+
+	// MayWait tells whether the next Receive may block, such as one that checks a password. It is asked before each one.
+	// Other connections do not wait for it.
+	MayWait() bool
 
 	// Take hands over bytes to be written, in order; empty: nothing now. done is the slice that the call before handed
 	// over, no longer needed, or nil. It must not block.
@@ -41,53 +46,83 @@ var (
 // Linger bounds the orderly end of a connection: writing what is left and waiting for the peer to close.
 const Linger = time.Second
 
-// States of the writing side.
+// States of the writing side. Only a poller knows stuck.
 //
 //	idle ──▶ busy ◀──▶ again          busy, again ──▶ dying ──▶ dead
-//	  ▲───────┘                       idle ───────────────────▶ dead
+//	  ▲──────┘ ▲                      idle, stuck ────────────▶ dead
+//	           ▼
+//	         stuck
 const (
 	writeIdle  int32 = iota // nobody writes
 	writeBusy               // somebody does
 	writeAgain              // somebody does, and must look again afterwards
+	writeStuck              // the socket is full; the poller goes on when it is not
 	writeDying              // somebody does, and is to stop
 	writeDead               // nobody does, nor ever will
 )
 
 // Conn is one connection. Its methods are safe for concurrent use and never block.
 type Conn struct {
-	nc       net.Conn
 	listener Listener
 	handler  Handler
-	attempt  *attempt // nil: only the writer goroutine writes
+	*socket         // of the shell of goroutines; nil: the next field drives it
+	driver   driver // nil: goroutines do
 
 	ending atomic.Bool  // the reader is to stop, or has
 	told   atomic.Bool  // Closed has returned: what Take gives now are the last words
 	broken atomic.Bool  // a write failed
 	state  atomic.Int32 // of the writing side
 
-	done    []byte // taken and written; belongs to whoever is writing
-	ended   chan struct{}
+	done []byte // taken, being written or written; belongs to whoever is writing
+}
+
+// socket is what only the shell of goroutines has of a connection.
+type socket struct {
+	nc      net.Conn
+	attempt *attempt // nil: only the writer goroutine writes
+
+	ended   chan struct{} // closed when the writing side is dead, if somebody was writing
 	last    sync.Once     // around closing the sending side
 	written chan struct{} // closed when the last words are written
+}
+
+// driver is a shell of another kind, such as a poller.
+type driver interface {
+	remoteAddr() net.Addr
+	shutdown()    // wakes the reader; ending is set
+	writeOut()    // as Conn.writeOut
+	failed()      // wakes the reader; broken is set
+	lastWritten() // the same as that of Conn
+	dead()        // the writing side is dead now, which it was told to be while somebody wrote
 }
 
 // newConn makes a connection without a handler yet. Until run begins it counts as being written, so that a Flush leaves a
 // mark only.
 func newConn(nc net.Conn, l Listener) *Conn {
-	c := &Conn{nc: nc, listener: l, attempt: newAttempt(nc), ended: make(chan struct{}), written: make(chan struct{})}
+	s := &socket{nc: nc, attempt: newAttempt(nc), ended: make(chan struct{}), written: make(chan struct{})}
+	c := &Conn{listener: l, socket: s}
 	c.state.Store(writeBusy)
 	return c
 }
 
 // RemoteAddr is the address of the peer.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.driver != nil {
+		return c.driver.remoteAddr()
+	}
+	return c.nc.RemoteAddr()
+}
 
 // Listener is where the connection came from.
 func (c *Conn) Listener() Listener { return c.listener }
 
 // Shutdown ends the connection in order: Closed is called, what Take gives is written, then the socket is closed.
 func (c *Conn) Shutdown() {
-	if !c.ending.Swap(true) {
+	switch {
+	case c.ending.Swap(true):
+	case c.driver != nil:
+		c.driver.shutdown()
+	default:
 		c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 	}
 }
@@ -174,6 +209,10 @@ type closeWriter interface{ CloseWrite() error }
 
 // lastWritten is reached when nothing is left to write and nothing will follow.
 func (c *Conn) lastWritten() {
+	if c.driver != nil {
+		c.driver.lastWritten()
+		return
+	}
 	c.last.Do(func() {
 		if half, ok := c.nc.(closeWriter); ok {
 			half.CloseWrite()

@@ -39,6 +39,13 @@ func Listen(o Options) (Listener, error) {
 type tcp struct {
 	net.Listener
 	name string
+	door door
+}
+
+// Close lets nobody connect any more; connections stay.
+func (t *tcp) Close() error {
+	t.door.close()
+	return t.Listener.Close()
 }
 
 func (t *tcp) Name() string {

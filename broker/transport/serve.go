@@ -21,23 +21,35 @@ const (
 // (Conn.Shutdown). An error of accepting that may pass, such as EMFILE, is waited out and logged once per change. The
 // result is nil unless the listener broke by itself.
 func Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) Handler) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	return acceptAll(ctx, l, log, func() error {
+		nc, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		c := newConn(nc, l)
+		c.handler = open(c)
+		running.Go(c.run)
+		return nil
+	})
+}
+
+// acceptAll calls accept, which accepts one connection and starts it, until ctx ends or the listener is closed or broken.
+// It closes the listener.
+func acceptAll(ctx context.Context, l Listener, log *slog.Logger, accept func() error) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	defer l.Close()
-	var running sync.WaitGroup
-	defer running.Wait()
 	wait := time.Duration(0)
 	for {
-		nc, err := l.Accept()
+		err := accept()
 		switch {
 		case err == nil:
 			if wait > 0 {
 				log.Info("accepting connections again", "listener", l.Name())
 			}
 			wait = 0
-			c := newConn(nc, l)
-			c.handler = open(c)
-			running.Go(c.run)
 		case ctx.Err() != nil:
 			return nil
 		case !passing(err):

@@ -20,23 +20,36 @@ import (
 
 const patience = 20 * time.Second
 
+var discard = slog.New(slog.DiscardHandler)
+
 // echo is a handler that sends back what it receives, in pieces of at most piece bytes for each Receive; 0: all.
 type echo struct {
 	conn     *Conn
 	piece    int
 	deadline time.Time
 	extend   time.Duration // moves the deadline at each Receive
+	waits    bool          // MayWait
 	quit     string        // ends the connection with last words when it is received
 
-	mu      sync.Mutex
-	out     []byte
-	calls   int
-	most    int // the largest Receive
-	timeout bool
-	closed  chan error
+	blocked chan struct{} // Receive waits until it is closed
+	entered chan struct{} // told when Receive begins
+
+	mu       sync.Mutex
+	out      []byte
+	calls    int
+	most     int // the largest Receive
+	received int
+	timeout  bool
+	closed   chan error
 }
 
 func (e *echo) Receive(b []byte) (int, error) {
+	if e.entered != nil {
+		e.entered <- struct{}{}
+	}
+	if e.blocked != nil {
+		<-e.blocked
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls++
@@ -51,12 +64,14 @@ func (e *echo) Receive(b []byte) (int, error) {
 	if e.piece > 0 && len(b) < e.piece {
 		return 0, nil
 	}
+	e.received += len(b)
 	e.out = append(e.out, b...)
 	go e.conn.Flush()
 	return len(b), nil
 }
 
 func (e *echo) Deadline() time.Time { return e.deadline }
+func (e *echo) MayWait() bool       { return e.waits }
 func (e *echo) Timeout()            { e.timeout = true }
 func (e *echo) Closed(err error)    { e.closed <- err }
 
@@ -68,14 +83,34 @@ func (e *echo) Take(done []byte) []byte {
 	return b
 }
 
+// both runs a test with goroutines and with pollers.
+func both(t *testing.T, f func(t *testing.T)) {
+	t.Run("goroutines", f)
+	t.Run(polling, f)
+}
+
+// polling ends the names of tests whose connections pollers drive.
+const polling = "pollers"
+
+// shell is what a test serves with.
+func shell(t *testing.T) *Pollers {
+	if !strings.HasSuffix(t.Name(), "/"+polling) {
+		return nil
+	}
+	ps := NewPollers()
+	t.Cleanup(ps.Close)
+	return ps
+}
+
 // serve runs a listener whose connections get the handler that make gives.
 func serve(t *testing.T, l Listener, handler func() *echo) (handlers chan *echo, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	handlers = make(chan *echo, 100)
 	done := make(chan error, 1)
+	pollers := shell(t)
 	go func() {
-		done <- Serve(ctx, l, slog.New(slog.DiscardHandler), func(c *Conn) Handler {
+		done <- pollers.Serve(ctx, l, discard, func(c *Conn) Handler {
 			e := handler()
 			e.conn, e.closed = c, make(chan error, 1)
 			handlers <- e
@@ -126,7 +161,9 @@ func dial(t *testing.T, l Listener) *net.TCPConn {
 
 // TestEchoThroughFullSockets sends far more than sockets buffer before it reads anything back: every byte comes back in
 // order, first by attempts that do not block, then by the writer goroutine.
-func TestEchoThroughFullSockets(t *testing.T) {
+func TestEchoThroughFullSockets(t *testing.T) { both(t, echoThroughFullSockets) }
+
+func echoThroughFullSockets(t *testing.T) {
 	l := listen(t)
 	handlers, _ := serve(t, l, func() *echo { return &echo{} })
 	nc := dial(t, l)
@@ -160,7 +197,9 @@ func TestEchoThroughFullSockets(t *testing.T) {
 	}
 }
 
-func TestLargeUnit(t *testing.T) {
+func TestLargeUnit(t *testing.T) { both(t, largeUnit) }
+
+func largeUnit(t *testing.T) {
 	l := listen(t)
 	const piece = 1<<20 + 17
 	handlers, _ := serve(t, l, func() *echo { return &echo{piece: piece} })
@@ -181,7 +220,9 @@ func TestLargeUnit(t *testing.T) {
 }
 
 // TestLastWords: what is put out when the connection ends reaches the peer, though it goes on sending.
-func TestLastWords(t *testing.T) {
+func TestLastWords(t *testing.T) { both(t, lastWords) }
+
+func lastWords(t *testing.T) {
 	l := listen(t)
 	handlers, _ := serve(t, l, func() *echo { return &echo{quit: "quit"} })
 	for range 50 {
@@ -200,7 +241,9 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-func TestShutdown(t *testing.T) {
+func TestShutdown(t *testing.T) { both(t, shutdown) }
+
+func shutdown(t *testing.T) {
 	l := listen(t)
 	handlers, stop := serve(t, l, func() *echo { return &echo{} })
 	nc := dial(t, l)
@@ -223,7 +266,9 @@ func TestShutdown(t *testing.T) {
 }
 
 // TestShutdownOfStalledPeer: a peer that neither reads nor closes is not waited for longer than Linger.
-func TestShutdownOfStalledPeer(t *testing.T) {
+func TestShutdownOfStalledPeer(t *testing.T) { both(t, shutdownOfStalledPeer) }
+
+func shutdownOfStalledPeer(t *testing.T) {
 	l := listen(t)
 	handlers, stop := serve(t, l, func() *echo { return &echo{} })
 	dial(t, l)
@@ -328,7 +373,7 @@ func TestAcceptBacksOff(t *testing.T) {
 
 func TestAcceptBroken(t *testing.T) {
 	l := &single{conns: make(chan net.Conn), errs: []error{errors.New("torn out")}}
-	err := Serve(context.Background(), l, slog.New(slog.DiscardHandler), nil)
+	err := Serve(context.Background(), l, discard, nil)
 	if err == nil || !strings.Contains(err.Error(), "listener single: accept: torn out") {
 		t.Errorf("Serve: %v", err)
 	}
@@ -359,7 +404,9 @@ func TestLoopback(t *testing.T) {
 }
 
 // TestManyFlushes has many goroutines flush at once while the peer reads slowly: no byte is lost or repeated.
-func TestManyFlushes(t *testing.T) {
+func TestManyFlushes(t *testing.T) { both(t, manyFlushes) }
+
+func manyFlushes(t *testing.T) {
 	l := listen(t)
 	handlers, _ := serve(t, l, func() *echo { return &echo{} })
 	nc := dial(t, l)

@@ -5,7 +5,11 @@ import "time"
 // Flush writes what the handler's Take gives. It returns at once: what the socket does not take is written by the
 // connection's writer goroutine.
 func (c *Conn) Flush() {
-	if c.beginWriting() {
+	switch {
+	case !c.beginWriting():
+	case c.driver != nil:
+		c.driver.writeOut()
+	default:
 		c.writeOut()
 	}
 }
@@ -68,7 +72,11 @@ func (c *Conn) take() []byte {
 
 // failed notes that a write failed. The reader goes on for a moment, to read what the peer sent before it went away.
 func (c *Conn) failed() {
-	if !c.broken.Swap(true) && !c.ending.Load() {
+	switch {
+	case c.broken.Swap(true):
+	case c.driver != nil:
+		c.driver.failed()
+	case !c.ending.Load():
 		c.nc.SetReadDeadline(time.Now().Add(Linger))
 	}
 }
@@ -109,7 +117,11 @@ func (c *Conn) endWriting(told bool) bool {
 			}
 		case writeDying:
 			c.state.Store(writeDead)
-			close(c.ended)
+			if c.driver != nil {
+				c.driver.dead()
+			} else {
+				close(c.ended)
+			}
 			return true
 		}
 	}

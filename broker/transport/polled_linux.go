@@ -1,0 +1,194 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// polled is a connection that a poller drives: it has no goroutine, and no buffer but for a packet that arrived in part.
+//
+//	           ┌── away (Receive may wait: a goroutine of its own) ◀─┐
+//	           ▼                                                     │
+//	arrived ─▶ reading ◀── ready again when it has had its share ────┤
+//	           │  end: EOF, error, Shutdown, Timeout                 │
+//	           ▼                                                     │
+//	          over (Closed was called; last words, what comes is thrown away) ─▶ closed
+//
+// The poller owns the fields of its first half, whoever is writing those of the second.
+type polled struct {
+	Conn
+	served *served
+	poller *poller
+
+	due        int64 // see deadlines
+	place      int32 // there
+	slot       int32 // in poller.conns; stays what it was when it arrived
+	generation int32 // tells it from others that have had the slot; 0: it has not arrived
+	gone       bool  // the poller has let go of it
+	away       bool  // a goroutine has it
+	over       bool  // Closed was called
+	queued     bool  // in poller.again
+	hung       bool  // the peer has closed, or worse: read until that is seen
+	used       int   // result of Receive, of the goroutine that had it
+	err        error // the same
+	rest       []byte
+
+	sent  int  // of Conn.done
+	armed bool // the poller is told when there is room in the socket
+
+	fd   int32 // closed by who makes the writing side dead, so that it is there for whoever writes
+	eof  atomic.Bool
+	said atomic.Bool // the sending side is closed
+	peer netip.AddrPort
+}
+
+// served is what the connections of one Serve share.
+type served struct {
+	listener Listener
+	running  sync.WaitGroup // connections, and goroutines that have one
+}
+
+func newPolled(fd int, peer netip.AddrPort, s *served, p *poller) *polled {
+	c := &polled{served: s, poller: p, fd: int32(fd), peer: peer}
+	c.listener, c.driver = s.listener, c
+	c.state.Store(writeBusy) // until it has arrived: a Flush leaves a mark only
+	s.running.Add(1)
+	return c
+}
+
+// remoteAddr implements driver.
+func (c *polled) remoteAddr() net.Addr {
+	if c.peer.IsValid() {
+		return net.TCPAddrFromAddrPort(c.peer)
+	}
+	return c.listener.Addr() // clients of a Unix socket have no address
+}
+
+// shutdown implements driver.
+func (c *polled) shutdown() { c.poller.post(c, noteShutdown) }
+
+// failed implements driver.
+func (c *polled) failed() { c.poller.post(c, noteFailed) }
+
+// lastWritten implements driver.
+func (c *polled) lastWritten() {
+	if c.said.Swap(true) {
+		return
+	}
+	unix.Shutdown(int(c.fd), unix.SHUT_WR)
+	if c.eof.Load() { // after noting that it is said: the poller looks at the two the other way round
+		c.poller.post(c, noteSaid)
+	}
+}
+
+// dead implements driver.
+func (c *polled) dead() {
+	unix.Close(int(c.fd))
+	c.served.running.Done()
+}
+
+// stopWriting sees to it that nobody will write any more. It waits for nobody: the socket is closed by who writes, if
+// somebody does.
+func (c *polled) stopWriting() {
+	for {
+		switch s := c.state.Load(); s {
+		case writeIdle, writeStuck:
+			if c.state.CompareAndSwap(s, writeDead) {
+				c.dead()
+				return
+			}
+		default:
+			if c.state.CompareAndSwap(s, writeDying) {
+				return
+			}
+		}
+	}
+}
+
+// writeShare is how much is written in one go before other connections have their turn.
+const writeShare = 1 << 20
+
+// writeOut implements driver: it writes what there is, by the one who has the right to.
+func (c *polled) writeOut() {
+	for share := 0; ; {
+		told := c.told.Load()
+		b := c.take()
+		if len(b) == 0 {
+			if c.endWriting(told) {
+				return
+			}
+			continue
+		}
+		c.done, c.sent = b, 0
+		if !c.push() {
+			return
+		}
+		if share += len(b); share >= writeShare && c.pause() {
+			c.poller.post(c, noteWrite)
+			return
+		}
+	}
+}
+
+// push writes the rest of what was taken. false: the socket is full, and the poller has the right to write now; or the
+// writing side has died.
+func (c *polled) push() bool {
+	for c.sent < len(c.done) && !c.broken.Load() {
+		n, err := syscall.Write(int(c.fd), c.done[c.sent:])
+		switch {
+		case err == nil:
+			c.sent += n
+		case err == syscall.EINTR:
+		case err != syscall.EAGAIN:
+			c.Conn.failed()
+		case !c.armed: // then the socket is asked again: the poller hears only of what happens from now on
+			c.armed = true
+			c.poller.watch(c, unix.EPOLL_CTL_MOD, reading|unix.EPOLLOUT)
+		case c.pause():
+			return false
+		case c.state.Load() == writeDying:
+			c.endWriting(false)
+			return false
+		}
+	}
+	return true
+}
+
+// pause gives the right to write to the poller. false: something happened meanwhile, so look again.
+func (c *polled) pause() bool {
+	if c.state.CompareAndSwap(writeBusy, writeStuck) {
+		return true
+	}
+	c.state.CompareAndSwap(writeAgain, writeBusy)
+	return false
+}
+
+// writable goes on writing, if that is up to the poller. Called by it.
+func (c *polled) writable() {
+	for {
+		switch c.state.Load() {
+		case writeStuck:
+			if !c.state.CompareAndSwap(writeStuck, writeBusy) {
+				continue
+			}
+			if c.push() {
+				c.writeOut()
+			}
+			return
+		case writeBusy: // who writes may have found it full just before
+			if c.state.CompareAndSwap(writeBusy, writeAgain) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+var errGone = errors.New("transport: the peer takes nothing any more")
