@@ -65,10 +65,52 @@ func (t *target) identify(o options) {
 	}
 }
 
-// aimGroup adds one member of a shared group. It gets a copy of its own even if it has another subscription that
-// matches: v5 section 4.8.2.
+// aimGroup finds how a shared group gets the message: at QoS 0 one member gets it now or never, else it belongs to the group
+// until a member has room. A member gets a copy of its own even if it has another subscription that matches: v5 section 4.8.2.
 func (r *reading) aimGroup(g *group, m *message.Message) {
-	if member := g.pick(m.QoS > 0); member != nil {
-		r.add(member.session, member.load(), m)
+	if m.QoS > 0 && g.most.Load() > 0 {
+		r.shares = append(r.shares, g)
+		return
 	}
+	if member := g.online(r.b.cfg.QueueBytes); member != nil {
+		r.add(member.session, member.load(), m)
+		r.targets[len(r.targets)-1].qos = 0
+	}
+}
+
+// entrust gives the message to a shared group: to its memory, and kept is true, or to its queue. How it is to be delivered depends
+// on the member that will get it, so it is kept as it was published.
+func (r *reading) entrust(m *message.Message, g *group) (kept bool) {
+	g.mu.Lock()
+	switch {
+	case g.ended:
+		g.mu.Unlock()
+		return false
+	case g.queue == nil:
+		f := filler{b: r.b, now: r.stamp, asked: true}
+		room := g.remember(&f, r.keep(m))
+		g.mu.Unlock()
+		r.counts.expired += f.counts.expired
+		if !room {
+			r.groupFull(g)
+		}
+		r.note(g)
+		return true
+	}
+	g.mu.Unlock()
+	room := g.room(footprint(m), int(g.lent.Load()))
+	if !room {
+		r.groupFull(g)
+	}
+	at := len(r.data)
+	r.data = appendHit(r.data, m.QoS, m.Retain, nil)
+	q := min(m.QoS, byte(g.most.Load()))
+	r.hit(g, SessionHit{Queue: g.queue.ID(), QoS: max(q, 1), Drop: !room, Data: r.data[at:len(r.data):len(r.data)], to: g})
+	return false
+}
+
+// groupFull counts a message that a shared group has no room for.
+func (r *reading) groupFull(g *group) {
+	r.counts.droppedQueue++
+	r.b.quiet.warn(r.b.log, "members of a shared group do not keep up, dropping messages for it", "group", g.name)
 }

@@ -39,7 +39,7 @@ func (r *reading) deliver(m *message.Message, t *target) {
 	}
 	o.mu.Unlock()
 	if firstDrop {
-		r.b.quiet.warn(r.b.log, "subscriber does not keep up, dropping messages for it", "client", string(t.session.id))
+		r.b.quiet.warn(r.b.log, slowSubscriber, "client", string(t.session.id))
 	}
 }
 

@@ -68,22 +68,30 @@ func (b *Broker) restore() {
 		all[n] = s
 		return true
 	})
+	b.findGroups()
 	bad = append(bad, b.restoreParts(all)...)
 	for _, key := range bad {
 		store.Delete(key)
 	}
 	var strays []string
 	store.Queues(func(name string) bool {
-		strays = append(strays, name)
+		if _, shared := groupOf(name); !shared {
+			strays = append(strays, name)
+		}
 		return true
 	})
+	lent := map[uint32][]bound{}
 	for _, s := range all {
-		s.durable.resume()
+		s.durable.resume(lent)
 		name := s.durable.serial.queue()
 		strays = slices.DeleteFunc(strays, func(have string) bool { return have == name })
 	}
 	for _, name := range strays {
 		store.DropQueue(name)
+	}
+	b.restoreGroups(lent)
+	for _, s := range all {
+		s.durable.used = nil
 	}
 	if len(all) > 0 {
 		b.log.Info("sessions restored", "sessions", len(all), "retained", b.retained.names.Len())
@@ -94,7 +102,7 @@ func (b *Broker) restore() {
 func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 	s := b.newSession(k.id)
 	s.user, s.lasts, s.will, s.version = string(k.user), k.lasts, k.will, k.protocol
-	d := &durable{s: s, serial: n}
+	d := newDurable(s, n)
 	s.durable, s.out.durable = d, d
 	s.out.persistent = true
 	s.out.version = k.protocol
@@ -147,21 +155,27 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 }
 
 // resume puts messages that were on their way back into flight. Messages are sent in the order of their numbers, so every one
-// up to the last that has a pair was sent, or was about to be; those of QoS 1 have no pair and get a new id.
-func (d *durable) resume() {
-	pairs := d.queue.Pairs()
+// up to the last that has a pair was sent, or was about to be; those of QoS 1 have no pair and get a new id. Pairs of messages of
+// shared groups are added to lent, by queue.
+func (d *durable) resume(lent map[uint32][]bound) {
+	var pairs []Pair
+	d.used = map[uint16]bool{0: true}
+	var released []uint64
+	for _, p := range d.queue.Pairs() {
+		d.used[p.ID] = true
+		switch {
+		case p.Queue != 0:
+			lent[p.Queue] = append(lent[p.Queue], bound{d: d, Pair: p})
+			continue
+		case p.Released:
+			released = append(released, p.Number)
+		}
+		pairs = append(pairs, p)
+	}
 	if len(pairs) == 0 {
 		return
 	}
 	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
-	used := map[uint16]bool{0: true}
-	var released []uint64
-	for _, p := range pairs {
-		used[p.ID] = true
-		if p.Released {
-			released = append(released, p.Number)
-		}
-	}
 	d.queue.Ack(released)
 	d.through = pairs[len(pairs)-1].Number
 	d.queued(d.through, func(m *Queued) {
@@ -172,11 +186,7 @@ func (d *durable) resume() {
 			pairs = d.fly(pairs)
 			return
 		}
-		p := Pair{Number: m.Number}
-		for used[p.ID] {
-			p.ID++
-		}
-		used[p.ID] = true
+		p := Pair{ID: d.unused(), Number: m.Number}
 		q, _, _ := parseHit(m.Data, nil)
 		if q == 2 {
 			d.keep(p)
@@ -190,6 +200,15 @@ func (d *durable) resume() {
 	if d.hold != 0 {
 		d.hold = d.s.b.barrier()
 	}
+}
+
+// unused is an id that no message in flight has. Called by who restores the session.
+func (d *durable) unused() (id uint16) {
+	for d.used[id] {
+		id++
+	}
+	d.used[id] = true
+	return id
 }
 
 // fly restores the first of pairs, and gives the others.

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"time"
 
 	"weir/broker/packet"
 	"weir/broker/qos"
@@ -59,27 +58,6 @@ func (d *durable) step(disk bool) (again, onDisk bool) {
 		return false, false
 	}
 	return d.send(generation, resending), false
-}
-
-// restAfter is how long a queue that could not be read is left alone.
-const restAfter = time.Second
-
-// broke notes that the queue could not be read, and sees to it that it is tried again, once in a while however often it is
-// asked for.
-func (d *durable) broke(err error) {
-	b := d.s.b
-	d.s.out.mu.Lock()
-	gone := d.s.out.gone
-	d.s.out.mu.Unlock()
-	if gone || d.resting.Swap(true) {
-		return
-	}
-	b.quiet.warn(b.log, "queue of a session cannot be read, trying again", "client", string(d.s.id), "err", err)
-	time.AfterFunc(restAfter, func() {
-		d.resting.Store(false)
-		b.pledges.add(d) // so that the notice reaches it
-		b.Notify()
-	})
 }
 
 // send encodes messages of the batch for the connection of a generation. Those of QoS 2, and whatever follows them in the
@@ -175,11 +153,11 @@ func (d *durable) held(m *Queued) held {
 func (d *durable) resend(f *filler) (again bool) {
 	o := f.out
 	for len(o.pending) < fillBytes {
-		number, released, ok := o.flight.Peek()
+		id, number, released, ok := o.flight.Peek()
 		if !ok {
 			return true
 		}
-		if !released {
+		if !released && o.lent[id] == nil {
 			for d.at < d.n && d.batch[d.at].Number < number { // finished meanwhile
 				d.at++
 			}
@@ -191,9 +169,13 @@ func (d *durable) resend(f *filler) (again bool) {
 		sent := false
 		o.flight.Resend(func(id uint16, number uint64, q byte, released bool) bool {
 			sent = true
-			switch {
+			switch l := o.lent[id]; {
 			case released: // v5 [MQTT-4.3.3-6]
 				o.acknowledge(packet.TypePubrel, id, packet.Success)
+			case l != nil: // v5 [MQTT-4.8.2-4]
+				if l.sent.message == nil || !f.encode(l.sent, id, true) {
+					lost = &Pair{ID: id, Number: number, Released: q == 2}
+				}
 			case d.at == d.n || d.batch[d.at].Number != number:
 				lost = &Pair{ID: id, Number: number, Released: q == 2}
 			case f.encode(d.held(&d.batch[d.at]), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
@@ -217,6 +199,15 @@ func (d *durable) resend(f *filler) (again bool) {
 // giveUp ends the delivery of a message that cannot be sent again. The caller holds out.mu.
 func (d *durable) giveUp(p Pair) {
 	o := &d.s.out
+	if l := o.lent[p.ID]; l != nil && !p.Released {
+		o.abandon(p.ID, 1)
+		o.giveBack(p.ID, l)
+		o.finish(l)
+		return
+	} else if l != nil {
+		o.received(packet.TypePubrec, p.ID, packet.Success)
+		return
+	}
 	if p.Released {
 		if step, _ := o.flight.Receive(packet.TypePubrec, p.ID, packet.Success); step == qos.SendPubrel {
 			d.released = append(d.released, p)
@@ -306,7 +297,7 @@ func (d *durable) serve(meal *meal, most int) {
 			case q == 0:
 				f.encode(h, 0, false)
 			default:
-				hit := SessionHit{Queue: d.queue.ID(), QoS: q, Data: appendHit(nil, q, true, h.ids), session: d.s}
+				hit := SessionHit{Queue: d.queue.ID(), QoS: q, Data: appendHit(nil, q, true, h.ids), to: d}
 				meal.entries = append(meal.entries, Entry{Message: h.message, Sessions: []SessionHit{hit}})
 				meal.from = append(meal.from, replay{sub: p.sub, list: []*retained{kept}})
 			}

@@ -19,11 +19,12 @@ type reading struct {
 	used     int
 	batch    toJournal
 	touched  []*connection // got something that is not flushed yet
-	queued   []*durable    // the journal was given something for their queues
+	queued   []sender      // they were given something to send, or the journal was for their queues
 	counts   counts
 
 	// Of the message that is being delivered:
 	matches []*subscription
+	shares  []*group // they get the message at QoS 1 or 2
 	targets []target
 	seen    map[*session]int // where in targets a session with several subscriptions is
 	routes  []*Route
@@ -70,6 +71,7 @@ func (r *reading) finish() {
 		r.targets[i].session = nil
 	}
 	clear(r.routes)
+	clear(r.shares)
 	for _, m := range r.messages[:min(r.used+1, len(r.messages))] { // slices into the read buffer
 		user := m.Props.User
 		clear(user[:cap(user)])
@@ -104,7 +106,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		r.shared = nil
 		return noEntry, false
 	}
-	r.targets, r.routes = r.targets[:0], r.routes[:0]
+	r.targets, r.routes, r.shares = r.targets[:0], r.routes[:0], r.shares[:0]
 	for _, s := range r.matches {
 		switch {
 		case s.session != nil:
@@ -125,7 +127,10 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		local = true
 		r.deliver(m, t)
 	}
-	wanted = len(r.targets) > 0 || len(r.routes) > 0
+	for _, g := range r.shares {
+		local = r.entrust(m, g) || local
+	}
+	wanted = len(r.targets)+len(r.routes)+len(r.shares) > 0
 	r.forget()
 	queues := r.queues[first:len(r.queues):len(r.queues)]
 	if len(r.routes) == 0 && len(queues) == 0 && !must && key == "" {
@@ -148,7 +153,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 	o := &t.session.out
 	o.mu.Lock()
-	gone, inFlight := o.gone, o.flight.InFlight()
+	gone, inFlight := o.gone, o.flight.InFlight()-len(o.lent)
 	o.mu.Unlock()
 	if gone {
 		return
@@ -161,15 +166,29 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 		firstDrop := o.dropping == 1
 		o.mu.Unlock()
 		if firstDrop {
-			r.b.quiet.warn(r.b.log, "subscriber does not keep up, dropping messages for it", "client", string(t.session.id))
+			r.b.quiet.warn(r.b.log, slowSubscriber, "client", string(t.session.id))
 		}
 	}
 	at := len(r.data)
 	q := min(m.QoS, t.qos) // v5 [MQTT-3.8.4-8], 3.1.1 [MQTT-3.8.4-6]
 	r.data = appendHit(r.data, q, t.retain, t.ids)
-	r.queues = append(r.queues, SessionHit{Queue: d.queue.ID(), QoS: q, Drop: !room, Data: r.data[at:len(r.data):len(r.data)], session: t.session})
-	if room && d.noted.Swap(r.token) != r.token {
-		r.queued = append(r.queued, d)
+	r.hit(d, SessionHit{Queue: d.queue.ID(), QoS: q, Drop: !room, Data: r.data[at:len(r.data):len(r.data)], to: d})
+}
+
+const slowSubscriber = "subscriber does not keep up, dropping messages for it"
+
+// hit adds a queue to the destinations of the message.
+func (r *reading) hit(to sender, hit SessionHit) {
+	r.queues = append(r.queues, hit)
+	if !hit.Drop {
+		r.note(to)
+	}
+}
+
+// note has somebody send what there is at the end of the reading.
+func (r *reading) note(to sender) {
+	if to.inlet().noted.Swap(r.token) != r.token {
+		r.queued = append(r.queued, to)
 	}
 }
 

@@ -97,7 +97,7 @@ func (o *owed) retry() (full bool) {
 		for i := range batch[:taken] {
 			arrived(&batch[i])
 			for k := range batch[i].Sessions {
-				batch[i].Sessions[k].session.durable.pumpOut()
+				batch[i].Sessions[k].to.pumpOut()
 			}
 		}
 		if taken < n {

@@ -74,7 +74,7 @@
 // What exactly once needs of a session upstream (see package bridge) is keyed state of the log, by consumer, big-endian:
 //
 //	"token/" consumer u32                         generation u32, token     whose session it is; no token: nobody's
-//	"pair/"  consumer u32 id u16                  number u64, released u8   a record sent, or about to be, at QoS 2
+//	"pair/"  consumer u32 id u16                  number u64, released u8, [queue u32]  a record sent, or about to be, at QoS 2
 //	"taken/" consumer u32 generation u32 id u16   nothing                   a received QoS 2 id that was not released
 //
 // A held id is put in the block of the message it came with, so it can become durable after its session was lost; the
