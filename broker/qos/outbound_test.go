@@ -337,8 +337,8 @@ func TestPeek(t *testing.T) {
 	o.Reconnect(10)
 	for i, want := range []bool{true, false} {
 		id, ref, released, ok := o.Peek()
-		if ref != uint64(100+i) || released != want || !ok {
-			t.Errorf("peek %d: %d, %v, %v, want %d, %v, true", i, ref, released, ok, 100+i, want)
+		if id != uint16(i+1) || ref != uint64(100+i) || released != want || !ok {
+			t.Errorf("peek %d: id %d, %d, %v, %v, want %d, %v, true", i, id, ref, released, ok, 100+i, want)
 		}
 		o.Resend(func(_ uint16, got uint64, _ byte, _ bool) bool {
 			if got != ref {
