@@ -352,13 +352,12 @@ func (g *group) closeStages() {
 			continue
 		}
 		x.asked = true
-		lents := x.lents
-		o.mu.Unlock()
-		for _, l := range lents {
+		for _, l := range x.lents { // under the lock, so that who takes them back finds the pairs kept, and forgets them
 			if l.ticket != 0 {
 				g.keepPair(Pair{ID: l.ticket, Number: l.number})
 			}
 		}
+		o.mu.Unlock()
 		number := g.b.barrier()
 		g.mu.Lock()
 		g.staged = append(g.staged, keeping{number, o, x})
