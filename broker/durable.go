@@ -20,20 +20,23 @@ type durable struct {
 	starved  atomic.Bool // the journal had no room for retained messages
 
 	// Guarded by out.mu:
-	acks     []uint64  // records the subscriber is done with
-	released []Pair    // of which PUBREC came
-	freed    []uint16  // ids whose pair is over
-	promises []promise // what may be said when something is kept, in order
-	hold     uint64    // nothing is sent again before this number is settled; 0: nothing to wait for
-	rewind   bool      // a new connection: what was read before is to be read again
-	through  uint64    // the highest record that was sent; there is no lower one that was not
-	staged   bool      // PUBLISHes of QoS 2 wait among the promises; nothing may pass them
+	acks     []uint64        // records the subscriber is done with
+	released []Pair          // of which PUBREC came
+	freed    []uint16        // ids whose pair is over
+	promises []promise       // what may be said when something is kept, in order
+	hold     uint64          // nothing is sent again before this number is settled; 0: nothing to wait for
+	rewind   bool            // a new connection: what was read before is to be read again
+	through  uint64          // the highest record that was sent; there is no lower one that was not
+	due      []*subscription // retained messages for them are not all in the queue
+	paying   []payment       // when they will be
+	staged   bool            // PUBLISHes of QoS 2 wait among the promises; nothing may pass them
 
 	// Of the one who has the turn, besides those of line:
 	ended  bool // Next had nothing more for sending again
 	ids    []uint32
 	acked  []uint64
 	looked []promise
+	fed    uint64          // the last record with a retained message that was due
 	used   map[uint16]bool // while it is restored: ids in flight
 }
 
@@ -148,6 +151,7 @@ func (d *durable) work(disk bool) (more bool) {
 		d.settleUp()
 		d.keepLent()
 		d.feed()
+		d.pay()
 		again, onDisk := d.step(disk)
 		if onDisk || disk && again {
 			return true
@@ -340,7 +344,7 @@ func (d *durable) hangs() bool {
 	o := &d.s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.gone && (len(d.promises) > 0 || o.conn != nil && d.hold != 0 || d.starved.Load())
+	return !o.gone && (len(d.promises)+len(d.paying) > 0 || o.conn != nil && d.hold != 0 || d.starved.Load())
 }
 
 // attached begins with a new connection: what was sent and not finished is sent again. The caller holds out.mu.

@@ -25,8 +25,11 @@ func (d *durable) save(away message.Stamp) (ok bool) {
 	return s.b.put(key, k.append(nil), "session")
 }
 
-// saveSub keeps a subscription. Called by the reader.
-func (d *durable) saveSub(f topic.Filter, o options) (ok bool) {
+// saveSub keeps a subscription, and whether retained messages for it are due.
+func (d *durable) saveSub(f topic.Filter, o options, due bool) (ok bool) {
+	if due {
+		o |= optionDue
+	}
 	value := append(appendOptions(nil, o), f.String()...)
 	return d.s.b.put(d.serial.sub(f.String()), value, "subscription")
 }
@@ -38,6 +41,11 @@ func (d *durable) forget() {
 	for name := range d.s.subs {
 		store.Delete(d.serial.sub(name))
 	}
+	d.s.out.mu.Lock()
+	for _, sub := range d.due {
+		d.forgetGiven(sub)
+	}
+	d.s.out.mu.Unlock()
 	d.s.in.Held(func(id uint16) bool {
 		store.Delete(d.serial.held(id))
 		return true
@@ -70,6 +78,7 @@ func (b *Broker) restore() {
 	})
 	b.findGroups()
 	bad = append(bad, b.restoreParts(all)...)
+	bad = append(bad, b.restoreDue(all)...)
 	for _, key := range bad {
 		store.Delete(key)
 	}
@@ -138,7 +147,8 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 			strays = append(strays, key)
 			return true
 		}
-		s.subscribe(f, parseOptions(value))
+		o := parseOptions(value)
+		s.subscribe(f, o&^optionDue, o&optionDue != 0)
 		return true
 	})
 	b.cfg.Store.Range(keyHeld, func(key string, _ []byte) bool {

@@ -171,6 +171,11 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 	}
 	at := len(r.data)
 	q := min(m.QoS, t.qos) // v5 [MQTT-3.8.4-8], 3.1.1 [MQTT-3.8.4-6]
+	if q == 2 && m.Retain && room {
+		o.mu.Lock()
+		d.replaced(m.Topic)
+		o.mu.Unlock()
+	}
 	r.data = appendHit(r.data, q, t.retain, t.ids)
 	r.hit(d, SessionHit{Queue: d.queue.ID(), QoS: q, Drop: !room, Data: r.data[at:len(r.data):len(r.data)], to: d})
 }

@@ -79,6 +79,10 @@ func (g *group) resume(pairs []bound) {
 	var flights []flight
 	last := uint64(0)
 	for _, p := range pairs {
+		if all[p.Number] != nil && !p.Released { // it was taken back and given to another one, in a commit that power cut in two: nobody had it
+			p.d.queue.Forget(p.ID)
+			continue
+		}
 		l := &lent{group: g, number: p.Number, order: p.Number, done: p.Released}
 		flights = append(flights, flight{p, l})
 		if p.Released {

@@ -91,19 +91,24 @@ func (s *session) freeAcked() error {
 	return o.unread()
 }
 
-// subscribe adds or replaces a subscription and tells whether it is new. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the
-// options change in one step, so no message is lost or repeated meanwhile. Called by the reader.
-func (s *session) subscribe(f topic.Filter, o options) (sub *subscription, isNew bool) {
-	if sub = s.subs[f.String()]; sub != nil {
+// subscribe adds or replaces a subscription. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the options change in one step, so no
+// message is lost or repeated meanwhile. due: see durable.owe. Called by the reader.
+func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
+	if sub := s.subs[f.String()]; sub != nil {
 		sub.options.Store(uint64(o))
 		if sharedFilter(f) {
 			s.b.rejoin(sub)
 		}
-		return sub, false
+		return sub
 	}
-	sub = &subscription{filter: f, session: s}
+	sub := &subscription{filter: f, session: s}
 	sub.options.Store(uint64(o))
 	s.subs[f.String()] = sub
+	if due {
+		s.out.mu.Lock()
+		s.durable.due = append(s.durable.due, sub)
+		s.out.mu.Unlock()
+	}
 	s.b.count.subscriptions.Add(1)
 	if len(s.subs) > 1 {
 		s.out.several.Store(true) // before the tree has two, so that whoever finds both knows
@@ -113,7 +118,7 @@ func (s *session) subscribe(f topic.Filter, o options) (sub *subscription, isNew
 	} else {
 		s.b.tree.Set(f, sub, sub)
 	}
-	return sub, true
+	return sub
 }
 
 // unsubscribe removes a subscription and tells whether there was one. Filters are compared byte for byte:

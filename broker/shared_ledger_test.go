@@ -19,7 +19,10 @@ import (
 // messages are published. Of every message that was acknowledged: at QoS 1 at least one member got it; at QoS 2 exactly one did, or
 // it is among those that were counted as dropped with a session. No message of QoS 2 comes twice.
 func TestSharedLedger(t *testing.T) {
-	rounds := 6; if n, err := strconv.Atoi(os.Getenv("LEDGER")); err == nil { rounds = n }
+	rounds := 6
+	if n, err := strconv.Atoi(os.Getenv("LEDGER")); err == nil {
+		rounds = n
+	}
 	if testing.Short() {
 		rounds = 2
 	}

@@ -16,10 +16,17 @@ type subscription struct {
 	group   *group
 	route   *Route
 	options atomic.Uint64 // of a session or a group's member; replaced as a whole
+
+	// Guarded by out.mu of a stored session:
+	round uint32   // how often retained messages were asked for again
+	given []string // keys of those that were given while they are due
 }
 
-// Options of a subscription, packed: bits 0-1 QoS, 2 no local, 3 retain as published, from 8 the identifier.
+// Options of a subscription, packed: bits 0-1 QoS, 2 no local, 3 retain as published, 4, only where it is stored, that retained
+// messages are due, from 8 the identifier.
 type options uint64
+
+const optionDue options = 1 << 4
 
 func packOptions(s *packet.Subscription, id uint32) options {
 	o := options(s.QoS) | options(id)<<8
