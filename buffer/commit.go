@@ -34,8 +34,12 @@ type committer struct {
 	written uint64 // records in the log
 	spare   uint64 // names the next spare
 	padding int64  // bytes that filled pages
+	wrote   int64  // bytes, since the counters were told
+	saved   int64  // of them by packing
+	syncs   uint64 // since the counters were told
 	buf     []byte
 	packer  packer
+	bases   bases
 	state   []byte
 	taken   []string // keys in it
 	before  []prior  // what those were in the commit before

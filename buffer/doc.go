@@ -47,7 +47,8 @@
 //	64   8  records written to the log before this segment
 //	72   8  sequence of the segment before, 0 for none
 //	80   8  where that one's last good block ends
-//	88   8  features a reader must know: 1 blocks may be compressed
+//	88   8  features a reader must know: 1 blocks may be compressed,
+//	        2 heads are told from bodies, and records may be like others
 //	96   8  records that were left out when it was rewritten
 //	104 24  zero
 //
@@ -87,9 +88,14 @@
 //	packed  bytes of the items u32 | one zstd frame that holds them
 //
 //	item    length uvarint | tag u8 | ...
-//	record  tag 1 | flags u8 (1: boot is there) | low 32 bits of the number |
-//	        since i64 | boot u64 if flagged | destinations uvarint |
-//	        { consumer<<1|must uvarint | length uvarint | data } | body
+//	record  tag 1 | flags u8 (1: boot is there, 2: length of head is there) |
+//	        low 32 bits of the number | since i64 | boot u64 if flagged |
+//	        destinations uvarint | { consumer<<1|must uvarint | length uvarint |
+//	        data } | bytes of head uvarint if flagged | body: head, payload
+//	like    tag 4 | how many bytes before this item the one begins that it is
+//	        like uvarint | number less that one's uvarint | since less that
+//	        one's zigzag | where its own bytes stand in the head uvarint | how
+//	        many they are uvarint | own bytes | payload
 //	put     tag 2 | key length uvarint | key | value; behind a record: put
 //	        along with it
 //	delete  tag 3 | key
@@ -103,20 +109,28 @@
 // A block at offset 0x3000 of the segment above: key "clock" is put, key "old"
 // is deleted, record 9 of run 2 has the body "head,75":
 //
-//	0000  77 62 6c 6b 0e e5 92 d8 11 17 37 7d 2a 00 00 00
+//	0000  77 62 6c 6b 6c 29 2a 6d 94 75 02 07 2b 00 00 00
 //	0010  29 00 00 00 00 00 00 00 09 00 00 00 00 02 00 00
 //	0020  00 00 00 00 01 00 00 00 e8 03 00 00 00 00 00 00
 //	0030  88 77 66 55 44 33 22 11 02 00 00 00 03 00 00 00
 //	0040  09 02 06 75 63 6c 6f 63 6b 01 05 03 75 6f 6c 64
-//	0050  19 01 00 09 00 00 00 00 04 6b f4 14 00 00 00 01
-//	0060  03 01 07 68 65 61 64 2c 37 35
+//	0050  1a 01 02 09 00 00 00 00 04 6b f4 14 00 00 00 01
+//	0060  03 01 07 05 68 65 61 64 2c 37 35
+//
+// A record with a head is said by what it has of its own, if one of the same
+// destinations whose head is as long stands whole earlier in the block, has the
+// block's boot, and differs in at most 32 bytes of the head: what one source sends
+// on one topic. Record 10 of the body "hEad,7", 5 ns later, behind the items of
+// the block above:
+//
+//	0000  08 04 1b 01 0a 01 01 45 37
 //
 // A body is packed if the segment's header says that one may be, it is at most
 // 1 MiB, and that saves a whole page: what takes one page is left as it is. The
 // sums are over the bytes as they stand on the disk, so nothing that was damaged
 // is ever unpacked, and the length is held against its limit before memory is
-// taken. All sizes that are counted, here and in summaries, are those of the
-// items. The encoder's window is 128 KiB; it and the decoder that all readers
+// taken. All sizes that are counted, here and in summaries, are those of whole
+// items before packing. The encoder's window is 128 KiB; it and the decoder that all readers
 // share take about 1 MiB together, from the first packed block on. The same
 // block with the body "head," and 48 times "75", packed:
 //

@@ -52,7 +52,7 @@ func (c *Consumer) Find(number uint64) (Entry, error) {
 // entry copies what a record holds for the consumer.
 func (c *Consumer) entry(v *recordView) (Entry, bool) {
 	data, ok := v.dest(c.id)
-	return Entry{Number: v.number, Boot: v.boot, Since: v.since, Data: slices.Clone(data), Body: slices.Clone(v.body)}, ok
+	return Entry{Number: v.number, Boot: v.boot, Since: v.since, Data: slices.Clone(data), Body: slices.Clone(v.body(new([]byte)))}, ok
 }
 
 func (c *Consumer) findStored(s *segment, end int64, number uint64) (Entry, error) {
@@ -73,16 +73,13 @@ func (c *Consumer) findStored(s *segment, end int64, number uint64) (Entry, erro
 		if !ok || b.count > 0 && b.first > number {
 			return Entry{}, fmt.Errorf("%w: %d", ErrNoRecord, number)
 		}
-		for rest := b.body; b.count > 0; {
-			item, after, ok := nextItem(rest)
-			if !ok {
-				break
+		it := b.items()
+		for v, ok := it.record(); ok; v, ok = it.record() {
+			if v.number != number {
+				continue
 			}
-			rest = after
-			if v, ok := parseRecord(item, b.first, b.boot); ok && v.number == number {
-				if e, ok := c.entry(&v); ok {
-					return e, nil
-				}
+			if e, ok := c.entry(&v); ok {
+				return e, nil
 			}
 		}
 	}

@@ -37,6 +37,7 @@ const (
 // Features of a segment that a reader must know.
 const (
 	featurePacked = 1 << iota // blocks may be compressed
+	featureLike               // records may be said by what differs from an earlier one
 	featuresKnown
 )
 

@@ -7,9 +7,15 @@ const (
 	tagRecord = 1
 	tagPut    = 2
 	tagDelete = 3
+	tagLike   = 4 // a record of which most is said by an earlier one: see like.go
 )
 
-const recordOwnBoot = 1 // flag of a record: its boot stands in it
+// Flags of a record.
+const (
+	recordOwnBoot = 1 << iota // its boot stands in it
+	recordHead                // the length of its head stands in it
+	recordFlags
+)
 
 // uvarintLen is how many bytes n takes.
 func uvarintLen(n uint64) int {
@@ -30,6 +36,9 @@ func recordLen(r *Record, ownBoot bool) int {
 		d := &r.Dests[i]
 		n += uvarintLen(uint64(d.Consumer)<<1) + uvarintLen(uint64(len(d.Data))) + len(d.Data)
 	}
+	if len(r.Head) > 0 {
+		n += uvarintLen(uint64(len(r.Head)))
+	}
 	return n + len(r.Head) + len(r.Payload)
 }
 
@@ -39,6 +48,9 @@ func appendRecord(dst []byte, r *Record, number uint64, n int, ownBoot bool) []b
 	flags := byte(0)
 	if ownBoot {
 		flags |= recordOwnBoot
+	}
+	if len(r.Head) > 0 {
+		flags |= recordHead
 	}
 	dst = append(dst, tagRecord, flags)
 	dst = le.AppendUint32(dst, uint32(number))
@@ -56,6 +68,9 @@ func appendRecord(dst []byte, r *Record, number uint64, n int, ownBoot bool) []b
 		dst = binary.AppendUvarint(dst, who)
 		dst = binary.AppendUvarint(dst, uint64(len(d.Data)))
 		dst = append(dst, d.Data...)
+	}
+	if len(r.Head) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(r.Head)))
 	}
 	dst = append(dst, r.Head...)
 	return append(dst, r.Payload...)
@@ -78,20 +93,47 @@ type recordView struct {
 	since  int64
 	dests  []byte // encoded destinations
 	ndest  int
-	body   []byte
+	length uint32 // of the item, as if it stood whole
+	flags  byte
+	head   []byte // if flagged; of a like record that of its base
+	own    []byte // of a like record: what stands in its head from ownAt on
+	ownAt  int
+	whole  []byte // head and what follows; of a like record only the latter
+	like   bool
+}
+
+// size is what the record counts for: its item with the length prefix, as if it
+// stood whole.
+func (v *recordView) size() uint32 { return v.length + uint32(uvarintLen(uint64(v.length))) }
+
+// body is head and payload. That of a like record is put together in *room, of
+// which more is taken with each call.
+func (v *recordView) body(room *[]byte) []byte {
+	if !v.like {
+		return v.whole
+	}
+	at := len(*room)
+	p := append(*room, v.head[:v.ownAt]...)
+	p = append(p, v.own...)
+	p = append(p, v.head[v.ownAt+len(v.own):]...)
+	p = append(p, v.whole...)
+	*room = p
+	return p[at:len(p):len(p)]
 }
 
 // parseRecord reads a record's item. base is any number of the same block not
 // above it, boot the boot of records that name none. Every length is checked.
 func parseRecord(item []byte, base, boot uint64) (v recordView, ok bool) {
-	if len(item) < 15 || item[0] != tagRecord || item[1]&^recordOwnBoot != 0 {
+	if len(item) < 15 || item[0] != tagRecord || item[1] >= recordFlags {
 		return v, false
 	}
+	v.length = uint32(len(item))
+	v.flags = item[1]
 	v.number = base + uint64(le.Uint32(item[2:])-uint32(base))
 	v.since = int64(le.Uint64(item[6:]))
 	v.boot = boot
 	p := item[14:]
-	if item[1]&recordOwnBoot != 0 {
+	if v.flags&recordOwnBoot != 0 {
 		if len(p) < 9 {
 			return v, false
 		}
@@ -110,8 +152,49 @@ func parseRecord(item []byte, base, boot uint64) (v recordView, ok bool) {
 			return v, false
 		}
 	}
-	v.dests, v.body = p[:len(p)-len(rest)], rest
+	v.dests, v.whole = p[:len(p)-len(rest)], rest
+	if v.flags&recordHead != 0 {
+		n, k := binary.Uvarint(rest)
+		if k <= 0 || n == 0 || n > uint64(len(rest)-k) {
+			return v, false
+		}
+		v.whole = rest[k:]
+		v.head = v.whole[:n]
+	}
 	return v, true
+}
+
+// items walks the items of a block.
+type items struct {
+	body  []byte
+	at    int // of the next one
+	first uint64
+	boot  uint64
+}
+
+func (b *block) items() items { return items{body: b.body, first: b.first, boot: b.boot} }
+
+// record gives the next record, passing over what is none.
+func (it *items) record() (v recordView, ok bool) {
+	for {
+		start := it.at
+		item, rest, ok := nextItem(it.body[start:])
+		if !ok {
+			return v, false
+		}
+		it.at = len(it.body) - len(rest)
+		switch item[0] {
+		case tagRecord:
+			v, ok = parseRecord(item, it.first, it.boot)
+		case tagLike:
+			v, ok = it.parseLike(item, start)
+		default:
+			continue
+		}
+		if ok {
+			return v, true
+		}
+	}
 }
 
 // nextDest splits the first destination off p.

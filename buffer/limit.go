@@ -272,15 +272,11 @@ func (c *Consumer) listed(s *segment, sd seed, end int64) (list []listedRecord, 
 		if !ok || err != nil {
 			return list, err
 		}
-		for rest := b.body; b.count > 0; {
-			item, after, ok := nextItem(rest)
-			if !ok {
-				break
+		it := b.items()
+		for v, ok := it.record(); ok; v, ok = it.record() {
+			if v.has(c.id) {
+				list = append(list, listedRecord{v.number, v.boot, v.since, v.size()})
 			}
-			if v, ok := parseRecord(item, b.first, b.boot); ok && v.has(c.id) {
-				list = append(list, listedRecord{v.number, v.boot, v.since, uint32(len(rest) - len(after))})
-			}
-			rest = after
 		}
 	}
 }

@@ -298,6 +298,9 @@ func (r *recovery) continueLast() error {
 		return nil
 	}
 	s := l.segments[k-1]
+	if s.features&featureLike == 0 { // by an earlier version, which would not understand what this one adds
+		return nil
+	}
 	if s.damaged || s.unread || s.doomed || s.size != l.o.SegmentSize || s.end+page > s.size-page {
 		return nil
 	}

@@ -172,3 +172,11 @@ func (o Options) checked() (Options, error) {
 	}
 	return o, nil
 }
+
+// features are those of the segments that are begun.
+func (o *Options) features() uint64 {
+	if o.Compress {
+		return featurePacked | featureLike
+	}
+	return featureLike
+}

@@ -17,6 +17,7 @@ func (l *Log) writePart(roll bool) error {
 		}
 	}
 	l.mu.Lock()
+	l.countWrites()
 	if err != nil {
 		l.undo(roll)
 		return err
@@ -32,12 +33,17 @@ func (l *Log) writePart(roll bool) error {
 	return nil
 }
 
+// countWrites takes what was written into the counters. l.mu is held.
+func (l *Log) countWrites() {
+	c, s := &l.c, &l.stats
+	s.Written, s.Saved, s.Syncs, s.Padding = s.Written+c.wrote, s.Saved+c.saved, s.Syncs+c.syncs, c.padding
+	c.wrote, c.saved, c.syncs = 0, 0, 0
+}
+
+// sync makes what was written to f durable. l.mu is not held.
 func (l *Log) sync(f File) error {
-	err := f.Sync()
-	l.mu.Lock()
-	l.stats.Syncs++
-	l.mu.Unlock()
-	return err
+	l.c.syncs++
+	return f.Sync()
 }
 
 // writeBlocks writes the planned blocks from off on, each with one write,
@@ -51,7 +57,7 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 	var bytes, saved int64
 	for i := range c.blocks {
 		b := &c.blocks[i]
-		h := blockHeader{length: uint32(b.size), number: block, count: b.records, written: written, boot: c.boot, run: uint32(l.run)}
+		h := blockHeader{number: block, count: b.records, written: written, boot: c.boot, run: uint32(l.run)}
 		if b.records > 0 {
 			h.first, h.span = b.first, uint32(b.last-b.first)
 		}
@@ -70,18 +76,19 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 		if i == 0 {
 			buf = append(buf, c.state...)
 		}
+		c.bases.begin()
 		for k := b.from; k < b.to; k++ {
-			p := c.spans[k].bytes
-			buf = append(buf, p...)
-			c.count(p, h.first, h.boot)
+			buf = c.add(buf, at+blockHeadLen, c.spans[k].bytes, &h)
 		}
+		h.length = uint32(len(buf) - at - blockHeadLen)
+		planned := pages(blockHeadLen + b.size)
 		if l.o.Compress && s.features&featurePacked != 0 {
 			if stored, ok := c.packer.pack(buf[at+blockHeadLen:]); ok {
 				buf = append(buf[:at+blockHeadLen], stored...)
-				saved += h.room() - pages(blockHeadLen+int64(len(stored)))
 				h.length, h.codec = uint32(len(stored)), codecZstd
 			}
 		}
+		saved += planned - h.room()
 		h.encode(buf[at:], sd, off)
 		buf = append(buf, zeros[:h.room()-int64(len(buf)-at)]...)
 		c.buf = buf
@@ -99,11 +106,8 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 		head = nil
 	}
 	c.counted.end = off
-	l.mu.Lock()
-	l.stats.Written += bytes
-	l.stats.Padding = c.padding
-	l.stats.Saved += saved
-	l.mu.Unlock()
+	c.wrote += bytes
+	c.saved += saved
 	return nil
 }
 
@@ -117,20 +121,25 @@ func writeAt(f File, p []byte, off int64) error {
 	return err
 }
 
-// count takes the items of a span into the part's shares.
-func (c *committer) count(p []byte, base, boot uint64) {
+// add appends the items of a span to buf, whose bytes from `from` on are the
+// body of block h, and takes them into the part's shares.
+func (c *committer) add(buf []byte, from int, p []byte, h *blockHeader) []byte {
 	for len(p) > 0 {
 		item, rest, ok := nextItem(p)
 		if !ok {
-			return
+			break
 		}
-		if v, ok := parseRecord(item, base, boot); ok {
-			c.counted.hold(&v, len(p)-len(rest))
+		whole := p[:len(p)-len(rest)]
+		p = rest
+		if v, ok := parseRecord(item, h.first, h.boot); ok {
+			c.counted.hold(&v)
+			buf = c.bases.add(buf, from, &v, whole)
 		} else {
 			c.keyed = true
+			buf = append(buf, whole...)
 		}
-		p = rest
 	}
+	return buf
 }
 
 // done takes a part that is durable into the index and settles its records.

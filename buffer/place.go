@@ -63,20 +63,16 @@ func (r *recovery) place(s *segment) {
 		return
 	}
 	r.blocks(s, s.end, func(b *block) {
-		for rest := b.body; b.count > 0; {
-			item, after, ok := nextItem(rest)
-			if !ok {
-				return
+		it := b.items()
+		for v, ok := it.record(); ok; v, ok = it.record() {
+			if v.number < s.first || v.number > s.last {
+				continue
 			}
-			v, ok := parseRecord(item, b.first, b.boot)
-			if ok && v.number >= s.first && v.number <= s.last {
-				for _, h := range partly {
-					if v.has(h.id) {
-						r.placeRecord(s, h, v.number, uint32(len(rest)-len(after)))
-					}
+			for _, h := range partly {
+				if v.has(h.id) {
+					r.placeRecord(s, h, v.number, v.size())
 				}
 			}
-			rest = after
 		}
 	})
 }

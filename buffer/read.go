@@ -12,7 +12,8 @@ type reader struct {
 	file  File
 	scan  scanner
 	block block  // the block being handed out
-	rest  []byte // its items that were not looked at yet
+	items items  // of it, from the first on that was not looked at yet
+	room  []byte // bodies that were put together
 	pins  []*chunk
 	sizes []uint32 // of the records handed out
 }
@@ -110,7 +111,7 @@ func (c *Consumer) fromTail(dst []Entry) (n int) {
 		v := t.view(r)
 		data, ok := v.dest(c.id)
 		if ok && c.isAside(r.number) < 0 && c.waits(r.number) {
-			e := Entry{Number: r.number, Boot: v.boot, Since: v.since, Data: data, Body: v.body}
+			e := Entry{Number: r.number, Boot: v.boot, Since: v.since, Data: data, Body: v.whole}
 			if r.number > c.horizon {
 				c.give(&e, r.size)
 			}
@@ -143,7 +144,7 @@ func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err e
 		}
 	}
 	in.scan.limit, in.scan.above = w.end, w.cursor
-	in.sizes = in.sizes[:0]
+	in.sizes, in.room = in.sizes[:0], in.room[:0]
 	w.at = w.cursor
 	for {
 		k = c.fromBlock(w, dst, k)
@@ -170,32 +171,25 @@ func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err e
 			w.over = true
 			return k, nil
 		}
-		in.block, in.rest = b, b.body
-		if b.count == 0 {
-			in.rest = nil
-		}
+		in.block, in.items = b, b.items()
 	}
 }
 
 // fromBlock takes the consumer's records out of what is left of a block.
 func (c *Consumer) fromBlock(w *extent, dst []Entry, k int) int {
 	in := &c.in
-	for len(in.rest) > 0 && k < len(dst) {
-		item, rest, ok := nextItem(in.rest)
+	for k < len(dst) {
+		v, ok := in.items.record()
 		if !ok {
-			in.rest = nil
 			break
 		}
-		size := len(in.rest) - len(rest)
-		in.rest = rest
-		v, ok := parseRecord(item, in.block.first, in.block.boot)
-		if !ok || v.number <= w.cursor {
+		if v.number <= w.cursor {
 			continue
 		}
 		w.at = v.number
 		if data, ok := v.dest(c.id); ok {
-			dst[k] = Entry{Number: v.number, Boot: v.boot, Since: v.since, Data: data, Body: v.body}
-			in.sizes = append(in.sizes, uint32(size))
+			dst[k] = Entry{Number: v.number, Boot: v.boot, Since: v.since, Data: data, Body: v.body(&in.room)}
+			in.sizes = append(in.sizes, v.size())
 			k++
 		}
 	}
@@ -212,6 +206,9 @@ func (c *Consumer) enter(s *segment) error {
 	if c.in.scan.buf == nil {
 		c.in.scan.buf = c.l.borrow()
 	}
+	if c.in.room == nil && s.features&featureLike != 0 {
+		c.in.room = c.l.borrow()
+	}
 	if c.in.scan.plain == nil && s.features&featurePacked != 0 {
 		c.in.scan.plain = c.l.borrow()
 	}
@@ -227,8 +224,12 @@ func (c *Consumer) leave() {
 	if in.file != nil {
 		in.file.Close()
 	}
-	in.seg, in.file, in.rest = nil, nil, nil
+	in.seg, in.file, in.items = nil, nil, items{}
 	in.scan.f = nil
+	if in.room != nil {
+		c.l.giveBack(in.room)
+		in.room = nil
+	}
 	if in.scan.plain != nil { // the larger one first: enter takes it last
 		c.l.giveBack(in.scan.plain)
 		in.scan.plain = nil

@@ -177,7 +177,7 @@ func (r *recovery) apply(body []byte, fresh bool) (keyed bool) {
 			return keyed
 		}
 		body = rest
-		if item[0] == tagRecord {
+		if item[0] == tagRecord || item[0] == tagLike {
 			continue
 		}
 		key, value, put, ok := parseKeyed(item)
@@ -285,16 +285,12 @@ func (r *recovery) read(s *segment, last uint64) {
 			r.lose(b.written-seen, last, b.first, s)
 		}
 		seen = max(seen, b.written+uint64(b.count))
-		for rest := b.body; ; {
-			item, after, ok := nextItem(rest)
-			if !ok {
-				return
-			}
-			if v, ok := parseRecord(item, b.first, b.boot); ok && v.number > last {
-				s.hold(&v, len(rest)-len(after))
+		it := b.items()
+		for v, ok := it.record(); ok; v, ok = it.record() {
+			if v.number > last {
+				s.hold(&v)
 				last = v.number
 			}
-			rest = after
 		}
 	})
 	s.unread = s.unread || err != nil

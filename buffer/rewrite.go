@@ -23,6 +23,8 @@ type rewriting struct {
 	h     blockHeader
 	buf   []byte // the block being filled, header included
 	kept  []keptRecord
+	bases bases
+	item  []byte // of the record being added
 }
 
 // keptRecord is what has to be known of a record until the new file counts.
@@ -79,9 +81,7 @@ func (r *rewriting) run() error {
 	r.next = &segment{segmentHeader: s.segmentHeader, name: s.name, upper: s.upper, sealed: true, summed: true}
 	r.next.incarnation++
 	rand.Read(r.next.salt[:])
-	if r.next.features = 0; l.o.Compress {
-		r.next.features = featurePacked
-	}
+	r.next.features = l.o.features()
 	r.seed, r.block, r.off = r.next.seed(), s.firstBlock, dataStart
 	temp := newPrefix + "dense-" + s.name
 	end, sd := s.end, s.seed()
@@ -196,30 +196,23 @@ func (r *rewriting) copy(from File, end int64, sd seed) error {
 		if !ok {
 			return r.flush()
 		}
-		for rest := b.body; b.count > 0; {
-			item, after, ok := nextItem(rest)
-			if !ok {
-				break
-			}
-			whole := rest[:len(rest)-len(after)]
-			rest = after
-			if v, ok := parseRecord(item, b.first, b.boot); ok {
-				if err := r.take(&b, &v, whole); err != nil {
-					return err
-				}
+		it := b.items()
+		for v, ok := it.record(); ok; v, ok = it.record() {
+			if err := r.take(&b, &v); err != nil {
+				return err
 			}
 		}
 	}
 }
 
 // take adds a record to the block being filled, unless nobody waits for it.
-func (r *rewriting) take(b *block, v *recordView, item []byte) error {
+func (r *rewriting) take(b *block, v *recordView) error {
 	dests := r.l.openDests(v)
 	if len(dests) == 0 {
 		return nil
 	}
 	limit := min(blockLimit, r.l.o.SegmentSize/8)
-	if r.h.count > 0 && (r.h.run != b.run || r.h.boot != b.boot || int64(len(r.buf)+len(item)) > limit) {
+	if r.h.count > 0 && (r.h.run != b.run || r.h.boot != b.boot || int64(len(r.buf)+int(v.size())) > limit) {
 		if err := r.flush(); err != nil {
 			return err
 		}
@@ -227,11 +220,15 @@ func (r *rewriting) take(b *block, v *recordView, item []byte) error {
 	if r.h.count == 0 {
 		r.h = blockHeader{number: r.block, first: v.number, written: r.next.written + uint64(len(r.kept)), boot: b.boot, run: b.run, flags: flagFirst | flagLast}
 		r.buf = append(r.buf[:0], zeros[:blockHeadLen]...)
+		r.bases.begin()
 	}
-	r.buf = append(r.buf, item...)
+	r.item = v.appendWhole(r.item[:0])
+	item, _, _ := nextItem(r.item)
+	whole, _ := parseRecord(item, b.first, b.boot)
+	r.buf = r.bases.add(r.buf, blockHeadLen, &whole, r.item)
 	r.h.count++
 	r.h.span = uint32(v.number - r.h.first)
-	r.kept = append(r.kept, keptRecord{v.number, uint32(len(item)), dests})
+	r.kept = append(r.kept, keptRecord{v.number, v.size(), dests})
 	return nil
 }
 

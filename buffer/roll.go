@@ -343,9 +343,7 @@ func (l *Log) writeSegment() (*segment, error) {
 	l.spares = l.spares[:len(l.spares)-1]
 	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
 		firstBlock: l.c.block, written: l.c.written}}
-	if l.o.Compress {
-		s.features = featurePacked
-	}
+	s.features = l.o.features()
 	if k := len(l.segments); k > 0 {
 		p := l.segments[k-1]
 		s.prevSeq, s.prevEnd, s.upper = p.seq, p.end, p.upper

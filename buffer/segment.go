@@ -87,13 +87,13 @@ func (s *segment) shareFor(id uint32) *share {
 }
 
 // hold counts a record that a block of the segment holds.
-func (s *segment) hold(v *recordView, size int) {
+func (s *segment) hold(v *recordView) {
 	if s.records == 0 {
 		s.first, s.boot, s.since = v.number, v.boot, v.since
 	}
 	s.last = v.number
 	s.records++
-	s.bytes += int64(size)
+	s.bytes += int64(v.size())
 	rest := v.dests
 	for range v.ndest {
 		who, _, r, _ := nextDest(rest)
@@ -107,7 +107,7 @@ func (s *segment) hold(v *recordView, size int) {
 		}
 		h.last = v.number
 		h.count++
-		h.bytes += int64(size)
+		h.bytes += int64(v.size())
 		s.open++
 	}
 }

@@ -26,7 +26,7 @@ type Stats struct {
 	Written   int64  // bytes given to the file system, headers, padding and spares included
 	Padding   int64  // of them: bytes that filled the last page of a block
 	Prepared  int64  // of Written, what only made room: spares, written once so that commits into them are cheap
-	Saved     int64  // bytes that compression kept from being written, in whole pages
+	Saved     int64  // bytes that compression, and what records have in common, kept from being written, in whole pages
 	Failed    uint64 // commits that failed
 	Freed     uint64 // segments that were freed
 	Dropped   uint64 // records times consumers, given up

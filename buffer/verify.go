@@ -157,19 +157,12 @@ func (v *verifier) contents(s *segment, w *walk, b *block) {
 	w.open = 0
 	var n uint32
 	var first, last uint64
-	rest := b.body
-	for {
-		item, after, ok := nextItem(rest)
-		if !ok {
-			break
+	it := b.items()
+	for r, ok := it.record(); ok; r, ok = it.record() {
+		if n == 0 {
+			first = r.number
 		}
-		rest = after
-		if r, ok := parseRecord(item, b.first, b.boot); ok {
-			if n == 0 {
-				first = r.number
-			}
-			n, last = n+1, r.number
-		}
+		n, last = n+1, r.number
 	}
 	if n != b.count || first != b.first || last != b.last() {
 		v.problem(Problem{File: s.name, Offset: b.off, Seen: fmt.Sprintf("%d records from %#x to %#x in block %d", n, first, last, b.number),

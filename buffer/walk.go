@@ -11,7 +11,7 @@ type Stored struct {
 	Number  uint64
 	Boot    uint64
 	Since   int64 // nanoseconds since that boot
-	Size    int   // bytes it takes in its block
+	Size    int   // bytes it counts for: what it takes where it stands whole
 	Segment string
 	Body    []byte // head and payload
 	Dests   []StoredDest
@@ -88,6 +88,7 @@ type follow struct {
 	f    func(*Stored) bool
 	last uint64 // number of the last record that was given
 	over bool   // f said so
+	body []byte // of a record that is put together
 }
 
 // segment gives the records of a segment, and says how many cannot be read. If
@@ -120,21 +121,16 @@ func (w *follow) segment(s *segment) (missing uint64, err error) {
 }
 
 func (w *follow) block(s *segment, b *block, seen *uint64) (more bool) {
-	for rest := b.body; b.count > 0; {
-		item, after, ok := nextItem(rest)
-		if !ok {
-			break
+	it := b.items()
+	for r, ok := it.record(); ok; r, ok = it.record() {
+		*seen++
+		if r.number <= w.last || r.number < w.from {
+			continue
 		}
-		if r, ok := parseRecord(item, b.first, b.boot); ok {
-			*seen++
-			if r.number > w.last && r.number >= w.from {
-				w.last = r.number
-				if w.over = !w.f(w.v.stored(s, &r, len(rest)-len(after))); w.over {
-					return false
-				}
-			}
+		w.last, w.body = r.number, w.body[:0]
+		if w.over = !w.f(w.v.stored(s, &r, r.body(&w.body))); w.over {
+			return false
 		}
-		rest = after
 	}
 	return true
 }
@@ -153,8 +149,8 @@ func (v *View) now(s *segment) (now *segment, there, changed bool) {
 }
 
 // stored is a record with what its consumers have done with it.
-func (v *View) stored(s *segment, r *recordView, size int) *Stored {
-	out := &Stored{Number: r.number, Boot: r.boot, Since: r.since, Size: size, Segment: s.name, Body: r.body}
+func (v *View) stored(s *segment, r *recordView, body []byte) *Stored {
+	out := &Stored{Number: r.number, Boot: r.boot, Since: r.since, Size: int(r.size()), Segment: s.name, Body: body}
 	rest := r.dests
 	for range r.ndest {
 		who, data, after, _ := nextDest(rest)
