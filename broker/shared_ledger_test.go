@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,9 +18,6 @@ import (
 // it is among those that were counted as dropped with a session. No message of QoS 2 comes twice.
 func TestSharedLedger(t *testing.T) {
 	rounds := 6
-	if n, err := strconv.Atoi(os.Getenv("LEDGER")); err == nil {
-		rounds = n
-	}
 	if testing.Short() {
 		rounds = 2
 	}

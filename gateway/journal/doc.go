@@ -99,8 +99,8 @@
 //
 // # Sessions
 //
-// The journal is the broker's Store too. A stored session has a consumer of its own, "queue/" and the name that the broker
-// gives it, and is to the pace a link as an upstream is: while its subscriber is there and acknowledges in time, messages for
+// The journal is the broker's Store too. A stored session, and a shared group with such a member, has a consumer of its own, "queue/"
+// and the name that the broker gives it, and is to the pace a link as an upstream is: while its subscriber is there and acknowledges in time, messages for
 // it wait SpillAfter and touch no disk. Keys of the broker are keys of the log. What the broker puts is written within
 // Gather, at a moment when no record waits for acknowledgements, and at the latest within AckFlush; what it must wait for
 // has a barrier, whose commit begins at once.
