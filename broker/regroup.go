@@ -109,6 +109,7 @@ func (g *group) resume(pairs []bound) {
 			g.back = append(g.back, l)
 		}
 	})
+	g.release()
 	slices.SortStableFunc(flights, func(a, b flight) int { return cmp.Compare(a.Number, b.Number) })
 	for _, f := range flights {
 		f.fly(f.lent)

@@ -63,9 +63,54 @@ func (g *group) work(disk bool) (more bool) {
 			return true
 		}
 		if n == 0 {
+			g.release()
 			return false
 		}
 	}
+}
+
+// release gives the batch back of which nobody had room for the rest, as copies that come first next time.
+func (g *group) release() {
+	if g.head == nil && g.at == g.n {
+		return
+	}
+	var rest []*lent
+	if g.head != nil {
+		rest = append(rest, g.head)
+	}
+	for ; g.at < g.n; g.at++ {
+		rest = append(rest, g.lend(&g.batch[g.at]))
+	}
+	for _, l := range rest {
+		l.keep()
+	}
+	g.mu.Lock()
+	g.back = append(g.back, rest...) // whatever else came back was read before
+	g.mu.Unlock()
+	g.head = nil
+	_, _ = g.read(0, false) // which lets go of what it gave last, and reads nothing
+}
+
+// free is how many messages members have room for, up to a batch.
+func (g *group) free() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range g.members {
+		o := &m.session.out
+		o.mu.Lock()
+		switch {
+		case o.conn == nil || o.closing || o.gone || len(o.pending) >= fillBytes || o.lending != nil && (o.lending.group != g || !o.lending.open):
+		case m.load().qos() == 0:
+			n = batchSize
+		default:
+			n += o.flight.Free()
+		}
+		o.mu.Unlock()
+		if n >= batchSize {
+			return batchSize
+		}
+	}
+	return n
 }
 
 // serve lets members have what they got.
@@ -92,9 +137,6 @@ func (g *group) give(disk bool) (n int, onDisk bool) {
 	for n < batchSize {
 		l, onDisk := g.first(disk)
 		if l == nil {
-			if !onDisk {
-				g.waits.Store(false) // who has more to give asks for it
-			}
 			return n, onDisk
 		}
 		switch got := away; {
@@ -142,8 +184,12 @@ func (g *group) first(disk bool) (l *lent, onDisk bool) {
 		l = g.memory.first()
 	}
 	g.mu.Unlock()
-	if ended || l != nil || queue == nil {
+	if l != nil {
 		return l, false
+	}
+	if ended || queue == nil {
+		g.waits.Store(false) // who has more to give asks for it
+		return nil, false
 	}
 	if g.head != nil {
 		return g.head, false
@@ -152,12 +198,17 @@ func (g *group) first(disk bool) (l *lent, onDisk bool) {
 		if g.resting.Load() {
 			return nil, false
 		}
-		onDisk, err := g.read(batchSize, disk)
+		free := g.free()
+		if free == 0 { // what is read and not sent would keep its place in the memory of the store
+			return nil, false
+		}
+		onDisk, err := g.read(free, disk)
 		if err != nil {
 			g.broke(err)
 			return nil, false
 		}
 		if g.n == 0 {
+			g.waits.Store(onDisk)
 			return nil, onDisk
 		}
 	}

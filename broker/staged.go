@@ -69,6 +69,9 @@ func (g *group) say() {
 	g.mu.Lock()
 	all := slices.Clone(g.staged)
 	g.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
 	said := map[*lending]bool{}
 	for _, k := range all {
 		if !g.b.journal.Settled(k.number) {
