@@ -246,3 +246,31 @@ func TestDueInMemoryOfADisconnect(t *testing.T) {
 		}
 	}
 }
+
+// TestResubscribedWhileDue: a subscription that is made anew gets all of them again, and afterwards nothing is due.
+func TestResubscribedWhileDue(t *testing.T) {
+	const n = 200
+	l := buildLasting(t, Config{})
+	l.keepMany(n, func(i int) byte { return byte(1 + i%2) })
+	sub := l.stayWith("sub", one)
+	again := &packet.Subscribe{ID: 1, Filters: []packet.Subscription{{Filter: []byte("r/#"), QoS: 2}}}
+	sub.send(again)
+	for answered := false; !answered; {
+		_, kind, err := sub.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered = kind == packet.TypeSuback
+	}
+	l.vanish(sub)
+	sub = l.stayWith("sub", one)
+	other := *again
+	other.Filters = []packet.Subscription{{Filter: []byte("r/#"), QoS: 2, RetainHandling: 2}} // changes nothing of what is due
+	sub.send(again, &other)
+	sub.next() // SUBACK, or a message before it
+	l.again(Config{})
+	sub, _ = l.stay(packet.V5, "sub")
+	got := map[string]int{}
+	sub.gather(got, map[uint16]bool{}, n)
+	l.v.until("the mark is gone", func() bool { return l.v.marks() == 0 && l.v.given() == 0 })
+}

@@ -267,3 +267,82 @@ func TestGroupNames(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedExpiry: what has expired while it waited for a member is not sent, in memory and in the store. v5 [MQTT-3.3.2-5]
+func TestSharedExpiry(t *testing.T) {
+	for _, kind := range []string{"stored", "memory"} {
+		t.Run(kind, func(t *testing.T) {
+			l := buildLasting(t, Config{QueueMessages: 2})
+			l.v.noQueue = kind == "memory"
+			m, _ := l.stay(packet.V5, "m")
+			m.subscribe(1, "$share/g/x")
+			l.vanish(m)
+			old := messages(1, "x", "old")
+			old[0].Props.SetMessageExpiry(1)
+			old[0].Stamp.Since -= 10e9
+			l.b.NewPublisher("", nil).Publish(old)
+			publishFrom(l.b, 1, "x", "1")
+			m, _ = l.stay(packet.V5, "m")
+			if got := m.collect(1); got[0] != "1" {
+				t.Errorf("got %v", got)
+			}
+			m.nothing()
+			if n := l.b.Stats().Expired; n != 1 {
+				t.Errorf("%d counted as expired, want 1", n)
+			}
+		})
+	}
+}
+
+// TestUnreadableQueueOfAGroup: it is tried again, and then all of it comes.
+func TestUnreadableQueueOfAGroup(t *testing.T) {
+	l := buildLasting(t, Config{})
+	l.v.change(func() { l.v.slow, l.v.broken = true, true })
+	m, _ := l.stay(packet.V5, "m")
+	m.subscribe(1, "$share/g/x")
+	const n = 20
+	for i := range n {
+		publishFrom(l.b, 1, "x", fmt.Sprint(i))
+	}
+	l.until(l.group().resting.Load)
+	l.v.change(func() { l.v.broken = false })
+	if got := m.collect(n); !slices.Equal(got, numbers(0, n)) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestMemberOfManyGroups: room for one message at a time is enough for all of them, at each QoS.
+func TestMemberOfManyGroups(t *testing.T) {
+	for _, clean := range []bool{false, true} {
+		t.Run(fmt.Sprint("clean ", clean), func(t *testing.T) {
+			l := buildLasting(t, Config{})
+			keeper, _ := l.stay(packet.V5, "keeper")
+			const groups, each = 5, 8
+			for i := range groups {
+				keeper.subscribe(2, fmt.Sprintf("$share/g/%d/+", i))
+			}
+			l.vanish(keeper)
+			tweak := keepSession
+			if clean {
+				tweak = func(*packet.Connect) {}
+			}
+			m, _ := l.login(packet.V5, "m", tweak, one)
+			for i := range groups {
+				m.subscribe(2, fmt.Sprintf("$share/g/%d/+", i))
+			}
+			for k := range each {
+				for i := range groups {
+					publishFrom(l.b, byte(1+(i+k)%2), fmt.Sprintf("%d/x", i), fmt.Sprintf("%d %d", i, k))
+				}
+			}
+			next := map[byte]int{}
+			for _, payload := range m.collect(groups * each) {
+				if want := fmt.Sprintf("%c %d", payload[0], next[payload[0]]); payload != want {
+					t.Errorf("got %q, want %q", payload, want)
+				}
+				next[payload[0]]++
+			}
+			m.nothing()
+		})
+	}
+}
