@@ -16,8 +16,10 @@ type durable struct {
 	s      *session
 	serial serial
 
-	reminded atomic.Bool // remind waits
-	starved  atomic.Bool // the journal had no room for retained messages
+	reminded atomic.Bool  // remind waits
+	starved  atomic.Bool  // the journal had no room for retained messages
+	weeds    atomic.Bool  // the queue is to be looked through for what has expired
+	stale    atomic.Int64 // nothing more of it can have expired before this time since boot; 0: it was never looked through
 
 	// Guarded by out.mu:
 	acks     []uint64        // records the subscriber is done with
@@ -38,6 +40,7 @@ type durable struct {
 	looked []promise
 	fed    uint64          // the last record with a retained message that was due
 	used   map[uint16]bool // while it is restored: ids in flight
+	tried  int             // ids up to this one were tried then
 }
 
 // promise is something that may be said to a connection when a number is settled.
@@ -146,6 +149,13 @@ func (d *durable) unreadable(err error) (on bool) {
 // work does everything once; more: the disk has to be read, or with disk that it is worth flushing and going on.
 func (d *durable) work(disk bool) (more bool) {
 	d.starved.Store(false)
+	if d.weeds.Load() {
+		if !disk {
+			return true
+		}
+		d.weeds.Store(false)
+		d.weed()
+	}
 	for {
 		d.keepPromises()
 		d.settleUp()

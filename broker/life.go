@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -168,64 +169,121 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 // up to the last that has a pair was sent, or was about to be; those of QoS 1 have no pair and get a new id. Pairs of messages of
 // shared groups are added to lent, by queue.
 func (d *durable) resume(lent map[uint32][]bound) {
-	var pairs []Pair
-	d.used = map[uint16]bool{0: true}
-	var released []uint64
+	r := resuming{d: d, used: map[uint16]bool{}}
 	for _, p := range d.queue.Pairs() {
-		d.used[p.ID] = true
-		switch {
-		case p.Queue != 0:
+		r.used[p.ID] = true
+		if p.Queue != 0 {
 			lent[p.Queue] = append(lent[p.Queue], bound{d: d, Pair: p})
-			continue
-		case p.Released:
+		} else {
+			r.pairs = append(r.pairs, p)
+		}
+	}
+	d.used = r.used
+	if len(r.pairs) > 0 {
+		slices.SortFunc(r.pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
+		r.run(math.MaxUint16)
+	}
+}
+
+// unused is an id that no message in flight has; 0: there is none. Called by who restores the session, after resume.
+func (d *durable) unused() uint16 {
+	for d.tried++; d.tried <= math.MaxUint16; d.tried++ {
+		if !d.used[uint16(d.tried)] {
+			return uint16(d.tried)
+		}
+	}
+	return 0
+}
+
+// resuming is one resume. When the ids are used up, which takes damage that brings acknowledged messages back, the rest is not
+// in flight: it is sent as new, in order, and the pairs of its messages are given up. Some of those may arrive twice.
+type resuming struct {
+	d     *durable
+	pairs []Pair // from the next one on, by number
+	used  map[uint16]bool
+	free  int // ids from this one on were not tried
+	spent bool
+	again uint64 // pairs given up
+}
+
+// run does it with ids up to most.
+func (r *resuming) run(most int) {
+	d, last := r.d, r.pairs[len(r.pairs)-1].Number
+	var released []uint64
+	for _, p := range r.pairs {
+		r.used[p.ID] = true
+		if p.Released {
 			released = append(released, p.Number)
 		}
-		pairs = append(pairs, p)
 	}
-	if len(pairs) == 0 {
-		return
-	}
-	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
 	d.queue.Ack(released)
-	d.through = pairs[len(pairs)-1].Number
-	d.queued(d.through, func(m *Queued) {
-		for len(pairs) > 0 && pairs[0].Number < m.Number {
-			pairs = d.fly(pairs)
+	d.queued(last, func(m *Queued) {
+		for len(r.pairs) > 0 && r.pairs[0].Number < m.Number {
+			r.fly()
 		}
-		if len(pairs) > 0 && pairs[0].Number == m.Number {
-			pairs = d.fly(pairs)
-			return
-		}
-		p := Pair{ID: d.unused(), Number: m.Number}
-		q, _, _ := parseHit(m.Data, nil)
-		if q == 2 {
-			d.keep(p)
-			d.hold = never
-		}
-		d.s.out.flight.Restore(p.ID, p.Number, q, false)
+		r.message(m, most)
 	})
-	for len(pairs) > 0 {
-		pairs = d.fly(pairs)
+	for len(r.pairs) > 0 {
+		r.fly()
+	}
+	if !r.spent {
+		d.through = last
 	}
 	if d.hold != 0 {
 		d.hold = d.s.b.barrier()
 	}
-}
-
-// unused is an id that no message in flight has. Called by who restores the session.
-func (d *durable) unused() (id uint16) {
-	for d.used[id] {
-		id++
+	if r.spent {
+		d.s.b.count.notKept.Add(r.again)
+		d.s.b.log.Error("more messages of a session were on their way than there are packet ids: the rest is sent as new",
+			"client", string(d.s.id), "after", d.through, "may arrive twice", r.again)
 	}
-	d.used[id] = true
-	return id
 }
 
-// fly restores the first of pairs, and gives the others.
-func (d *durable) fly(pairs []Pair) []Pair {
-	p := pairs[0]
+// message puts one back into flight.
+func (r *resuming) message(m *Queued, most int) {
+	d, paired := r.d, len(r.pairs) > 0 && r.pairs[0].Number == m.Number
+	if paired && r.spent {
+		d.queue.Forget(r.pairs[0].ID)
+		r.pairs = r.pairs[1:]
+		r.again++
+		return
+	}
+	p, q := Pair{Number: m.Number}, byte(2)
+	if paired {
+		p, r.pairs = r.pairs[0], r.pairs[1:]
+	} else if !r.spent {
+		for r.free++; r.free <= most && r.used[uint16(r.free)]; {
+			r.free++
+		}
+		if r.spent = r.free > most; !r.spent {
+			r.used[uint16(r.free)] = true
+		}
+		p.ID = uint16(r.free)
+	}
+	if r.spent {
+		return
+	}
+	if !paired {
+		if q, _, _ = parseHit(m.Data, nil); q == 2 {
+			d.keep(p)
+			d.hold = never
+		}
+	}
+	d.through = m.Number
+	d.s.out.flight.Restore(p.ID, p.Number, q, p.Released)
+}
+
+// fly puts the next pair back, whose message is gone. Beyond what is in flight it is completed without it: to send it
+// again its place among the messages would have to be kept.
+func (r *resuming) fly() {
+	d, p := r.d, r.pairs[0]
+	r.pairs = r.pairs[1:]
+	if r.spent && !p.Released {
+		p.Released = true
+		d.keep(p)
+		d.hold = never
+	}
 	d.s.out.flight.Restore(p.ID, p.Number, 2, p.Released)
-	return pairs[1:]
 }
 
 // queued calls f for the messages of the queue up to a number.

@@ -104,7 +104,11 @@ func (g *group) resume(pairs []bound) {
 		case had != nil:
 			*had = *l
 		case only != nil && min(l.qos, g.members[0].load().qos()) == 1:
-			flights = append(flights, flight{bound{only, Pair{ID: only.unused(), Number: m.Number}, true}, l})
+			if id := only.unused(); id != 0 {
+				flights = append(flights, flight{bound{only, Pair{ID: id, Number: m.Number}, true}, l})
+				return
+			}
+			fallthrough
 		default:
 			g.back = append(g.back, l)
 		}
