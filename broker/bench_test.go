@@ -28,7 +28,7 @@ func TestLiveRoutingAllocatesNothing(t *testing.T) {
 			sub("a", packet.V311, "home/#"), sub("b", packet.V5, "home/+/temperature"),
 			sub("c", packet.V5, "home/#", "home/room/+"), sub("d", packet.V5, "elsewhere"),
 		}
-		c := &connection{b: b, version: v, session: b.newSession([]byte("pub")), aliases: make([][]byte, 4)}
+		c := &connection{b: b, version: v, session: b.newSession([]byte("pub")), aliases: &aliases{3: nil}}
 		m := message1("home/room/temperature", "21.5", 0, 0)
 		m.Props.SetContentType([]byte("text/plain"))
 		one, err := m.Append(nil, v)

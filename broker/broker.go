@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/broker/message"
 	"weir/broker/packet"
@@ -31,6 +32,7 @@ type Broker struct {
 	wills    *Publisher
 	count    counters
 	quiet    quiet
+	began    time.Time
 	token    atomic.Uint64   // the last reading's
 	serving  context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
 
@@ -50,7 +52,7 @@ type Broker struct {
 // messages and their expiry. It starts nothing.
 func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logger) *Broker {
 	b := &Broker{
-		cfg: cfg.withDefaults(), journal: journal, stamp: stamp, log: log,
+		cfg: cfg.withDefaults(), journal: journal, stamp: stamp, log: log, began: time.Now(),
 		notice:      make(chan struct{}, 1),
 		sessions:    map[string]*session{},
 		connections: map[*connection]struct{}{},
@@ -62,6 +64,9 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 	}
 	return b
 }
+
+// age is how long the broker exists: the monotonic clock of its connections, in one word.
+func (b *Broker) age() time.Duration { return time.Since(b.began) }
 
 // Run serves the listeners until ctx ends, then stops in order: no new connections, 5.0 clients are told (0x8B), wills
 // are published, and every goroutine has ended when it returns. It closes the listeners. The error tells why a listener

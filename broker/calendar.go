@@ -15,10 +15,11 @@ type calendar struct {
 
 // date is when the session needs attention next.
 func (s *session) date() time.Time {
-	if !s.willDue.IsZero() && s.willDue.Before(s.expires) {
-		return s.willDue
+	a := s.absence
+	if !a.willDue.IsZero() && a.willDue.Before(a.expires) {
+		return a.willDue
 	}
-	return s.expires
+	return a.expires
 }
 
 // Len, Less, Swap, Push and Pop implement heap.Interface.
@@ -27,12 +28,12 @@ func (c *calendar) Less(i, j int) bool { return c.list[i].date().Before(c.list[j
 
 func (c *calendar) Swap(i, j int) {
 	c.list[i], c.list[j] = c.list[j], c.list[i]
-	c.list[i].place, c.list[j].place = i, j
+	c.list[i].absence.place, c.list[j].absence.place = i, j
 }
 
 func (c *calendar) Push(x any) {
 	s := x.(*session)
-	s.place = len(c.list)
+	s.absence.place = len(c.list)
 	c.list = append(c.list, s)
 }
 
@@ -41,13 +42,13 @@ func (c *calendar) Pop() any {
 	s := c.list[last]
 	c.list[last] = nil
 	c.list = c.list[:last]
-	s.place = -1
+	s.absence.place = -1
 	return s
 }
 
 func (c *calendar) add(s *session) {
 	heap.Push(c, s)
-	if s.place == 0 {
+	if s.absence.place == 0 {
 		c.look()
 	}
 }
@@ -60,10 +61,12 @@ func (c *calendar) look() {
 	}
 }
 
+// remove takes a session out that has an owner again, or has ended.
 func (c *calendar) remove(s *session) {
-	if s.place >= 0 {
-		heap.Remove(c, s.place)
+	if s.absence != nil && s.absence.place >= 0 {
+		heap.Remove(c, s.absence.place)
 	}
+	s.absence = nil
 }
 
 // keepDates ends sessions and publishes wills when it is time, and drops expired retained messages, until ctx ends.
@@ -110,12 +113,12 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 			return d
 		}
 		heap.Pop(&b.calendar)
-		ended := !s.expires.After(now)
+		ended := !s.absence.expires.After(now)
 		var w *will
 		if ended { // v5 [MQTT-4.1.0-2]
 			delete(b.sessions, string(s.id))
 		} else {
-			w, s.will, s.willDue = s.will, nil, time.Time{}
+			w, s.will, s.absence.willDue = s.will, nil, time.Time{}
 			b.calendar.add(s)
 		}
 		b.mu.Unlock()
@@ -126,7 +129,7 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		b.publishWill(s, w) // before it is forgotten: rather twice than lost
 		b.mu.Lock()
 		if s.owner == nil && b.sessions[string(s.id)] == s && s.durable != nil { // or whoever has it saves it
-			s.durable.save(s.away)
+			s.durable.save(s.absence.away)
 		}
 		b.mu.Unlock()
 	}
@@ -147,14 +150,14 @@ func (b *Broker) letGo(s *session) (ended bool) {
 		delete(b.sessions, string(s.id))
 	} else {
 		now := time.Now()
-		s.expires, s.willDue = now.Add(s.lasts), time.Time{}
+		s.absence = &absence{expires: now.Add(s.lasts), place: -1}
 		if s.will != nil {
-			s.willDue = now.Add(s.will.delay)
+			s.absence.willDue = now.Add(s.will.delay)
 		}
 		b.calendar.add(s)
 		if s.durable != nil {
-			s.away = b.stamp()
-			s.durable.save(s.away)
+			s.absence.away = b.stamp()
+			s.durable.save(s.absence.away)
 		}
 	}
 	return ended

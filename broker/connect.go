@@ -27,7 +27,7 @@ func (c *connection) connect(f packet.Frame) error {
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
-	ctx, cancel := context.WithDeadline(c.b.serving, c.started.Add(c.b.cfg.ConnectWait))
+	ctx, cancel := context.WithDeadline(c.b.serving, c.Deadline())
 	defer cancel()
 	if refusal := c.login(ctx, &p); refusal != nil {
 		return c.refuse(refusal)
@@ -166,8 +166,8 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
-	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
-	c.maxPacket = int(p.Props.MaximumPacketSize)
+	c.keepAlive = p.KeepAlive
+	c.maxPacket = p.Props.MaximumPacketSize
 	window := b.cfg.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
 		window = min(window, int(p.Props.ReceiveMaximum))
@@ -182,7 +182,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 		s.will = nil // as if refused
 		return packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket)
 	}
-	c.heard = time.Now()
+	c.heard = b.age()
 	b.count.connects.Add(1)
 	b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)
 	s.attach(c, answer, window)
@@ -229,11 +229,15 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 		old := b.sessions[id]
 		if old != nil && old.owner != nil { // v5 [MQTT-3.1.4-3], 3.1.1 [MQTT-3.1.4-2]
 			owner := old.owner
+			if owner.done == nil {
+				owner.done = make(chan struct{})
+			}
+			done := owner.done
 			b.mu.Unlock()
 			b.count.takenOver.Add(1)
 			owner.kick(packet.SessionTakenOver)
 			select {
-			case <-owner.done:
+			case <-done:
 				continue
 			case <-ctx.Done():
 				return nil, false, false, false, errors.New("the connection before does not end")

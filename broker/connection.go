@@ -15,31 +15,31 @@ type connection struct {
 	b    *Broker
 	conn *transport.Conn
 	out  atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
-	done chan struct{}       // closed when the connection has let go of its session
+	done chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
 
-	started    time.Time // when it was accepted
-	heard      time.Time // when the last whole packet came
-	user       string    // who logged in; empty: nobody
-	rights     Rights    // nil: everything
-	session    *session  // nil before CONNECT is accepted
-	version    packet.Version
-	keepAlive  time.Duration // 0: off
-	maxPacket  int           // of the client; 0: any
+	heard      time.Duration // since Broker.began: when the last whole packet came, or before, when it was accepted
+	user       string        // who logged in; empty: nobody
+	rights     Rights        // nil: everything
+	session    *session      // nil before CONNECT is accepted
+	token      uint64        // what Entry.Publisher says
+	aliases    *aliases      // nil before the first one
+	maxPacket  uint32        // of the client; 0: any
 	generation uint32
-	token      uint64   // what Entry.Publisher says
-	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
-	zeroExpiry bool     // CONNECT asked for session expiry 0
-	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
-	over       promise  // the same for PUBCOMPs
-	even       bool     // whose turn it was: see refill
-	ended      bool     // the end is accounted for
+	keepAlive  uint16 // seconds; 0: off
+	version    packet.Version
+	zeroExpiry bool // CONNECT asked for session expiry 0
+	even       bool // whose turn it was: see refill
+	ended      bool // the end is accounted for
 }
+
+// aliases are topics by alias, 1 to the announced maximum.
+type aliases [][]byte
 
 // errDone ends a connection whose client said DISCONNECT or was refused: nothing is to be told any more.
 var errDone = errors.New("done")
 
 func (b *Broker) open(conn *transport.Conn) transport.Handler {
-	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311, token: b.token.Add(1)}
+	c := &connection{b: b, conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.connections[c] = struct{}{}
@@ -60,14 +60,14 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 		n, err = c.packets(r, b)
 	}
 	if n > 0 {
-		c.heard = time.Now()
+		c.heard = c.b.age()
 		r.counts.bytesIn += uint64(n)
 	}
 	if c.session != nil {
 		if e := c.submit(r); err == nil {
 			err = e
 		}
-		if e := c.promise(); err == nil {
+		if e := c.promise(r); err == nil {
 			err = e
 		}
 		c.refill(r)
@@ -165,29 +165,29 @@ func (c *connection) answerKept(r *reading, p interface {
 	if c.session.durable == nil {
 		return c.answer(r, p)
 	}
-	at := len(c.kept.bytes)
-	b, err := p.Append(c.kept.bytes, c.version)
+	at := len(r.kept.bytes)
+	b, err := p.Append(r.kept.bytes, c.version)
 	if err != nil {
 		return err
 	}
 	if c.tooLarge(len(b) - at) { // v5 [MQTT-3.1.2-24]
 		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
 	}
-	c.kept.bytes = b
+	r.kept.bytes = b
 	return nil
 }
 
 // promise hands over what this read made the connection promise, with one barrier for all, and lets the session go on.
-func (c *connection) promise() error {
+func (c *connection) promise(r *reading) error {
 	d := c.session.durable
 	if d == nil {
 		return nil
 	}
-	for _, p := range []*promise{&c.kept, &c.over} {
+	for _, p := range []*promise{&r.kept, &r.over} {
 		if len(p.bytes) == 0 {
 			continue
 		}
-		p.generation, p.soft = c.generation, p == &c.kept
+		p.generation, p.soft = c.generation, p == &r.kept
 		ok := d.promise(*p)
 		*p = promise{}
 		if !ok {
@@ -201,7 +201,7 @@ func (c *connection) promise() error {
 }
 
 // tooLarge tells whether the client does not take packets of n bytes.
-func (c *connection) tooLarge(n int) bool { return c.maxPacket > 0 && n > c.maxPacket }
+func (c *connection) tooLarge(n int) bool { return c.maxPacket > 0 && n > int(c.maxPacket) }
 
 // acknowledged handles PUBACK, PUBREC and PUBCOMP from a subscriber.
 func (c *connection) acknowledged(r *reading, f packet.Frame) error {
@@ -267,8 +267,8 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 	}
 	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
 		c.b.cfg.Store.Delete(d.serial.held(a.ID))
-		b, err := answer.Append(c.over.bytes, c.version)
-		c.over.bytes, c.over.completed = b, append(c.over.completed, a.ID)
+		b, err := answer.Append(r.over.bytes, c.version)
+		r.over.bytes, r.over.completed = b, append(r.over.completed, a.ID)
 		return err
 	}
 	if err := c.answer(r, &answer); err != nil {
@@ -311,9 +311,9 @@ func (c *connection) closeOut() {
 func (c *connection) Deadline() time.Time {
 	switch {
 	case c.session == nil:
-		return c.started.Add(c.b.cfg.ConnectWait)
+		return c.b.began.Add(c.heard + c.b.cfg.ConnectWait)
 	case c.keepAlive > 0: // v5 [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
-		return c.heard.Add(c.keepAlive * 3 / 2)
+		return c.b.began.Add(c.heard + time.Duration(c.keepAlive)*time.Second*3/2)
 	}
 	return time.Time{}
 }
@@ -331,7 +331,7 @@ func (c *connection) Timeout() {
 	}
 	c.b.count.keepAliveLost.Add(1)
 	c.ended = true
-	c.b.log.Info("client did not send anything in time", "client", string(c.session.id), "keepalive", c.keepAlive)
+	c.b.log.Info("client did not send anything in time", "client", string(c.session.id), "keepalive", time.Duration(c.keepAlive)*time.Second)
 	c.lastWords(packet.KeepAliveTimeout, "")
 }
 

@@ -19,7 +19,7 @@ import (
 
 // owe stores a subscription, with the mark if retained messages are to be sent. Called by the reader.
 func (d *durable) owe(f topic.Filter, o options, send bool) (ok, due bool) {
-	old := d.s.subs[f.String()]
+	old := d.s.subs.get(f.String())
 	out := &d.s.out
 	out.mu.Lock()
 	defer out.mu.Unlock() // so that what an earlier round has left to say is not said in between

@@ -86,7 +86,7 @@ func (c *connection) kick(reason packet.Reason) {
 // Closed implements transport.Handler: the session is let go, or ends with its connection, and the will goes out.
 func (c *connection) Closed(err error) {
 	b := c.b
-	defer close(c.done)
+	defer c.letGo()
 	b.mu.Lock()
 	delete(b.connections, c)
 	b.mu.Unlock()
@@ -103,5 +103,14 @@ func (c *connection) Closed(err error) {
 	b.log.Debug("client gone", "client", string(s.id), "err", err)
 	if ended {
 		b.bury(s)
+	}
+}
+
+// letGo tells whoever waits for it that the connection has no session any more.
+func (c *connection) letGo() {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	if c.done != nil {
+		close(c.done)
 	}
 }

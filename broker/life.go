@@ -39,8 +39,8 @@ func (d *durable) saveSub(f topic.Filter, o options, due bool) (ok bool) {
 func (d *durable) forget() {
 	store := d.s.b.cfg.Store
 	store.Delete(d.serial.key(keySession))
-	for name := range d.s.subs {
-		store.Delete(d.serial.sub(name))
+	for sub := range d.s.subs.all() {
+		store.Delete(d.serial.sub(sub.filter.String()))
 	}
 	d.s.out.mu.Lock()
 	for _, sub := range d.due {
@@ -120,12 +120,12 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 		return nil
 	}
 	wait, start := elapsed(k.away, now), time.Now()
-	s.expires = start.Add(max(0, s.lasts-wait))
+	s.absence = &absence{expires: start.Add(max(0, s.lasts-wait)), away: k.away, place: -1}
 	if s.will != nil {
-		s.willDue = start.Add(max(0, s.will.delay-wait))
+		s.absence.willDue = start.Add(max(0, s.will.delay-wait))
 	}
-	if s.away = k.away; s.away == (message.Stamp{}) { // it loses its connection now
-		s.away = now
+	if k.away == (message.Stamp{}) { // it loses its connection now
+		s.absence.away = now
 		d.save(now)
 	}
 	b.sessions[string(s.id)] = s

@@ -37,7 +37,7 @@ type out struct {
 
 	pending []byte // for the socket
 	answers int    // bytes of pending that answer what the client sent
-	flight  *qos.Outbound
+	flight  qos.Outbound
 	slots   []held     // of messages in flight, by reference
 	free    []uint64   // slots without a message
 	queue   fifo[held] // QoS 1 and 2 messages that wait for the window or the connection

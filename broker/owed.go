@@ -38,7 +38,7 @@ type sink interface {
 
 // owed is the FIFO of acknowledgements that a publisher is owed, and the messages of it that wait for room in the
 // journal. Acknowledgements leave from the head only, and only when the journal has settled them, so they are never
-// early and never out of order.
+// early and never out of order. nil owes nothing yet.
 type owed struct {
 	b    *Broker
 	sink sink
@@ -211,6 +211,9 @@ func (o *owed) find(id uint16) int {
 
 // unanswered tells whether the PUBREC of id is owed, and to the connection of that generation.
 func (o *owed) unanswered(id uint16, generation uint32) (owed, toThis bool) {
+	if o == nil {
+		return false, false
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i := o.find(id)
@@ -220,6 +223,9 @@ func (o *owed) unanswered(id uint16, generation uint32) (owed, toThis bool) {
 // prune forgets what a lost connection was owed, so that connecting again and again does not make the FIFO grow. What is
 // needed later stays: dues of QoS 2, whose PUBLISH may come again, and of messages that wait for room.
 func (o *owed) prune() {
+	if o == nil {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	kept := o.fifo[:0]
@@ -234,6 +240,9 @@ func (o *owed) prune() {
 
 // drop forgets everything: the publisher's session has ended.
 func (o *owed) drop() {
+	if o == nil {
+		return
+	}
 	o.mu.Lock()
 	o.fifo, o.head, o.gone = nil, 0, true
 	o.edition++
@@ -251,6 +260,9 @@ func (o *owed) idle() bool {
 
 // size is how many acknowledgements are owed.
 func (o *owed) size() int {
+	if o == nil {
+		return 0
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.fifo) - o.head

@@ -78,17 +78,18 @@ func (c *connection) resolve(m *message.Message) error {
 			return packet.Errorf(packet.TopicAliasInvalid, "topic alias %d, want 1 to %d", alias, most)
 		}
 		if c.aliases == nil {
-			c.aliases = make([][]byte, most)
+			all := make(aliases, most)
+			c.aliases = &all
 		}
 		if len(m.Topic) == 0 {
-			if m.Topic = c.aliases[alias-1]; m.Topic == nil {
+			if m.Topic = (*c.aliases)[alias-1]; m.Topic == nil {
 				return packet.Errorf(packet.ProtocolError, "topic alias %d was not set on this connection", alias)
 			}
 		} else {
 			if err := validTopic(m.Topic); err != nil {
 				return err
 			}
-			c.aliases[alias-1] = append([]byte(nil), m.Topic...) // anew: messages of this batch may use the old one
+			(*c.aliases)[alias-1] = append([]byte(nil), m.Topic...) // anew: messages of this batch may use the old one
 		}
 		m.Props.Unset(packet.PropTopicAlias)
 	}
@@ -137,7 +138,7 @@ func (c *connection) submit(r *reading) error {
 	}
 	s := c.session
 	r.batch.publisher = c.token
-	taken := s.owed.submit(&r.batch, c.b.cfg.AllowanceBytes)
+	taken := s.owes().submit(&r.batch, c.b.cfg.AllowanceBytes)
 	if taken == len(r.batch.dues) {
 		return nil
 	}

@@ -21,6 +21,8 @@ type reading struct {
 	touched  []*connection // got something that is not flushed yet
 	queued   []sender      // they were given something to send, or the journal was for their queues
 	counts   counts
+	kept     promise // SUBACKs and UNSUBACKs, to be sent when what they say is kept
+	over     promise // the same for PUBCOMPs
 
 	// Of the message that is being delivered:
 	matches []*subscription
@@ -84,6 +86,7 @@ func (r *reading) finish() {
 	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
+	r.kept, r.over = promise{}, promise{}
 	readings.Put(r)
 }
 

@@ -134,7 +134,7 @@ func (p bound) fly(l *lent) {
 	}
 	if l.message != nil {
 		var opt options
-		if sub := s.subs[l.group.name]; sub != nil {
+		if sub := s.subs.get(l.group.name); sub != nil {
 			opt = sub.load()
 		}
 		l.sent = held{message: l.message, qos: q, retain: l.retain && opt.retainAsPublished(), bytes: l.size}

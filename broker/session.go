@@ -22,19 +22,32 @@ type session struct {
 
 	owner *connection // guarded by Broker.mu
 
-	in    *qos.Inbound
-	subs  map[string]*subscription
+	in    qos.Inbound
+	subs  subscriptions
 	lasts time.Duration // how long it outlives its connection
 	will  *will
 
-	expires time.Time     // guarded by Broker.mu: when it ends while nobody owns it
-	away    message.Stamp // guarded by Broker.mu: when its connection was lost; meaningful if it is stored
-	willDue time.Time     // guarded by Broker.mu: when its will is published while nobody owns it
-	place   int           // guarded by Broker.mu: in the calendar; -1: not there
+	absence *absence // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
 
 	out     out
-	owed    owed
+	owed    *owed    // made when something is owed for the first time
 	durable *durable // nil: it lives in memory; set before the session has subscriptions
+}
+
+// absence is what there is to know of a session while nobody owns it.
+type absence struct {
+	expires time.Time     // when it ends
+	away    message.Stamp // when its connection was lost; meaningful if it is stored
+	willDue time.Time     // when its will is published
+	place   int           // in the calendar; -1: not there
+}
+
+// owes is what the session's publisher is owed. Called by the reader.
+func (s *session) owes() *owed {
+	if s.owed == nil {
+		s.owed = &owed{b: s.b, sink: s}
+	}
+	return s.owed
 }
 
 // will is the message published when a connection is lost.
@@ -44,9 +57,8 @@ type will struct {
 }
 
 func (b *Broker) newSession(id []byte) *session {
-	s := &session{b: b, id: id, place: -1, in: qos.NewInbound(b.cfg.ReceiveMaximum), subs: map[string]*subscription{}}
-	s.out.flight = qos.NewOutbound(b.cfg.Inflight)
-	s.owed.b, s.owed.sink = b, s
+	s := &session{b: b, id: id, in: *qos.NewInbound(b.cfg.ReceiveMaximum)}
+	s.out.flight = *qos.NewOutbound(b.cfg.Inflight)
 	return s
 }
 
@@ -94,7 +106,7 @@ func (s *session) freeAcked() error {
 // subscribe adds or replaces a subscription. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the options change in one step, so no
 // message is lost or repeated meanwhile. due: see durable.owe. Called by the reader.
 func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
-	if sub := s.subs[f.String()]; sub != nil {
+	if sub := s.subs.get(f.String()); sub != nil {
 		sub.options.Store(uint64(o))
 		if sharedFilter(f) {
 			s.b.rejoin(sub)
@@ -103,14 +115,14 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 	}
 	sub := &subscription{filter: f, session: s}
 	sub.options.Store(uint64(o))
-	s.subs[f.String()] = sub
+	s.subs.add(sub)
 	if due {
 		s.out.mu.Lock()
 		s.durable.due = append(s.durable.due, sub)
 		s.out.mu.Unlock()
 	}
 	s.b.count.subscriptions.Add(1)
-	if len(s.subs) > 1 {
+	if s.subs.len() > 1 {
 		s.out.several.Store(true) // before the tree has two, so that whoever finds both knows
 	}
 	if sharedFilter(f) {
@@ -124,11 +136,11 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 // unsubscribe removes a subscription and tells whether there was one. Filters are compared byte for byte:
 // v5 [MQTT-3.10.4-1], 3.1.1 [MQTT-3.10.4-1]. Called by the reader.
 func (s *session) unsubscribe(filter string) bool {
-	sub := s.subs[filter]
+	sub := s.subs.get(filter)
 	if sub == nil {
 		return false
 	}
-	delete(s.subs, filter)
+	s.subs.remove(filter)
 	s.remove(sub)
 	return true
 }
@@ -149,7 +161,7 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	s.owed.prune()
 	o := &s.out
 	o.mu.Lock()
-	o.conn, o.closing, o.version, o.maxPacket = c, false, c.version, c.maxPacket
+	o.conn, o.closing, o.version, o.maxPacket = c, false, c.version, int(c.maxPacket)
 	o.generation++
 	o.toucher = 0 // who touched the connection before has not touched this one
 	c.generation = o.generation
@@ -215,7 +227,7 @@ func (s *session) detach(c *connection) {
 // leave ends the subscriptions of a session that nobody owns and nobody can find any more: v5 [MQTT-4.1.0-2]; retained
 // messages stay: 3.1.1 [MQTT-3.1.2-7]. Not called under Broker.mu.
 func (s *session) leave() {
-	for _, sub := range s.subs {
+	for sub := range s.subs.all() {
 		s.remove(sub)
 	}
 }
@@ -238,6 +250,6 @@ func (s *session) end() {
 		s.durable.forget()
 	}
 	s.b.share(lent.unsend()...)
-	s.subs = nil
+	s.subs = subscriptions{}
 	s.owed.drop()
 }

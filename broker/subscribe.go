@@ -61,7 +61,7 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
 		return wanted{}, packet.NotAuthorized, nil
 	}
-	isNew := c.session.subs[filter.String()] == nil
+	isNew := c.session.subs.get(filter.String()) == nil
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 	send = send && !shared                                          // never for shared ones: v5 section 4.8.2
 	due := false
@@ -86,7 +86,7 @@ func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
 	}
 	answer := packet.Unsuback{ID: p.ID, Reasons: make([]packet.Reason, len(p.Filters))}
 	for i, filter := range p.Filters {
-		sub := c.session.subs[string(filter)]
+		sub := c.session.subs.get(string(filter))
 		if !c.session.unsubscribe(string(filter)) { // v5 [MQTT-3.10.4-5], 3.1.1 [MQTT-3.10.4-5]
 			answer.Reasons[i] = packet.NoSubscriptionExisted
 			continue

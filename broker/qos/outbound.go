@@ -30,10 +30,10 @@ func (s Step) String() string {
 // Outbound is the sending half. Make it with NewOutbound. It is not safe for concurrent use.
 type Outbound struct {
 	table    table
-	window   int
-	sent     int    // messages counted against the window
-	messages int    // messages unfinished, sent on this connection or not
 	resume   uint16 // the first place not yet sent on this connection; 0: none
+	window   int32
+	sent     int32 // messages counted against the window
+	messages int32 // messages unfinished, sent on this connection or not
 }
 
 // NewOutbound makes a sending half for a new session. window is how many QoS 1 and 2 messages may be unfinished on a connection:
@@ -46,7 +46,7 @@ func NewOutbound(window int) *Outbound {
 
 // SetWindow changes the window of the running connection, in the limits of NewOutbound. What is beyond a smaller window is
 // not taken back; Send gives nothing until enough of it is finished.
-func (o *Outbound) SetWindow(n int) { o.window = min(max(n, 0), maxIDs) }
+func (o *Outbound) SetWindow(n int) { o.window = int32(min(max(n, 0), maxIDs)) }
 
 // Send takes an id for a new message; the caller writes PUBLISH with it, DUP 0. q is 1 or 2. ok is false, and nothing changed,
 // when Free is 0 or q is another.
@@ -125,11 +125,11 @@ func (o *Outbound) Free() int {
 	if o.resume != 0 {
 		return 0
 	}
-	return min(max(o.window-o.sent, 0), maxIDs-o.table.used)
+	return min(int(max(o.window-o.sent, 0)), maxIDs-int(o.table.used))
 }
 
 // InFlight is how many messages are unfinished, those waiting for Resend included.
-func (o *Outbound) InFlight() int { return o.messages }
+func (o *Outbound) InFlight() int { return int(o.messages) }
 
 // Reserve takes an id for a SUBSCRIBE or UNSUBSCRIBE; it does not count against the window. ok is false when all
 // 65535 ids are in use. Return gives the id back, at the latest Reconnect does.
