@@ -89,12 +89,11 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		r.counts.tooLarge++
 		return 0
 	}
-	ref := o.hold(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
+	ref := o.holding.put(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 	id, ok := o.flight.Send(q, ref)
 	if !ok { // messages of the connection before are still to be sent again
-		h := o.slots[ref]
-		o.slots[ref], o.free = held{}, append(o.free, ref)
-		o.wait(h)
+		o.wait(o.holding.get(ref))
+		o.holding.drop(ref)
 	} else {
 		o.room()
 		o.put(e, q, t.retain, id)

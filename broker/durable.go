@@ -249,7 +249,7 @@ func (d *durable) say(p *promise) {
 	if !p.sends {
 		o.answers += len(p.bytes)
 	}
-	o.completed = append(o.completed, p.completed...)
+	o.answered.complete(p.completed)
 }
 
 // promise adds a promise for a barrier asked for now. ok is false when too much is owed already. A PUBREL that is left out
@@ -283,7 +283,7 @@ func (d *durable) promise(p promise) (ok bool) {
 func (d *durable) settleUp() {
 	o := &d.s.out
 	o.mu.Lock()
-	if len(d.acks)+len(d.released)+len(d.freed)+len(o.finished)+len(o.unsent) == 0 {
+	if len(d.acks)+len(d.released)+len(d.freed)+o.returned.len() == 0 {
 		o.mu.Unlock()
 		return
 	}

@@ -1,20 +1,35 @@
 package broker
 
-// fifo of messages; the zero value is empty.
-type fifo[T any] struct {
+// fifo of messages; the zero value is empty, and a word.
+type fifo[T any] struct{ *row[T] }
+
+type row[T any] struct {
 	list []T
 	head int
 }
 
-func (f *fifo[T]) len() int { return len(f.list) - f.head }
+func (f *fifo[T]) len() int {
+	if f.row == nil {
+		return 0
+	}
+	return len(f.list) - f.head
+}
 
-func (f *fifo[T]) push(h T) { f.list = append(f.list, h) }
+func (f *fifo[T]) push(h T) {
+	if f.row == nil {
+		f.row = &row[T]{}
+	}
+	f.list = append(f.list, h)
+}
 
 // first is what pop gives next; there is one.
 func (f *fifo[T]) first() T { return f.list[f.head] }
 
 // remove takes out what which says.
 func (f *fifo[T]) remove(which func(T) bool) {
+	if f.row == nil {
+		return
+	}
 	kept := f.list[:0]
 	for _, h := range f.list[f.head:] {
 		if !which(h) {
@@ -25,6 +40,7 @@ func (f *fifo[T]) remove(which func(T) bool) {
 	f.list, f.head = kept, 0
 }
 
+// pop takes the first one out; there is one.
 func (f *fifo[T]) pop() T {
 	h := f.list[f.head]
 	var none T
@@ -34,7 +50,7 @@ func (f *fifo[T]) pop() T {
 	case f.head == len(f.list):
 		f.list, f.head = f.list[:0], 0
 		if cap(f.list) > 64 {
-			f.list = nil
+			f.row = nil
 		}
 	case f.head >= 64 && 2*f.head >= len(f.list):
 		n := copy(f.list, f.list[f.head:])

@@ -94,7 +94,7 @@ func (o *out) unstage() {
 			o.durable.freed = append(o.durable.freed, id)
 		}
 		if !l.done {
-			o.unsent = append(o.unsent, l)
+			o.giving().unsent = append(o.giving().unsent, l)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (o *out) lentReceived(l *lent, step qos.Step, t packet.Type, id uint16) (ok
 func (o *out) finish(l *lent) {
 	if !l.done {
 		l.done = true
-		o.finished = append(o.finished, l)
+		o.giving().finished = append(o.giving().finished, l)
 	}
 }
 
@@ -149,12 +149,30 @@ func (l *lent) pair(id uint16) Pair {
 }
 
 // returned is what settleLent tells groups.
-type returned struct{ finished, unsent []*lent }
+type returned struct{ finished, unsent []*lent } // are over; were not sent
+
+func (r *returned) len() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.finished) + len(r.unsent)
+}
+
+// giving is where what is returned is noted. The caller holds mu.
+func (o *out) giving() *returned {
+	if o.returned == nil {
+		o.returned = &returned{}
+	}
+	return o.returned
+}
 
 // takeReturned gives what groups are to be told. The caller holds mu.
 func (o *out) takeReturned() returned {
-	r := returned{o.finished, o.unsent}
-	o.finished, o.unsent = nil, nil
+	if o.returned == nil {
+		return returned{}
+	}
+	r := *o.returned
+	o.returned = nil
 	return r
 }
 
@@ -234,7 +252,7 @@ func (o *out) endLent() (r returned, dropped int) {
 		switch {
 		case l.done:
 		case l.sent.qos == 1:
-			o.unsent = append(o.unsent, l)
+			o.giving().unsent = append(o.giving().unsent, l)
 		default:
 			o.finish(l)
 			dropped++

@@ -21,8 +21,8 @@ const (
 // to the socket. It belongs to the session, not to the connection. Its mutex is held to append, release or take, never
 // during I/O, a call of the journal, or together with the mutex of another out.
 type out struct {
-	online  atomic.Bool              // conn is set; for choosing without the lock
 	shares  atomic.Pointer[[]*group] // shared groups that the session is in; nil: it never was in one
+	online  atomic.Bool              // conn is set; for choosing without the lock
 	several atomic.Bool              // the session has had more than one subscription, so a message may match it more than once
 
 	mu         sync.Mutex // guards everything below
@@ -38,8 +38,7 @@ type out struct {
 	pending []byte // for the socket
 	answers int    // bytes of pending that answer what the client sent
 	flight  qos.Outbound
-	slots   []held     // of messages in flight, by reference
-	free    []uint64   // slots without a message
+	holding holding    // of messages in flight, by reference
 	queue   fifo[held] // QoS 1 and 2 messages that wait for the window or the connection
 	replay  []replay   // retained messages still to be sent
 	bytes   int        // of messages in flight and in the queue
@@ -48,14 +47,12 @@ type out struct {
 	lent      map[uint16]*lent // messages of shared groups in flight, by packet id
 	lentBytes int              // of them
 	lending   *lending         // of them: what has not left yet
-	finished  []*lent          // groups are to be told that these are over,
-	unsent    []*lent          // and that these were not sent
+	returned  *returned        // groups are to be told about these; nil: none
 
-	durable   *durable      // nil: it lives in memory; set before the session is found by others
-	stale     time.Duration // since boot; no message in the queue expires before. 0: not known
-	acked     []uint16      // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
-	completed []uint16      // the same for PUBCOMP that had to wait
-	dropping  int           // messages dropped since it was last able to keep up
+	durable  *durable      // nil: it lives in memory; set before the session is found by others
+	stale    time.Duration // since boot; no message in the queue expires before. 0: not known
+	answered answered      // places that the in-half has to free
+	dropping int           // messages dropped since it was last able to keep up
 }
 
 // held is a message kept for one session.
@@ -109,27 +106,14 @@ func (o *out) put(e *encoded, qos byte, retain bool, id uint16) {
 // full tells whether so much waits for the socket already that nothing more should.
 func (o *out) full(limit int) bool { return len(o.pending) >= limit }
 
-// hold stores a message in flight and returns its reference. The caller holds mu.
-func (o *out) hold(h held) uint64 {
-	if n := len(o.free); n > 0 {
-		ref := o.free[n-1]
-		o.free = o.free[:n-1]
-		o.slots[ref] = h
-		return ref
-	}
-	o.slots = append(o.slots, h)
-	return uint64(len(o.slots) - 1)
-}
-
 // letGo frees what a finished message held. The caller holds mu.
 func (o *out) letGo(ref uint64) {
-	if h := &o.slots[ref]; h.replay {
+	if h := o.holding.get(ref); h.replay {
 		o.replays -= h.bytes
 	} else {
 		o.bytes -= h.bytes
 	}
-	o.slots[ref] = held{}
-	o.free = append(o.free, ref)
+	o.holding.drop(ref)
 }
 
 // fill moves what waits into pending, as far as window and socket allow. The caller holds mu.
@@ -222,16 +206,16 @@ func (f *filler) send(h held) bool {
 		f.encode(h, 0, false)
 		return true
 	}
-	ref := o.hold(h)
+	ref := o.holding.put(h)
 	id, ok := o.flight.Send(h.qos, ref) // v5 [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1], 3.1.1 [MQTT-2.3.1-4]
 	if !ok {
-		o.free, o.slots[ref] = append(o.free, ref), held{}
+		o.holding.drop(ref)
 		f.counts.droppedQueue++
 		return false
 	}
 	if !f.encode(h, id, false) { // too large for the client: as if it had been sent and acknowledged, v5 [MQTT-3.1.2-25]
 		o.abandon(id, h.qos)
-		o.free, o.slots[ref] = append(o.free, ref), held{}
+		o.holding.drop(ref)
 		return false
 	}
 	return true
@@ -291,7 +275,7 @@ func (o *out) resend(f *filler) {
 			if !f.encode(l.sent, id, true) {
 				tooLarge = append(tooLarge, dropped{id, ref, q})
 			}
-		case !f.encode(o.slots[ref], id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
+		case !f.encode(o.holding.get(ref), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
 			tooLarge = append(tooLarge, dropped{id, ref, q})
 		}
 		return true

@@ -77,7 +77,7 @@ func (s *session) settled(acks []due) {
 		}
 		o.acknowledge(a.answer, a.id, a.reason)
 		if a.answer == packet.TypePuback || a.reason.Failed() {
-			o.acked = append(o.acked, a.id)
+			o.answered.ack(a.id)
 		}
 	}
 	o.mu.Unlock()
@@ -92,14 +92,15 @@ func (s *session) freeAcked() error {
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, id := range o.acked {
-		s.in.Acked(id)
+	if o.answered.ids != nil {
+		for _, id := range o.answered.acked {
+			s.in.Acked(id)
+		}
+		for _, id := range o.answered.completed {
+			s.in.Completed(id) // v5 [MQTT-4.3.3-12]
+		}
+		o.answered.clear()
 	}
-	o.acked = o.acked[:0]
-	for _, id := range o.completed {
-		s.in.Completed(id) // v5 [MQTT-4.3.3-12]
-	}
-	o.completed = o.completed[:0]
 	return o.unread()
 }
 
@@ -166,7 +167,7 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.toucher = 0 // who touched the connection before has not touched this one
 	c.generation = o.generation
 	o.persistent = s.lasts > 0
-	o.acked, o.completed = o.acked[:0], o.completed[:0]
+	o.answered.clear()
 	o.pending, o.answers = nil, 0
 	o.room()
 	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
@@ -237,7 +238,7 @@ func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true
-	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo[held]{}, nil, nil, nil, 0, 0
+	o.queue, o.replay, o.holding, o.bytes, o.replays = fifo[held]{}, nil, holding{}, 0, 0
 	o.flight.Reset()
 	lent, dropped := o.endLent()
 	o.mu.Unlock()

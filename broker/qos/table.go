@@ -40,20 +40,26 @@ type slot struct {
 	counted    bool // against the window of this connection
 }
 
-// table finds slots by packet id, keeps them in order, and gives out free ids. The zero value is empty and ready.
+// table finds slots by packet id, keeps them in order, and gives out free ids. The zero value is empty and ready, and small:
+// most clients of most brokers never use an id.
 type table struct {
+	*cells        // nil before the first id
+	used   uint16 // ids in use
+	last   uint16 // the id given out last
+}
+
+// cells are where the ids in use stand.
+type cells struct {
 	slots  []slot
 	index  []uint16 // places by id, open addressing with linear probing; a power of two, at most half full
+	bitmap []uint64 // bit i: id i is in use; nil while few are
 	shift  uint8    // 32 less the bits of an index position
 	unused uint16   // first unused slot; 0: none
-	used   int      // ids in use
-	last   uint16   // the id given out last
-	bitmap []uint64 // bit i: id i is in use; nil while few are
 }
 
 // find gives the place of an id, 0 if it is not in use.
 func (t *table) find(id uint16) uint16 {
-	if len(t.index) == 0 {
+	if t.cells == nil {
 		return 0
 	}
 	return t.index[t.at(id)]
@@ -75,8 +81,8 @@ func (t *table) home(id uint16) int { return int(uint32(id) * 2654435769 >> t.sh
 
 // add puts an id that is not in use at the end of the ring.
 func (t *table) add(id uint16, s state, ref uint64) (place uint16) {
-	if len(t.slots) == 0 {
-		t.slots = append(t.slots, slot{})
+	if t.cells == nil {
+		t.cells = &cells{slots: make([]slot, 1, 2)}
 	}
 	if place = t.unused; place != 0 {
 		t.unused = t.slots[place].next
@@ -158,7 +164,7 @@ func (t *table) freeID() (id uint16, ok bool) {
 	if t.used == maxIDs {
 		return 0, false
 	}
-	if t.bitmap != nil {
+	if t.cells != nil && t.bitmap != nil {
 		id = t.searchBitmap()
 	} else {
 		id = t.last + 1
@@ -184,7 +190,7 @@ func (t *table) searchBitmap() uint16 {
 // ring goes through the places in the order they were added. A place may be removed while it is visited.
 func (t *table) ring() iter.Seq[uint16] {
 	return func(yield func(uint16) bool) {
-		if len(t.slots) == 0 {
+		if t.cells == nil {
 			return
 		}
 		for place := t.slots[0].next; place != 0; {

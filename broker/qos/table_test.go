@@ -55,10 +55,10 @@ func compare(t *testing.T, tab *table, order []uint16, refs map[uint16]uint64) {
 			t.Fatalf("id %d: ref %d at place %d, found at %d; want ref %d", s.id, s.ref, place, tab.find(s.id), refs[s.id])
 		}
 	}
-	if !slices.Equal(got, order) || tab.used != len(order) {
+	if !slices.Equal(got, order) || int(tab.used) != len(order) {
 		t.Fatalf("%d in use in the order %v, want %v", tab.used, got, order)
 	}
-	if tab.bitmap != nil {
+	if tab.cells != nil && tab.bitmap != nil {
 		for id := range maxIDs {
 			marked := tab.bitmap[(id+1)>>6]>>((id+1)&63)&1 == 1
 			if _, used := refs[uint16(id+1)]; used != marked {
