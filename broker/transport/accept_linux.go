@@ -2,7 +2,6 @@ package transport
 
 import (
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -62,11 +61,10 @@ type acceptor struct {
 }
 
 // accept waits for a connection. The error is net.ErrClosed when the door is.
-func (a *acceptor) accept() (fd int, peer netip.AddrPort, err error) {
-	var from unix.Sockaddr
+func (a *acceptor) accept() (fd int, peer unix.Sockaddr, err error) {
 	closed := a.raw.Read(func(listening uintptr) bool {
 		for {
-			fd, from, err = unix.Accept4(int(listening), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			fd, peer, err = unix.Accept4(int(listening), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 			switch err {
 			case unix.EAGAIN:
 				return false
@@ -78,29 +76,12 @@ func (a *acceptor) accept() (fd int, peer netip.AddrPort, err error) {
 	})
 	switch {
 	case closed != nil:
-		return -1, peer, net.ErrClosed
+		return -1, nil, net.ErrClosed
 	case err != nil:
-		return -1, peer, os.NewSyscallError("accept4", err)
+		return -1, nil, os.NewSyscallError("accept4", err)
 	}
 	if a.tcp { // what package net does too
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
-	return fd, addressOf(from), nil
-}
-
-// addressOf is where a peer is; the zero value on a Unix socket.
-func addressOf(from unix.Sockaddr) netip.AddrPort {
-	switch a := from.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		ip := netip.AddrFrom16(a.Addr).Unmap()
-		if ip.IsLinkLocalUnicast() && a.ZoneId != 0 {
-			if i, err := net.InterfaceByIndex(int(a.ZoneId)); err == nil {
-				ip = ip.WithZone(i.Name)
-			}
-		}
-		return netip.AddrPortFrom(ip, uint16(a.Port))
-	}
-	return netip.AddrPort{}
+	return fd, peer, nil
 }

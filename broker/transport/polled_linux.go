@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -35,17 +36,23 @@ type polled struct {
 	over       bool  // Closed was called
 	queued     bool  // in poller.again
 	hung       bool  // the peer has closed, or worse: read until that is seen
-	used       int   // result of Receive, of the goroutine that had it
-	err        error // the same
-	rest       []byte
+	part       *part // of a packet; nil: none
 
 	sent  int  // of Conn.done
 	armed bool // the poller is told when there is room in the socket
 
-	fd   int32 // closed by who makes the writing side dead, so that it is there for whoever writes
+	zone uint32 // of peer; 0: none
+	fd   int32  // closed by who makes the writing side dead, so that it is there for whoever writes
 	eof  atomic.Bool
 	said atomic.Bool // the sending side is closed
-	peer netip.AddrPort
+	peer [18]byte    // IPv6 or mapped address, then port; zero on a Unix socket
+}
+
+// part is what only some connections have, and those not for long.
+type part struct {
+	rest []byte // received and not consumed
+	used int    // result of Receive, of the goroutine that had it
+	err  error  // the same
 }
 
 // served is what the connections of one Serve share.
@@ -54,8 +61,9 @@ type served struct {
 	running  sync.WaitGroup // connections, and goroutines that have one
 }
 
-func newPolled(fd int, peer netip.AddrPort, s *served, p *poller) *polled {
-	c := &polled{served: s, poller: p, fd: int32(fd), peer: peer}
+func newPolled(fd int, peer unix.Sockaddr, s *served, p *poller) *polled {
+	c := &polled{served: s, poller: p, fd: int32(fd)}
+	c.setPeer(peer)
 	c.listener, c.driver = s.listener, c
 	c.state.Store(writeBusy) // until it has arrived: a Flush leaves a mark only
 	s.running.Add(1)
@@ -64,10 +72,34 @@ func newPolled(fd int, peer netip.AddrPort, s *served, p *poller) *polled {
 
 // remoteAddr implements driver.
 func (c *polled) remoteAddr() net.Addr {
-	if c.peer.IsValid() {
-		return net.TCPAddrFromAddrPort(c.peer)
+	if c.peer == [18]byte{} {
+		return c.listener.Addr() // clients of a Unix socket have no address
 	}
-	return c.listener.Addr() // clients of a Unix socket have no address
+	ip := netip.AddrFrom16([16]byte(c.peer[:16])).Unmap()
+	if c.zone != 0 {
+		if i, err := net.InterfaceByIndex(int(c.zone)); err == nil {
+			ip = ip.WithZone(i.Name)
+		}
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, binary.BigEndian.Uint16(c.peer[16:])))
+}
+
+// setPeer keeps an address in 22 bytes.
+func (c *polled) setPeer(from unix.Sockaddr) {
+	ip, port := netip.Addr{}, 0
+	switch a := from.(type) {
+	case *unix.SockaddrInet4:
+		ip, port = netip.AddrFrom4(a.Addr), a.Port
+	case *unix.SockaddrInet6:
+		ip, port = netip.AddrFrom16(a.Addr), a.Port
+		if ip.IsLinkLocalUnicast() {
+			c.zone = a.ZoneId
+		}
+	default:
+		return
+	}
+	sixteen := ip.As16()
+	binary.BigEndian.PutUint16(c.peer[copy(c.peer[:], sixteen[:]):], uint16(port))
 }
 
 // shutdown implements driver.

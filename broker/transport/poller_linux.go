@@ -28,7 +28,7 @@ type poller struct {
 	free    []int32   // slots
 	last    int32     // generation
 	scratch []byte    // what is read, of whichever connection
-	spare   [][]byte
+	spare   []*part
 	again   []*polled // have had their share, and may have more
 	deadlines
 	events [events]unix.EpollEvent
@@ -360,7 +360,7 @@ func (p *poller) received(c *polled, n int) bool {
 
 // receiveAway is Receive in a goroutine.
 func (c *polled) receiveAway() {
-	c.used, c.err = c.handler.Receive(c.rest)
+	c.part.used, c.part.err = c.handler.Receive(c.part.rest)
 	c.poller.post(c, noteBack)
 }
 
@@ -368,12 +368,12 @@ func (c *polled) receiveAway() {
 func (p *poller) back(c *polled) {
 	c.away = false
 	switch {
-	case c.err != nil:
-		p.end(c, true, c.err)
+	case c.part.err != nil:
+		p.end(c, true, c.part.err)
 	case c.ending.Load():
 		p.end(c, true, ErrShutdown)
 	default:
-		p.keep(c, c.rest[c.used:])
+		p.keep(c, c.part.rest[c.part.used:])
 		if p.arm(c); c.broken.Load() {
 			p.letter(c, noteFailed)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -47,7 +46,7 @@ func noGoroutines(t *testing.T) {
 		c := e.conn.driver.(*polled)
 		e.conn.Shutdown() // its poller is through with it when it was told of the end
 		<-e.closed
-		if c.rest != nil {
+		if c.part != nil {
 			t.Fatal("a connection that waits for nothing has a buffer")
 		}
 	}
@@ -66,7 +65,7 @@ func still(t *testing.T, e *echo) (*poller, *polled, *os.File) {
 	}
 	peer := os.NewFile(uintptr(pair[1]), "peer")
 	s := &served{listener: &single{}}
-	c := newPolled(pair[0], netip.AddrPort{}, s, p)
+	c := newPolled(pair[0], nil, s, p)
 	e.conn, e.closed = &c.Conn, make(chan error, 1)
 	c.handler = e
 	p.arrived(c)
@@ -124,7 +123,7 @@ func TestOldEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(pair[1])
-	young := newPolled(pair[0], netip.AddrPort{}, c.served, p)
+	young := newPolled(pair[0], nil, c.served, p)
 	e := &echo{conn: &young.Conn, closed: make(chan error, 1)}
 	young.handler = e
 	p.arrived(young)
@@ -158,7 +157,7 @@ func TestRest(t *testing.T) {
 				b := p.joined(c, n)
 				if random.IntN(4) == 0 { // as for a goroutine
 					p.own(c, b)
-					b = c.rest
+					b = c.part.rest
 				}
 				used := 0
 				if len(u) == 0 {
@@ -168,16 +167,16 @@ func TestRest(t *testing.T) {
 				}
 				got = append(got, b[:used]...)
 				p.keep(c, b[used:])
-				if left := len(b) - used; cap(c.rest) > max(spareSize, 8*left) && left > 0 {
-					t.Fatalf("seed %d: a buffer of %d bytes for %d", seed, cap(c.rest), left)
+				if left := len(b) - used; cap(c.waiting()) > max(spareSize, 8*left) && left > 0 {
+					t.Fatalf("seed %d: a buffer of %d bytes for %d", seed, cap(c.waiting()), left)
 				}
 			}
 		}
 		if !bytes.Equal(sent, got) {
 			t.Fatalf("seed %d: %d bytes came out of %d, or other ones", seed, len(got), len(sent))
 		}
-		if c.rest != nil {
-			t.Fatalf("seed %d: a buffer of %d bytes for nothing", seed, cap(c.rest))
+		if c.part != nil {
+			t.Fatalf("seed %d: a buffer of %d bytes for nothing", seed, cap(c.waiting()))
 		}
 	}
 }
