@@ -210,6 +210,10 @@ func (r *reading) aim(s *subscription, m *message.Message, from source) {
 	if o.noLocal() && s.session == from.session { // v5 [MQTT-3.8.3-3]
 		return
 	}
+	if !s.takes(m.Topic) {
+		r.counts.withheld++
+		return
+	}
 	if !s.session.out.several.Load() || len(r.matches) == 1 {
 		r.add(s.session, o, m)
 		return
@@ -248,7 +252,7 @@ func (t *target) identify(o options) {
 // aimGroup adds one member of a shared group. It gets a copy of its own even if it has another subscription that
 // matches: v5 section 4.8.2.
 func (r *reading) aimGroup(g *group, m *message.Message) {
-	if member := g.pick(m.QoS > 0); member != nil {
+	if member := g.pick(m.Topic, m.QoS > 0); member != nil {
 		r.add(member.session, member.load(), m)
 	}
 }

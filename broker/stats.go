@@ -27,6 +27,8 @@ type Stats struct {
 	Journaled    uint64 // messages that the journal took
 	Rejected     uint64 // PUBLISHes to topics that clients may not publish to
 	Denied       uint64 // PUBLISHes, wills and filters of SUBSCRIBEs that the rights of their user do not cover
+	Withheld     uint64 // messages not delivered: the subscriber's rights do not cover their topic
+	Revoked      uint64 // connections closed by Reauthorize
 	DroppedQoS0  uint64 // not given to a subscriber: its socket is too slow
 	DroppedQueue uint64 // QoS 1 and 2, not queued for a session: its queue is full
 	DroppedTail  uint64 // QoS 0 and wills, not given to the journal: it is full
@@ -42,13 +44,14 @@ type counters struct {
 	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
 	received, sent                                                                                            [3]atomic.Uint64
 	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
-	notKept                                                                                                   atomic.Uint64
+	notKept, withheld, revoked                                                                                atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
 type counts struct {
 	received, sent                                                  [3]uint64
 	bytesIn, rejected, droppedQoS0, droppedQueue, expired, tooLarge uint64
+	withheld                                                        uint64
 }
 
 func (c *counters) add(n *counts) {
@@ -62,6 +65,7 @@ func (c *counters) add(n *counts) {
 	add(&c.droppedQueue, n.droppedQueue)
 	add(&c.expired, n.expired)
 	add(&c.tooLarge, n.tooLarge)
+	add(&c.withheld, n.withheld)
 }
 
 func add(c *atomic.Uint64, n uint64) {
@@ -83,7 +87,7 @@ func (b *Broker) Stats() Stats {
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Journaled: c.journaled.Load(),
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
-		NotKept: c.notKept.Load(),
+		NotKept: c.notKept.Load(), Withheld: c.withheld.Load(), Revoked: c.revoked.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()

@@ -17,6 +17,8 @@ type subscription struct {
 	group   *group
 	route   *Route
 	options atomic.Uint64 // of a session or a group's member; replaced as a whole
+
+	judged atomic.Pointer[byte] // of a session: the all or some of the granted under which its filter was looked at last
 }
 
 // Options of a subscription, packed: bits 0-1 QoS, 2 no local, 3 retain as published, from 8 the identifier.
@@ -53,15 +55,18 @@ type group struct {
 	next    int
 }
 
-// pick chooses the member for the next message: the connected ones in turn, or else one that is away but keeps its
-// session, if the message is one to be kept.
-func (g *group) pick(keep bool) *subscription {
+// pick chooses the member for the next message of a topic: the connected ones in turn, or else one that is away but
+// keeps its session, if the message is one to be kept. Those that may not have it are passed over.
+func (g *group) pick(name []byte, keep bool) *subscription {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var away *subscription
 	for i := range g.members {
 		at := (g.next + i) % len(g.members)
 		m := g.members[at]
+		if !m.takes(name) {
+			continue
+		}
 		if m.session.out.online.Load() {
 			g.next = at + 1
 			return m

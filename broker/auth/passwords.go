@@ -112,6 +112,17 @@ func (p *Passwords) Verify(ctx context.Context, name string, password []byte) (b
 	return true, nil
 }
 
+// Credential is a number that stands for the hash of the user: another one when the file holds another hash, and if there
+// is no such user. It is meaningful in this process only.
+func (p *Passwords) Credential(name string) uint64 {
+	h, known := p.table.Load().users[name]
+	mac := hmac.New(sha256.New, p.key)
+	if known {
+		mac.Write([]byte(h.String()))
+	}
+	return binary.BigEndian.Uint64(mac.Sum(nil))
+}
+
 // mac is the keyed hash under which a login is remembered. A zero byte separates
 // name from password: the name comes from CONNECT, where U+0000 is malformed.
 func (p *Passwords) mac(name string, password []byte) (sum [32]byte) {
