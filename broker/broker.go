@@ -31,6 +31,7 @@ type Broker struct {
 	wills       *Publisher
 	count       counters
 	quiet       quiet
+	attempts    attempts
 	token       atomic.Uint64   // the last reading's
 	accessEpoch atomic.Uint64   // counts Reauthorize
 	serving     context.Context // Run's; ends when it is to stop, and with it the logins that are being checked

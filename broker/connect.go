@@ -99,21 +99,38 @@ func (c *connection) check(p *packet.Connect) *packet.Error {
 func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error {
 	cfg := &c.b.cfg
 	if p.HasUsername && cfg.Users != nil {
-		listener, user := c.conn.Listener().Name(), string(p.Username)
-		c.checked, c.credential = true, cfg.Users.Credential(listener, user) // before, so that a change meanwhile is one
-		ok, err := cfg.Users.Verify(ctx, listener, user, p.Password)
-		switch {
-		case err != nil:
-			return packet.Errorf(packet.ServerUnavailable, "login of %q could not be checked: %s", p.Username, err)
-		case !ok:
-			return packet.Errorf(packet.BadUserNameOrPassword, "login of %q refused", p.Username)
-		}
-		c.user = user
-		return nil
+		return c.verify(ctx, string(p.Username), p.Password)
 	}
 	if !c.anonymousAllowed() {
 		return packet.Errorf(packet.NotAuthorized, "listener %s wants a user name and password", c.conn.Listener().Name())
 	}
+	return nil
+}
+
+// verify checks user name and password, unless there were too many failed logins.
+func (c *connection) verify(ctx context.Context, user string, password []byte) *packet.Error {
+	b, listener := c.b, c.conn.Listener().Name()
+	at, ok, first := b.attempts.begin(from(c.conn.RemoteAddr()), user, time.Now())
+	if !ok { // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
+		b.count.loginsLimited.Add(1)
+		if first {
+			b.log.Warn("too many failed logins: further ones have to wait", "user", user, "peer", c.peer(), "listener", listener)
+		}
+		return packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
+	}
+	c.checked, c.credential = true, b.cfg.Users.Credential(listener, user) // before, so that a change meanwhile is one
+	good, err := b.cfg.Users.Verify(ctx, listener, user, password)
+	if b.attempts.end(at, !good && err == nil, time.Now()) {
+		b.log.Info("login succeeded after too many that failed", "user", user, "peer", c.peer(), "listener", listener)
+	}
+	switch {
+	case err != nil:
+		return packet.Errorf(packet.ServerUnavailable, "login of %q could not be checked: %s", user, err)
+	case !good:
+		b.count.loginsFailed.Add(1)
+		return packet.Errorf(packet.BadUserNameOrPassword, "login of %q refused", user)
+	}
+	c.user = user
 	return nil
 }
 
