@@ -1,5 +1,5 @@
 // Package auth holds the users of a broker: their password file, the check of a
-// login against it, and the changes that weir passwd makes.
+// login against it, the changes that weir passwd makes, and access control lists.
 //
 // # The file
 //
@@ -40,6 +40,25 @@
 // a hash too, at the cost of one of the users, which one the name decides under the
 // same key: it takes as long as a wrong password, also in a file of several kinds.
 // Comparisons take constant time.
+//
+// # Access control lists
+//
+// A list is read in the form of mosquitto 2.0 (acl_file, mosquitto.conf(5)), and means what it means there:
+//
+//	# a comment
+//	topic read $SYS/broker/uptime         topics before the first user: anonymous clients
+//	user pump7
+//	topic plant/pump7/#                   read and write
+//	topic read plant/pump7 cmd/+          with a word before it, the filter may hold blanks
+//	topic deny plant/pump7/secret
+//	pattern write devices/%u/%c/#         everyone; %u is the user name, %c the client id
+//
+// The rules of a client are those of its user name and then the patterns, in each what denies before what grants; the
+// first rule that is about topic and access decides, and none is a denial. So a topic that is granted to a user is not
+// denied by a pattern. Anonymous clients have no part in patterns with %u, and nobody whose user name or client id holds
+// + or # in patterns that grant. Beyond that a pattern grants nothing by a name that holds / or $, which would be more
+// than one level or begin a special topic; it denies by it. weir judges where mosquitto does, when a message is
+// published and when it is delivered, and knows user names it has checked only.
 //
 // # Changing the file
 //

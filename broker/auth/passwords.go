@@ -35,6 +35,14 @@ func NewPasswords() *Passwords {
 	return p
 }
 
+// Another returns a set without users that computes its hashes in turn with those of p, so that one is computed at a time
+// for both, and whose Credentials can be compared with those of p.
+func (p *Passwords) Another() *Passwords {
+	o := &Passwords{key: p.key, working: p.working}
+	o.table.Store(newTable(nil))
+	return o
+}
+
 func newTable(users []user) *table {
 	t := &table{users: make(map[string]hash, len(users)), succeeded: map[string][32]byte{}}
 	for _, u := range users {
