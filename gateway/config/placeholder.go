@@ -43,7 +43,7 @@ func (c *checker) replacement(name string, t *table) string {
 		return c.id
 	case name == "sensor":
 		return t.names[0]
-	case name == "user" && t.names[0] != "*" && isLevel(t.names[0]): // of any other name nothing must be made that takes more than one level
+	case name == "user" && t.names[0] != "*":
 		return t.names[0]
 	}
 	return "{" + name + "}"
