@@ -50,11 +50,12 @@ func (c *connection) reconsider(s *session) (stays bool) {
 // stillWelcome tells whether the login of the connection would be accepted now.
 func (c *connection) stillWelcome() bool {
 	switch {
-	case !c.checked:
-		return c.anonymousAllowed()
-	default:
+	case c.checked:
 		return c.b.cfg.Users.Credential(c.conn.Listener().Name(), c.user) == c.credential
+	case c.user == "":
+		return c.anonymousAllowed()
 	}
+	return true // its name was checked by something else than a password, which is for that to look at again
 }
 
 // overtaken looks whether Reauthorize was called while the client logged in, and makes up for it.
