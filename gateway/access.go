@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -36,6 +37,13 @@ type AccessError struct{ Err error }
 
 func (e *AccessError) Error() string { return e.Err.Error() }
 func (e *AccessError) Unwrap() error { return e.Err }
+
+// CheckAccess reads the files of users and rights that a configuration names, and says what is wrong with them.
+func CheckAccess(cfg *config.Config) error {
+	g := &Gateway{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	_, err := g.newAccess()
+	return err
+}
 
 // newAccess reads what the configuration names.
 func (g *Gateway) newAccess() (*access, error) {
