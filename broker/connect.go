@@ -189,10 +189,16 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	case s.durable != nil:
 		s.durable.save(message.Stamp{})
 	case b.cfg.Store != nil && lasts > 0 && !present:
-		b.newDurable(s)
+		b.makeDurable(s)
 	}
 	if discarded || s.durable != nil && !present {
-		if !b.await(ctx, b.barrier()) {
+		kept, err := b.await(ctx, b.barrier())
+		if err != nil { // what is not kept is not confirmed; the client comes again, to the session as it is then
+			c.session, s.will = s, nil
+			b.count.connected.Add(1)
+			return c.refuse(packet.Errorf(packet.ServerUnavailable, "the session is not kept in time: %s", err))
+		}
+		if !kept {
 			b.count.notKept.Add(1)
 			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", string(s.id))
 		}

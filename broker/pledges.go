@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// pledges are the sessions that wait for the store, and who waits for a single number.
+// pledges are the sessions and groups that wait for the store, and who waits for a single number.
 type pledges struct {
 	mu      sync.Mutex // guards everything below
-	all     map[*durable]struct{}
+	all     map[sender]struct{}
 	changed chan struct{} // closed at the next notice; nil: nobody waits
-	work    []*durable    // reused by the one goroutine that calls keep
+	work    []sender      // reused by the one goroutine that calls keep
 }
 
-func (p *pledges) add(d *durable) {
+func (p *pledges) add(d sender) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.all == nil {
-		p.all = map[*durable]struct{}{}
+		p.all = map[sender]struct{}{}
 	}
 	p.all[d] = struct{}{}
 }
@@ -33,7 +33,7 @@ func (p *pledges) notice() <-chan struct{} {
 	return p.changed
 }
 
-// keep lets every session look at what it waits for.
+// keep lets every one of them look at what it waits for.
 func (p *pledges) keep() {
 	p.mu.Lock()
 	if p.changed != nil {
@@ -56,19 +56,19 @@ func (p *pledges) keep() {
 	clear(p.work)
 }
 
-// await waits until a number is settled. It gives up, and it is as good as kept, when ctx ends, or after
-// Config.SpillAfter if the store fails.
-func (b *Broker) await(ctx context.Context, number uint64) (kept bool) {
+// await waits until a number is settled. kept is false if the store fails, for Config.SpillAfter at least; a store that only
+// takes long is waited for until ctx ends, which is an error.
+func (b *Broker) await(ctx context.Context, number uint64) (kept bool, err error) {
 	patience := time.NewTimer(b.cfg.SpillAfter)
 	defer patience.Stop()
 	late := false
 	for {
 		changed := b.pledges.notice()
 		if b.journal.Settled(number) {
-			return true
+			return true, nil
 		}
 		if late && b.cfg.Store.Failing() {
-			return false
+			return false, nil
 		}
 		select {
 		case <-changed:
@@ -76,7 +76,7 @@ func (b *Broker) await(ctx context.Context, number uint64) (kept bool) {
 			late = true
 			patience.Reset(b.cfg.SpillAfter)
 		case <-ctx.Done():
-			return false
+			return false, ctx.Err()
 		}
 	}
 }

@@ -33,6 +33,7 @@ type Stats struct {
 	Revoked       uint64 // connections closed by Reauthorize
 	DroppedQoS0   uint64 // not given to a subscriber: its socket is too slow
 	DroppedQueue  uint64 // QoS 1 and 2, not queued for a session: its queue is full
+	DroppedShared uint64 // QoS 1 and 2 of shared groups: nobody was left to take them, or QoS 2 whose session ended before it was completed
 	DroppedTail   uint64 // QoS 0 and wills, not given to the journal: it is full
 	Expired       uint64 // message expiry passed before delivery
 	TooLarge      uint64 // larger than the subscriber's maximum packet size
@@ -46,7 +47,7 @@ type counters struct {
 	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
 	received, sent                                                                                            [3]atomic.Uint64
 	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
-	notKept, withheld, revoked, loginsFailed, loginsLimited                                                   atomic.Uint64
+	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                    atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
@@ -89,7 +90,8 @@ func (b *Broker) Stats() Stats {
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Journaled: c.journaled.Load(),
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
-		NotKept: c.notKept.Load(), Withheld: c.withheld.Load(), Revoked: c.revoked.Load(), LoginsFailed: c.loginsFailed.Load(), LoginsLimited: c.loginsLimited.Load(),
+		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(),
+		Withheld: c.withheld.Load(), Revoked: c.revoked.Load(), LoginsFailed: c.loginsFailed.Load(), LoginsLimited: c.loginsLimited.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()

@@ -111,19 +111,42 @@ func TestWithheldAtDelivery(t *testing.T) {
 	})
 }
 
-// TestWithheldFromMembers: a message for a shared subscription goes to a member that may have it.
+// TestWithheldFromMembers: a message for a shared subscription goes to a member that may have it, and one that no member
+// who is there may have is in nobody's way.
 func TestWithheldFromMembers(t *testing.T) {
-	h := build(t, newDoor(t).config())
-	pump, _ := h.login(packet.V5, "pump", as("pump"))
-	pump.subscribe(0, "$share/g/#")
-	boss, _ := h.login(packet.V5, "boss", as("boss"))
-	boss.subscribe(0, "$share/g/#")
-	pub, _ := h.login(packet.V5, "pub")
-	for range 4 {
-		pub.publish("plant/secret", "for the boss", 0, 0)
-		boss.expectMessage("plant/secret", "for the boss")
-	}
-	pump.nothing()
+	each(t, func(t *testing.T, v packet.Version) {
+		for q := byte(0); q <= 1; q++ {
+			h := build(t, newDoor(t).config())
+			pump, _ := h.login(v, "pump", as("pump"), keepSession)
+			pump.subscribe(q, "$share/g/#")
+			boss, _ := h.login(v, "boss", as("boss"))
+			boss.subscribe(q, "$share/g/#")
+			pub, _ := h.login(v, "pub")
+			publish := func(name string, id uint16) {
+				pub.publish(name, "1", q, id*uint16(q))
+				if q > 0 {
+					pub.expectAck(packet.TypePuback, id)
+				}
+			}
+			receive := func(c *client, name string) {
+				if m := c.expectMessage(name, "1"); q > 0 {
+					c.finish(m)
+				}
+			}
+			for i := range uint16(4) {
+				publish("plant/secret", 10+i)
+				receive(boss, "plant/secret")
+			}
+			boss.leave()
+			publish("plant/secret", 20)
+			publish("plant/pump/x", 21)
+			receive(pump, "plant/pump/x")
+			pump.nothing()
+			if s := h.b.Stats(); q > 0 && s.Withheld != 1 {
+				t.Errorf("withheld %d, want 1", s.Withheld)
+			}
+		}
+	})
 }
 
 // TestWithheldWhatWaited: what was queued for a client that was away is judged by what it may read when it is sent.

@@ -22,13 +22,20 @@
 //	QoS 2 from a session that lasts or an upstream
 //	a publisher waits for a gathered record .......... committed at once: an early commit
 //	a barrier, or the tail is full ................... committed at once
-//	only rules with durability "memory" .............. owed nothing, so settled when taken; written only along with
-//	                                                   others, or when the tail is full
+//	only rules with durability "memory" .............. owed nothing, so settled when taken; never written
 //
 // A link that left a record unacknowledged for SpillAfter is not answering, until its acknowledgements have come within
 // that time for a whole second; silence proves nothing. The decisions are pure (pace.go, early.go): times in, a due time
 // out. An acknowledgement is late by at most SpillAfter and a commit until its link is known not to answer, and by Gather
 // and a commit from then on.
+//
+// # Durability "memory"
+//
+// A rule that asks for memory causes no write and delays no acknowledgement. What only such rules take stays in the tail
+// until the upstream has it, the process ends, or half of the tail is used up for such messages: then the oldest goes, counted
+// as dropped for "memory". What was to be committed with it (the packet id of a QoS 2 publisher) is, without it. A message
+// that another rule or session takes too may be written for that one, and leaves from that copy then. A message that the
+// upstream refuses becomes a dead letter, which is on the disk.
 //
 // # Early commits
 //
@@ -74,13 +81,13 @@
 // What exactly once needs of a session upstream (see package bridge) is keyed state of the log, by consumer, big-endian:
 //
 //	"token/" consumer u32                         generation u32, token     whose session it is; no token: nobody's
-//	"pair/"  consumer u32 id u16                  number u64, released u8   a record sent, or about to be, at QoS 2
+//	"pair/"  consumer u32 id u16                  number u64, released u8, [queue u32]  a record sent, or about to be, at QoS 2
 //	"taken/" consumer u32 generation u32 id u16   nothing                   a received QoS 2 id that was not released
 //
 // A held id is put in the block of the message it came with, so it can become durable after its session was lost; the
 // generation, which rises with each token, tells that it means nothing any more. When the log has lost records, keys or the
-// name of a consumer, all tokens are withdrawn before anything connects; a tail that was cut, as each power cut leaves one, is no
-// such loss.
+// name of a consumer, or was repaired, all tokens are withdrawn before anything connects; a tail that was cut, as each power cut
+// leaves one, is no such loss.
 //
 // # Dead letters
 //
@@ -99,8 +106,8 @@
 //
 // # Sessions
 //
-// The journal is the broker's Store too. A stored session has a consumer of its own, "queue/" and the name that the broker
-// gives it, and is to the pace a link as an upstream is: while its subscriber is there and acknowledges in time, messages for
+// The journal is the broker's Store too. A stored session, and a shared group with such a member, has a consumer of its own, "queue/"
+// and the name that the broker gives it, and is to the pace a link as an upstream is: while its subscriber is there and acknowledges in time, messages for
 // it wait SpillAfter and touch no disk. Keys of the broker are keys of the log. What the broker puts is written within
 // Gather, at a moment when no record waits for acknowledgements, and at the latest within AckFlush; what it must wait for
 // has a barrier, whose commit begins at once.
