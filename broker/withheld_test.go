@@ -203,7 +203,7 @@ func TestReauthorize(t *testing.T) {
 
 		d.set(t, "pump", 1, "plant/other")
 		if gone := h.b.Reauthorize(); gone != 0 {
-			t.Errorf("%d clients had to go, want none", gone)
+			t.Fatalf("%d clients had to go, want none", gone)
 		}
 		nobody.publish("plant/pump/a", "no", 0, 0)
 		nobody.publish("plant/other", "2", 0, 0)
@@ -213,7 +213,7 @@ func TestReauthorize(t *testing.T) {
 		d.set(t, "leaver", 0)
 		d.set(t, "boss", 2, "#") // another password
 		if gone := h.b.Reauthorize(); gone != 2 {
-			t.Errorf("%d clients had to go, want 2", gone)
+			t.Fatalf("%d clients had to go, want 2", gone)
 		}
 		leaver.expectEnd(packet.AdministrativeAction)
 		changer.expectEnd(packet.AdministrativeAction)
@@ -221,7 +221,7 @@ func TestReauthorize(t *testing.T) {
 
 		d.closed.Store(true)
 		if gone := h.b.Reauthorize(); gone != 1 {
-			t.Errorf("%d clients had to go, want the anonymous one", gone)
+			t.Fatalf("%d clients had to go, want the anonymous one", gone)
 		}
 		nobody.expectEnd(packet.AdministrativeAction)
 		pump.send(&packet.Pingreq{})
