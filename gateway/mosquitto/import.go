@@ -34,8 +34,9 @@ func Import(path string, o Options) (*Result, error) {
 	}
 	c := &converter{table: table(), taken: map[string]bool{}, knows: o.Knows, path: path, all: &listener{name: "default"}}
 	if c.knows == nil {
+		fields := config.Fields(nil)
 		c.knows = func(key string) bool {
-			return slices.ContainsFunc(config.Fields(nil), func(f config.Field) bool { return f.Path == key })
+			return slices.ContainsFunc(fields, func(f config.Field) bool { return f.Path == key })
 		}
 	}
 	c.listeners = []*listener{c.all}
