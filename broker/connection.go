@@ -18,8 +18,11 @@ type connection struct {
 	done chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
 
 	heard      time.Duration // since Broker.began: when the last whole packet came, or before, when it was accepted
+	id         string        // the client id, as CONNECT gave it or as it was assigned
 	user       string        // who logged in; empty: nobody
-	rights     Rights        // nil: everything
+	credential uint64        // what Users said of the user before it was asked
+	epoch      uint64        // of Broker.accessEpoch, when the login began
+	granted    *granted      // what it may do, until it has a session, which knows it from then on; nil: everything
 	session    *session      // nil before CONNECT is accepted
 	token      uint64        // what Entry.Publisher says
 	aliases    *aliases      // nil before the first one
@@ -27,6 +30,7 @@ type connection struct {
 	generation uint32
 	keepAlive  uint16 // seconds; 0: off
 	version    packet.Version
+	checked    bool // Users was asked about the user
 	zeroExpiry bool // CONNECT asked for session expiry 0
 	even       bool // whose turn it was: see refill
 	ended      bool // the end is accounted for
