@@ -33,6 +33,7 @@ type Broker struct {
 	count       counters
 	quiet       quiet
 	attempts    attempts
+	calm        calm
 	began       time.Time
 	token       atomic.Uint64   // the last reading's
 	accessEpoch atomic.Uint64   // counts Reauthorize
@@ -59,6 +60,7 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 		sessions:    map[string]*session{},
 		connections: map[*connection]struct{}{},
 		calendar:    calendar{wake: make(chan struct{}, 1)},
+		calm:        calm{wake: make(chan struct{}, 1)},
 	}
 	b.wills = b.NewPublisher("", nil)
 	if b.cfg.Store != nil {
@@ -81,6 +83,9 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 	var work, serve sync.WaitGroup
 	work.Go(func() { b.releaseOnNotice(working) })
 	work.Go(func() { b.keepDates(working) })
+	if b.cfg.Calm != nil {
+		work.Go(func() { b.keepCalm(working) })
+	}
 	if b.cfg.Store != nil {
 		work.Go(func() { b.keepRetained(working) })
 	}

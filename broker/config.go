@@ -42,6 +42,10 @@ type Config struct {
 	AllowanceBytes      int // what one publisher may have waiting for room in the journal; default 256 KiB
 	AllowanceTotalBytes int // what all publishers together may; default 4 MiB
 
+	// Calm is called when many clients have come or gone and for a moment no more do, at most once a minute: a time to give
+	// memory back. nil: nobody wants to know.
+	Calm func()
+
 	Goroutines bool // every connection has a goroutine, also where pollers could drive it
 
 	MaxHops uint8 // a message that passed that many gateways goes to no route; default 8

@@ -196,6 +196,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		if err != nil { // what is not kept is not confirmed; the client comes again, to the session as it is then
 			c.session, s.will = s, nil
 			b.count.connected.Add(1)
+			b.calm.moved()
 			return c.refuse(packet.Errorf(packet.ServerUnavailable, "the session is not kept in time: %s", err))
 		}
 		if !kept {
@@ -212,6 +213,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	}
 	c.session = s
 	b.count.connected.Add(1)
+	b.calm.moved()
 	answer, err := c.welcome(p, s, present, assigned).Append(nil, c.version)
 	if err != nil {
 		return err

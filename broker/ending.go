@@ -100,6 +100,7 @@ func (c *connection) Closed(err error) {
 	s.detach(c)
 	ended := b.letGo(s)
 	b.count.connected.Add(-1)
+	b.calm.moved()
 	b.log.Debug("client gone", "client", string(s.id), "err", err)
 	if ended {
 		b.bury(s)

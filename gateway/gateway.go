@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -326,6 +327,7 @@ func (g *Gateway) buildBroker() error {
 		QueueMessages: g.cfg.Broker.QueueMessages, QueueBytes: int(g.cfg.Broker.QueueBytes),
 		Users: g.access, Anonymous: g.access.anonymous, Rights: g.access.rights,
 		Store: g.store.journal, RetainFlush: g.cfg.Buffer.RetainFlush, SpillAfter: g.cfg.Buffer.SpillAfter,
+		Calm: debug.FreeOSMemory,
 	}, g.store.journal, g.clock.Now, g.log)
 	return g.listen()
 }

@@ -1,0 +1,45 @@
+package broker
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"weir/broker/packet"
+)
+
+// TestCalm: Config.Calm is called once when many clients have come and no more come, not while they do, nor for a few.
+func TestCalm(t *testing.T) {
+	var calls atomic.Int32
+	bubble(t, Config{Calm: func() { calls.Add(1) }}, func(t *testing.T, h *house) {
+		expect := func(want int32, when string) {
+			t.Helper()
+			if n := calls.Load(); n != want {
+				t.Fatalf("%s: called %d times, want %d", when, n, want)
+			}
+		}
+		come := func(n int) {
+			for range n {
+				c, _ := h.login(packet.V311, "")
+				c.leave()
+			}
+		}
+		come(calmMoves/2 - 10)
+		after(time.Hour)
+		expect(0, "a few clients")
+		for range 5 {
+			come(10)
+			after(calmFor * 9 / 10)
+			expect(0, "while they come")
+		}
+		after(2 * calmFor)
+		expect(1, "many clients")
+		come(calmMoves)
+		after(calmEvery / 2)
+		expect(1, "soon after")
+		after(calmEvery)
+		expect(2, "a while after")
+		after(time.Hour)
+		expect(2, "nobody")
+	})
+}
