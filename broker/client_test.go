@@ -57,6 +57,7 @@ func build(t testing.TB, cfg Config) *house {
 }
 
 func (h *house) run(cfg Config, l transport.Listener) {
+	cfg.Goroutines = *goroutines
 	switch {
 	case h.over != nil:
 		h.b = New(cfg, h.over, stampNow, quietLog())

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
@@ -8,6 +9,9 @@ import (
 	"testing"
 	"time"
 )
+
+// goroutines has every test run on the shell of goroutines, as on systems without pollers.
+var goroutines = flag.Bool("goroutines", false, "give every connection a goroutine")
 
 // TestMain fails if any goroutine of ours is left when all tests have ended.
 func TestMain(m *testing.M) {
