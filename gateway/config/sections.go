@@ -118,23 +118,6 @@ func tableSection(t *sensors.Table) *section {
 	return s
 }
 
-func listenerSection() *section {
-	s := &section{pattern: "listener.NAME", meaning: "one address where local clients connect",
-		open: func(cfg *Config, _ any, name string) any {
-			cfg.Listener[name] = &Listener{Name: name}
-			return cfg.Listener[name]
-		}}
-	add(s, "address", addressKind, nil, func(l *Listener) *Address { return &l.Address },
-		"IP address and port; 0.0.0.0 is every interface", example(`"0.0.0.0:1883"`), required)
-	add(s, "anonymous", boolKind, nil, func(l *Listener) *bool { return &l.Anonymous },
-		"whether clients may connect without user and password",
-		byDefault("true on a loopback address, false on any other"), example("true"))
-	add(s, "passwords", pathKind, nil, func(l *Listener) *string { return &l.Passwords },
-		"the password file, written by weir passwd",
-		byDefault("the file passwords beside this one"), example(`"/etc/weir/passwords"`))
-	return s
-}
-
 func brokerSection() *section {
 	s := &section{pattern: "broker", meaning: "the broker for local clients",
 		open: func(cfg *Config, _ any, _ string) any { return &cfg.Broker }}
