@@ -12,7 +12,6 @@ import (
 	"slices"
 
 	"weir/broker/auth"
-	"weir/broker/transport"
 )
 
 // users checks logins against the passwords in the configuration and then against the password files, all files for
@@ -84,16 +83,4 @@ func (u *users) Verify(ctx context.Context, name string, password []byte) (bool,
 		}
 	}
 	return false, nil
-}
-
-// listen opens the listeners.
-func (g *Gateway) listen() error {
-	for _, name := range slices.Sorted(maps.Keys(g.cfg.Listener)) {
-		l, err := transport.Listen(transport.Options{Name: name, Address: g.cfg.Listener[name].Address.String()})
-		if err != nil {
-			return &ListenError{Listener: name, Err: err}
-		}
-		g.listeners = append(g.listeners, l)
-	}
-	return nil
 }

@@ -25,7 +25,7 @@ func pair(certificate, key Source) (pair tls.Certificate, err error) {
 			continue
 		}
 		if at > 0 {
-			return pair, fmt.Errorf("%s: the certificate of the key, %s, stands at place %d, want it first", certificate.Name, subject(c), at+1)
+			return pair, certificate.fault("the certificate of the key, %s, stands at place %d, want it first", subject(c), at+1)
 		}
 		pair = tls.Certificate{PrivateKey: private, Leaf: c}
 		for _, c := range chain {
@@ -33,7 +33,7 @@ func pair(certificate, key Source) (pair tls.Certificate, err error) {
 		}
 		return pair, nil
 	}
-	return pair, fmt.Errorf("%s does not belong to %s: it holds %s, and the certificate of %s is for %s", key.Name, certificate.Name,
+	return pair, key.fault("does not belong to %s: it holds %s, and the certificate of %s is for %s", certificate.Name,
 		kindOf(private.Public()), subject(chain[0]), kindOf(chain[0].PublicKey))
 }
 
@@ -73,12 +73,12 @@ func certificates(s Source) ([]*x509.Certificate, error) {
 		}
 		c, err := x509.ParseCertificate(b.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("%s: block %d is no certificate: %w", s.Name, at+1, err)
+			return nil, s.fault("block %d is no certificate: %w", at+1, err)
 		}
 		all = append(all, c)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s: found %s, want -----BEGIN CERTIFICATE-----", s.Name, found(blocks))
+		return nil, s.fault("found %s, want -----BEGIN CERTIFICATE-----", found(blocks))
 	}
 	return all, nil
 }
@@ -91,7 +91,7 @@ func privateKey(s Source) (crypto.Signer, error) {
 	}
 	for _, b := range blocks {
 		if b.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED") {
-			return nil, fmt.Errorf("%s: the key is encrypted, want one without a passphrase: openssl pkey -in %s -out NEW", s.Name, s.Name)
+			return nil, s.fault("the key is encrypted, want one without a passphrase: openssl pkey -in %s -out NEW", s.Name)
 		}
 		var key any
 		switch b.Type {
@@ -105,15 +105,15 @@ func privateKey(s Source) (crypto.Signer, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: not a private key that can be used: %w", s.Name, err)
+			return nil, s.fault("not a private key that can be used: %w", err)
 		}
 		signer, ok := key.(crypto.Signer)
 		if !ok {
-			return nil, fmt.Errorf("%s: got %T, want a key that can sign: RSA, ECDSA or Ed25519", s.Name, key)
+			return nil, s.fault("got %T, want a key that can sign: RSA, ECDSA or Ed25519", key)
 		}
 		return signer, nil
 	}
-	return nil, fmt.Errorf("%s: found %s, want -----BEGIN PRIVATE KEY-----", s.Name, found(blocks))
+	return nil, s.fault("found %s, want -----BEGIN PRIVATE KEY-----", found(blocks))
 }
 
 // blocksOf reads the PEM blocks of a file.
@@ -134,9 +134,13 @@ func blocksOf(s Source) (all []*pem.Block, err error) {
 // read reads a source; the errors of Read name the file themselves.
 func read(s Source) ([]byte, error) {
 	if s.Read == nil {
-		return nil, fmt.Errorf("%s: nothing to read", s.Name)
+		return nil, s.fault("nothing to read")
 	}
-	return s.Read()
+	data, err := s.Read()
+	if err != nil {
+		return nil, &SourceError{s.Setting, err}
+	}
+	return data, nil
 }
 
 // found names the blocks of a file.
@@ -152,14 +156,14 @@ func found(blocks []*pem.Block) string {
 }
 
 // onlyAuthorities refuses what could never have signed a client's certificate, which is mostly another file by mistake.
-func onlyAuthorities(file string, all []*x509.Certificate) error {
+func onlyAuthorities(s Source, all []*x509.Certificate) error {
 	var errs []error
 	for _, c := range all {
 		switch {
 		case c.BasicConstraintsValid && !c.IsCA:
-			errs = append(errs, fmt.Errorf("%s: %s is no certificate authority, want those that sign the certificates of clients", file, subject(c)))
+			errs = append(errs, s.fault("%s is no certificate authority, want those that sign the certificates of clients", subject(c)))
 		case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
-			errs = append(errs, fmt.Errorf("%s: %s may not sign certificates (its key usage says so)", file, subject(c)))
+			errs = append(errs, s.fault("%s may not sign certificates (its key usage says so)", subject(c)))
 		}
 	}
 	return errors.Join(errs...)

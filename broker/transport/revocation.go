@@ -59,24 +59,24 @@ func (r *revocations) read(s Source, authorities []*x509.Certificate) error {
 	case len(blocks) == 0:
 		all = [][]byte{data}
 	case len(all) == 0:
-		return fmt.Errorf("%s: found %s, want -----BEGIN X509 CRL-----, or DER", s.Name, found(blocks))
+		return s.fault("found %s, want -----BEGIN X509 CRL-----, or DER", found(blocks))
 	}
 	for _, der := range all {
-		if err := r.add(s.Name, der, authorities); err != nil {
+		if err := r.add(s, der, authorities); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *revocations) add(file string, der []byte, authorities []*x509.Certificate) error {
+func (r *revocations) add(s Source, der []byte, authorities []*x509.Certificate) error {
 	list, err := x509.ParseRevocationList(der)
 	if err != nil {
-		return fmt.Errorf("%s: not a revocation list: %w", file, err)
+		return s.fault("not a revocation list: %w", err)
 	}
 	for _, e := range list.Extensions {
 		if e.Critical { // RFC 5280 section 5.2: a list for something else than all certificates of the authority
-			return fmt.Errorf("%s: the list has the critical extension %v, want a complete list of one authority", file, e.Id)
+			return s.fault("the list has the critical extension %v, want a complete list of one authority", e.Id)
 		}
 	}
 	var named []string
@@ -88,7 +88,7 @@ func (r *revocations) add(file string, der []byte, authorities []*x509.Certifica
 			named = append(named, err.Error())
 			continue
 		}
-		l := &revocationList{file: file, authority: subject(a), from: list.ThisUpdate, until: list.NextUpdate, serials: map[string]struct{}{}}
+		l := &revocationList{file: s.Name, authority: subject(a), from: list.ThisUpdate, until: list.NextUpdate, serials: map[string]struct{}{}}
 		for _, e := range list.RevokedCertificateEntries {
 			l.serials[string(e.SerialNumber.Bytes())] = struct{}{}
 		}
@@ -98,9 +98,9 @@ func (r *revocations) add(file string, der []byte, authorities []*x509.Certifica
 		return nil
 	}
 	if len(named) > 0 {
-		return fmt.Errorf("%s: the list of %s is not signed by the authority of that name in client_ca: %s", file, list.Issuer, named[0])
+		return s.fault("the list of %s is not signed by the authority of that name in client_ca: %s", list.Issuer, named[0])
 	}
-	return fmt.Errorf("%s: the list is of %s, which is not among the authorities in client_ca", file, list.Issuer)
+	return s.fault("the list is of %s, which is not among the authorities in client_ca", list.Issuer)
 }
 
 // expired says which lists are out of date.

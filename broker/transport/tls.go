@@ -31,8 +31,26 @@ const (
 
 // Source is where a certificate, key or list is read from, each time anew. Name stands in errors.
 type Source struct {
-	Name string
-	Read func() ([]byte, error) // nil: there is none
+	Name    string
+	Setting string                 // what it was set by, for SourceError; may be empty
+	Read    func() ([]byte, error) // its errors name the source themselves
+}
+
+// SourceError is what is wrong with a source. Load joins one for each that is.
+type SourceError struct {
+	Setting string
+	Err     error
+}
+
+// Error is the error alone.
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap is the error.
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// fault is an error in a source, which its text begins with.
+func (s Source) fault(format string, v ...any) error {
+	return &SourceError{s.Setting, fmt.Errorf("%s: "+format, append([]any{s.Name}, v...)...)}
 }
 
 // Files are what a listener with TLS reads, and how it uses it.
@@ -67,7 +85,7 @@ func Load(f Files) (*Material, error) {
 		authorities, err = certificates(f.ClientCA)
 		errs = append(errs, err)
 		if err == nil {
-			errs = append(errs, onlyAuthorities(f.ClientCA.Name, authorities))
+			errs = append(errs, onlyAuthorities(f.ClientCA, authorities))
 		}
 		m.roots = x509.NewCertPool()
 		for _, a := range authorities {

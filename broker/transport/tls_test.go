@@ -389,7 +389,7 @@ func TestLoadErrors(t *testing.T) {
 		f    Files
 		want string
 	}{
-		{"key of another", Files{Certificate: text("cert.pem", p.PEM), Key: text("key.pem", q.Key)}, "key.pem does not belong to cert.pem: it holds an ECDSA key P-256 ("},
+		{"key of another", Files{Certificate: text("cert.pem", p.PEM), Key: text("key.pem", q.Key)}, "key.pem: does not belong to cert.pem: it holds an ECDSA key P-256 ("},
 		{"no file", Files{Certificate: gone, Key: text("key.pem", p.Key)}, "there is no file gone.pem"},
 		{"both wrong", Files{Certificate: gone, Key: text("key.pem", p.PEM)}, "key.pem: found CERTIFICATE, want -----BEGIN PRIVATE KEY-----"},
 		{"order", Files{Certificate: text("cert.pem", chain), Key: text("key.pem", p.Key)}, "the certificate of the key, CN=gateway, stands at place 2, want it first"},

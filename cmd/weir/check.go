@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"weir/gateway"
 	"weir/gateway/config"
 	"weir/sensors/chip"
 )
@@ -26,6 +28,13 @@ func runCheck(_ context.Context, c console, args []string) int {
 	cfg, status := load(c, path, config.Options{SkipFiles: *elsewhere, Optional: f.NArg() == 0})
 	if cfg == nil {
 		return status
+	}
+	if !*elsewhere {
+		problems := append(gateway.CheckFiles(cfg), gateway.CheckDates(cfg, time.Now())...)
+		fmt.Fprint(c.err, config.Report(problems))
+		if config.Failed(problems) {
+			return exitConfig
+		}
 	}
 	if *effective {
 		for _, s := range config.Effective(cfg, chip.Drivers) {

@@ -34,8 +34,13 @@ func runRun(ctx context.Context, c console, args []string) int {
 	if cfg == nil {
 		return status
 	}
+	if problems := gateway.CheckFiles(cfg); len(problems) > 0 {
+		fmt.Fprint(c.err, config.Report(problems))
+		return exitConfig
+	}
+	sockets := gateway.Inherited()
 	for {
-		err := runOnce(ctx, cfg, log)
+		err := runOnce(ctx, cfg, sockets, log)
 		switch {
 		case errors.Is(err, gateway.ErrStoreBack):
 			log.Info("starting anew: " + err.Error())
@@ -47,8 +52,8 @@ func runRun(ctx context.Context, c console, args []string) int {
 	}
 }
 
-func runOnce(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	g, err := gateway.New(cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version()})
+func runOnce(ctx context.Context, cfg *config.Config, sockets []gateway.Socket, log *slog.Logger) error {
+	g, err := gateway.New(cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version(), Sockets: sockets})
 	if err != nil {
 		return err
 	}
