@@ -112,7 +112,9 @@ func TestListeners(t *testing.T) {
 		TLS: client.TLS{CAFile: filepath.Join(k.dir, "server-ca.pem")}}); err == nil {
 		t.Error("let in without a certificate")
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", socket) }
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
 	here, err := s.connect(client.Options{URL: "mqtt://localhost", Dial: dial})
 	if err != nil {
 		t.Fatalf("by the Unix socket: %v", err)
@@ -255,7 +257,9 @@ func TestHandedOver(t *testing.T) {
 	for range 2 { // also after the gateway was built anew
 		s.startWith(s.config(text), o)
 		for _, d := range []func(context.Context, string, string) (net.Conn, error){
-			nil, func(ctx context.Context, _, _ string) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", path) },
+			nil, func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "unix", path)
+			},
 		} {
 			c, err := s.connect(client.Options{URL: "mqtt://" + address.String(), Dial: d})
 			if err != nil {
