@@ -74,6 +74,10 @@
 //	  └──▶ withdraw ══ commit ══▶ CONNECT, ──CONNACK──▶ new token, all packet ids dropped ══ commit ══▶ up
 //	                              Clean Start 1
 //
+// While the store cannot commit there is no new session, so a bridge that wants one does not connect: without a token on the disk
+// a restart could not tell what the upstream holds, and QoS 2 would mean nothing. Its status says so, and it connects when the
+// store commits again. A session that goes on needs no commit to connect.
+//
 // Nothing is sent or read between CONNACK and up. What had no PUBCOMP in a session that is lost is sent again as new, counted
 // in Status.Repeats and told. A restart goes on with the server and protocol of the token. 3.1.1 knows no clean start of a
 // session that lasts: there Clean Session 1, DISCONNECT and Clean Session 0 follow each other.

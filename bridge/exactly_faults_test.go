@@ -112,3 +112,25 @@ func TestSetAsideOnItsWay(t *testing.T) {
 	r.source.waitDrained(t)
 	r.wantOnce(2)
 }
+
+// While nothing can be committed a bridge with a rule of QoS 2 does not connect, says why, and does so by itself afterwards.
+func TestNoSessionWhileNothingIsCommitted(t *testing.T) {
+	r := newRig(t, upstream.Options{})
+	k := lasting(r)
+	k.change(func() { k.broken = 1 << 30 })
+	r.publish("t", "0")
+	r.start()
+	st := r.waitStatus("the cause", func(st Status) bool { return st.Err != "" })
+	if !strings.Contains(st.Err, "begin a session") || !strings.Contains(st.Err, "no writes") || st.State == Connected {
+		t.Errorf("state %s, err %q", st.State, st.Err)
+	}
+	if got := r.arrivals(); len(got) > 0 {
+		t.Errorf("%d messages left", len(got))
+	}
+	k.change(func() { k.broken = 0 })
+	r.source.waitDrained(t)
+	r.wantOnce(1)
+	if st := r.waitStatus("no cause", func(st Status) bool { return st.Err == "" }); st.Repeats != 0 {
+		t.Errorf("%d repeats", st.Repeats)
+	}
+}

@@ -158,7 +158,13 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 		b.newDurable(s)
 	}
 	if discarded || s.durable != nil && !present {
-		if !b.await(ctx, b.barrier()) {
+		kept, err := b.await(ctx, b.barrier())
+		if err != nil { // what is not kept is not confirmed; the client comes again, to the session as it is then
+			c.session, s.will = s, nil
+			b.count.connected.Add(1)
+			return c.refuse(packet.Errorf(packet.ServerUnavailable, "the session is not kept in time: %s", err))
+		}
+		if !kept {
 			b.count.notKept.Add(1)
 			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", string(s.id))
 		}

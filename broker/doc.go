@@ -17,7 +17,7 @@
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
 // ending.go its packets; reading.go one batch with matching and delivery; session.go, out.go and calendar.go what lives
 // longer; owed.go and owing.go the acknowledgements; publisher.go messages from within the process; durable.go, pump.go
-// and pledges.go sessions that are stored; keep.go, life.go and values.go what is stored and how it comes back.
+// and pledges.go sessions that are stored; keep.go, life.go and values.go what is stored and how it comes back; weed.go what makes room in it.
 //
 // # Two halves
 //
@@ -68,7 +68,8 @@
 // nothing overtakes. Nothing in flight is held in memory but its number: on a new connection the queue is read again from the first
 // message that is not acknowledged, in step with the packet ids in flight, which stay as they are. After a restart ids of
 // QoS 2 come from the pairs, messages of QoS 1 that stand before the last of them get a new id, so that order holds, and a
-// released pair is PUBREL only. A message that the store gave up under way is completed without it: the subscriber may have it.
+// released pair is PUBREL only. Should damage have brought back more messages than there are ids, the rest is sent as new, and
+// pairs given up for it are counted (Stats.NotKept). A message that the store gave up under way is completed without it: the subscriber may have it.
 //
 // What there is to do for a session (durable.go) is done by one goroutine at a time, the one who asks: a publisher after
 // Append, its own reader after acknowledgements, the releaser when something is settled. None of them reads the disk. If
@@ -77,7 +78,7 @@
 // A QoS 2 PUBLISH from a stored session puts its packet id into the same block as its message; without anyone who wants it,
 // a record without a body is the reason for the commit. PUBREL deletes the id, and PUBCOMP waits for a barrier, for an
 // unknown id too, whose deletion may not be kept yet. CONNACK that makes or discards a stored session, SUBACK and UNSUBACK to one wait
-// for barriers of their own, behind no acknowledgement. While the store fails these three go out after
+// for barriers of their own, behind no acknowledgement. A CONNECT whose barrier a slow store does not settle in time is refused (0x88). While the store fails these three go out after
 // SpillAfter and are counted (Stats.NotKept): the session works in memory, and is stored with the first commit that succeeds.
 //
 // The life of a session in the store:
@@ -121,7 +122,8 @@
 //   - What a stored session's queue has no room for is dropped, and acknowledged when the store has the count. If nobody else was
 //     given the message either, a 5.0 publisher gets 0x97, and the packet id is free.
 //   - Retained messages for a new subscription that did not reach the queue when the process died are not sent for it again.
-//   - Expired messages in a stored queue go when their turn comes; they make no room before.
+//   - Expired messages in a stored queue go when their turn comes, or when it is full: then the first message without room,
+//     which is dropped, has them looked for, once a second at most. What has expired on its way to a subscriber stays.
 //   - Wills at shutdown are published, the delayed ones of sessions in memory too. The standard lets a server put them off until
 //     it is back (5.0 section 3.1.2.5), but a session that is in memory only ends with the broker, and the end
 //     of the session is when a will must be sent [MQTT-3.1.2-8]. The journal must outlive Run for that.

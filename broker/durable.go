@@ -25,6 +25,8 @@ type durable struct {
 	starved  atomic.Bool   // the journal had no room for retained messages
 	coming   atomic.Int64  // messages for the queue that the journal does not have yet
 	bytes    atomic.Int64  // of them
+	weeds    atomic.Bool   // the queue is to be looked through for what has expired
+	stale    atomic.Int64  // nothing more of it can have expired before this time since boot; 0: it was never looked through
 
 	// Guarded by out.mu:
 	acks     []uint64  // records the subscriber is done with
@@ -206,6 +208,13 @@ func (d *durable) readDisk() {
 // work does everything once; more: the disk has to be read, or with disk that it is worth flushing and going on.
 func (d *durable) work(disk bool) (more bool) {
 	d.starved.Store(false)
+	if d.weeds.Load() {
+		if !disk {
+			return true
+		}
+		d.weeds.Store(false)
+		d.weed()
+	}
 	for {
 		d.keepPromises()
 		d.settleUp()

@@ -169,3 +169,62 @@ func TestUnreadableQueueIsLeftAlone(t *testing.T) {
 		sub.finish(sub.expectMessage("x", "1"))
 	}
 }
+
+// TestConnackIsNotSentUnkept: a session whose commit does not come before the broker stops, or before the client has waited
+// long enough, is not confirmed, and in nobody's way afterwards. While a store fails it is, after SpillAfter, and counted.
+func TestConnackIsNotSentUnkept(t *testing.T) {
+	both(t, func(t *testing.T, v packet.Version) {
+		l := buildLasting(t, Config{ConnectWait: 300 * time.Millisecond, SpillAfter: 10 * time.Millisecond})
+		l.manual()
+		p := packet.Connect{ClientID: []byte("sub")}
+		keepSession(&p)
+		c := l.dial(v)
+		c.send(&p)
+		c.unconfirmed("not kept in time")
+		l.quick()
+		sub, _ := l.stay(v, "sub") // nothing holds the session
+		l.leave(sub)
+		if n := l.b.Stats().NotKept; n != 0 {
+			t.Errorf("%d counted as not kept", n)
+		}
+		l.v.fail(true)
+		c = l.dial(v)
+		p.ClientID = []byte("other")
+		c.send(&p)
+		if a := c.expect(packet.TypeConnack).(*packet.Connack); a.Reason != packet.Success {
+			t.Fatalf("while the store fails: CONNACK %s", a.Reason)
+		}
+		if n := l.b.Stats().NotKept; n == 0 {
+			t.Error("nothing counted as not kept")
+		}
+		l.v.fail(false)
+		c.nc.Close()
+
+		l.manual()
+		c = l.dial(v)
+		p.ClientID = []byte("last")
+		c.send(&p)
+		l.v.until("the session", func() bool {
+			l.v.mu.Lock()
+			defer l.v.mu.Unlock()
+			return len(l.v.now.queues) == 3
+		})
+		l.house.stop()
+		c.unconfirmed("at the stop")
+	})
+}
+
+// unconfirmed wants the connection to end without a CONNACK, or with one that refuses.
+func (c *client) unconfirmed(when string) {
+	c.t.Helper()
+	for {
+		got, _, err := c.next()
+		if err != nil {
+			c.nc.Close()
+			return
+		}
+		if a, ok := got.(*packet.Connack); ok && a.Reason == packet.Success {
+			c.t.Fatalf("%s: CONNACK %s", when, a.Reason)
+		}
+	}
+}

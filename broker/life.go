@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -149,54 +150,100 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 // resume puts messages that were on their way back into flight. Messages are sent in the order of their numbers, so every one
 // up to the last that has a pair was sent, or was about to be; those of QoS 1 have no pair and get a new id.
 func (d *durable) resume() {
-	pairs := d.queue.Pairs()
-	if len(pairs) == 0 {
-		return
+	if pairs := d.queue.Pairs(); len(pairs) > 0 {
+		slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
+		r := resuming{d: d, pairs: pairs, used: map[uint16]bool{}}
+		r.run(math.MaxUint16)
 	}
-	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
-	used := map[uint16]bool{0: true}
+}
+
+// resuming is one resume. When the ids are used up, which takes damage that brings acknowledged messages back, the rest is not
+// in flight: it is sent as new, in order, and the pairs of its messages are given up. Some of those may arrive twice.
+type resuming struct {
+	d     *durable
+	pairs []Pair // from the next one on, by number
+	used  map[uint16]bool
+	free  int // ids from this one on were not tried
+	spent bool
+	again uint64 // pairs given up
+}
+
+// run does it with ids up to most.
+func (r *resuming) run(most int) {
+	d, last := r.d, r.pairs[len(r.pairs)-1].Number
 	var released []uint64
-	for _, p := range pairs {
-		used[p.ID] = true
+	for _, p := range r.pairs {
+		r.used[p.ID] = true
 		if p.Released {
 			released = append(released, p.Number)
 		}
 	}
 	d.queue.Ack(released)
-	d.through = pairs[len(pairs)-1].Number
-	d.queued(d.through, func(m *Queued) {
-		for len(pairs) > 0 && pairs[0].Number < m.Number {
-			pairs = d.fly(pairs)
+	d.queued(last, func(m *Queued) {
+		for len(r.pairs) > 0 && r.pairs[0].Number < m.Number {
+			r.fly()
 		}
-		if len(pairs) > 0 && pairs[0].Number == m.Number {
-			pairs = d.fly(pairs)
-			return
-		}
-		p := Pair{Number: m.Number}
-		for used[p.ID] {
-			p.ID++
-		}
-		used[p.ID] = true
-		q, _, _ := parseHit(m.Data, nil)
-		if q == 2 {
-			d.keep(p)
-			d.hold = never
-		}
-		d.s.out.flight.Restore(p.ID, p.Number, q, false)
+		r.message(m, most)
 	})
-	for len(pairs) > 0 {
-		pairs = d.fly(pairs)
+	for len(r.pairs) > 0 {
+		r.fly()
+	}
+	if !r.spent {
+		d.through = last
 	}
 	if d.hold != 0 {
 		d.hold = d.s.b.barrier()
 	}
+	if r.spent {
+		d.s.b.count.notKept.Add(r.again)
+		d.s.b.log.Error("more messages of a session were on their way than there are packet ids: the rest is sent as new",
+			"client", string(d.s.id), "after", d.through, "may arrive twice", r.again)
+	}
 }
 
-// fly restores the first of pairs, and gives the others.
-func (d *durable) fly(pairs []Pair) []Pair {
-	p := pairs[0]
+// message puts one back into flight.
+func (r *resuming) message(m *Queued, most int) {
+	d, paired := r.d, len(r.pairs) > 0 && r.pairs[0].Number == m.Number
+	if paired && r.spent {
+		d.queue.Forget(r.pairs[0].ID)
+		r.pairs = r.pairs[1:]
+		r.again++
+		return
+	}
+	p, q := Pair{Number: m.Number}, byte(2)
+	if paired {
+		p, r.pairs = r.pairs[0], r.pairs[1:]
+	} else if !r.spent {
+		for r.free++; r.free <= most && r.used[uint16(r.free)]; {
+			r.free++
+		}
+		r.spent = r.free > most
+		p.ID = uint16(r.free)
+	}
+	if r.spent {
+		return
+	}
+	if !paired {
+		if q, _, _ = parseHit(m.Data, nil); q == 2 {
+			d.keep(p)
+			d.hold = never
+		}
+	}
+	d.through = m.Number
+	d.s.out.flight.Restore(p.ID, p.Number, q, p.Released)
+}
+
+// fly puts the next pair back, whose message is gone. Beyond what is in flight it is completed without it: to send it
+// again its place among the messages would have to be kept.
+func (r *resuming) fly() {
+	d, p := r.d, r.pairs[0]
+	r.pairs = r.pairs[1:]
+	if r.spent && !p.Released {
+		p.Released = true
+		d.keep(p)
+		d.hold = never
+	}
 	d.s.out.flight.Restore(p.ID, p.Number, 2, p.Released)
-	return pairs[1:]
 }
 
 // queued calls f for the messages of the queue up to a number.

@@ -56,19 +56,19 @@ func (p *pledges) keep() {
 	clear(p.work)
 }
 
-// await waits until a number is settled. It gives up, and it is as good as kept, when ctx ends, or after
-// Config.SpillAfter if the store fails.
-func (b *Broker) await(ctx context.Context, number uint64) (kept bool) {
+// await waits until a number is settled. kept is false if the store fails, for Config.SpillAfter at least; a store that only
+// takes long is waited for until ctx ends, which is an error.
+func (b *Broker) await(ctx context.Context, number uint64) (kept bool, err error) {
 	patience := time.NewTimer(b.cfg.SpillAfter)
 	defer patience.Stop()
 	late := false
 	for {
 		changed := b.pledges.notice()
 		if b.journal.Settled(number) {
-			return true
+			return true, nil
 		}
 		if late && b.cfg.Store.Failing() {
-			return false
+			return false, nil
 		}
 		select {
 		case <-changed:
@@ -76,7 +76,7 @@ func (b *Broker) await(ctx context.Context, number uint64) (kept bool) {
 			late = true
 			patience.Reset(b.cfg.SpillAfter)
 		case <-ctx.Done():
-			return false
+			return false, ctx.Err()
 		}
 	}
 }

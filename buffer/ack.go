@@ -6,19 +6,38 @@ import (
 )
 
 // acked takes one destination off a record in the tail and settles it when
-// that was the last and nothing else asks for a commit. l.mu is held.
-func (l *Log) acked(done []Range, r *tailRecord) []Range {
+// that was the last that is not for memory only, and nothing else asks for a
+// commit. l.mu is held.
+func (l *Log) acked(done []Range, r *tailRecord, c *Consumer) []Range {
 	r.open--
-	if r.open > 0 || r.must || r.state == settled {
+	if r.fleeting {
+		c.fleeting.remove(r.number)
+		c.overflow = c.overflow && c.fleeting.len() > 0
+		if r.open == 0 && !r.owed {
+			l.tail.drop(r)
+		}
 		return done
 	}
-	done = l.settle(done, r.number)
-	l.stats.Spared++
-	if r.state == writing {
+	if r.memory > 0 && !l.tail.forMemory(r, c.id) {
+		r.firm--
+	}
+	if r.must || r.state == settled || r.open > 0 && (r.memory == 0 || r.firm > 0 || r.told) {
+		return done
+	}
+	if !r.told {
+		done = l.settle(done, r.number)
+		l.stats.Spared++
+		r.told = true
+	}
+	switch {
+	case r.open > 0 && r.state == waiting:
+		l.turnFleeting(r)
+	case r.open > 0: // being written: the copy serves those in memory too
+	case r.state == writing:
 		r.state = settled
-		return done
+	default:
+		l.tail.drop(r)
 	}
-	l.tail.drop(r)
 	return done
 }
 
@@ -86,7 +105,7 @@ func (c *Consumer) finish(done []Range, number uint64, size uint32) []Range {
 	l := c.l
 	if t := l.tail.find(number); t != nil {
 		c.dirty = c.dirty || t.state != waiting
-		return l.acked(done, t)
+		return l.acked(done, t, c)
 	}
 	c.dirty = true
 	l.loose++
@@ -136,13 +155,13 @@ func (c *Consumer) ackEarly(done []Range, r Range) []Range {
 			continue
 		}
 		v := t.view(x)
-		if !v.has(c.id) || !c.waits(x.number) {
+		if !v.has(c.id) || !c.waitsFor(x) {
 			continue
 		}
 		c.records--
 		c.bytes -= int64(x.size)
 		number := x.number
-		done = c.l.acked(done, x)
+		done = c.l.acked(done, x, c)
 		i = t.after(number) - 1
 	}
 	stored := uint64(0) // records up to it are on the disk, and not counted yet
@@ -158,7 +177,8 @@ func (c *Consumer) ackEarly(done []Range, r Range) []Range {
 }
 
 // SetAside says that the record was refused where the consumer brings it. It
-// stays stored (it is committed if it is not yet), is counted, and Next passes
+// stays stored (it is committed if it is not yet, unless it is for this consumer
+// in memory only), is counted, and Next passes
 // it, also after a restart, until it is acknowledged. A consumer may have
 // 65,536 of them; the oldest beyond that is given up and counted.
 func (c *Consumer) SetAside(number uint64) {
@@ -182,9 +202,10 @@ func (c *Consumer) SetAside(number uint64) {
 	} else {
 		c.window = slices.Delete(c.window, i, i+1)
 	}
-	if t := l.tail.find(number); t != nil {
+	if t := l.tail.find(number); t != nil && !l.tail.forMemory(t, c.id) {
 		t.must = true
 	}
+	c.fleeting.remove(number)
 	at := sort.Search(len(c.aside), func(i int) bool { return c.aside[i].number >= number })
 	c.aside = slices.Insert(c.aside, at, asideRecord{number: number, size: p.size})
 	c.dirty, c.marked = true, true

@@ -36,6 +36,7 @@ type committer struct {
 	padding int64  // bytes that filled pages
 	wrote   int64  // bytes, since the counters were told
 	saved   int64  // of them by packing
+	usual   int64  // bytes of a commit, as they were lately
 	syncs   uint64 // since the counters were told
 	buf     []byte
 	packer  packer
@@ -68,7 +69,7 @@ func (l *Log) Commit() error {
 	}
 	l.came++
 	r, leads := l.round, false
-	if l.tail.live > 0 && l.number > l.covered || l.stateDirty() {
+	if (l.tail.firm() > 0 || l.tail.owed > 0) && l.number > l.covered || l.stateDirty() {
 		if leads = l.next == nil; leads {
 			l.next = &round{done: make(chan struct{})}
 		}
@@ -156,6 +157,9 @@ func (l *Log) runCommit(upto uint64) {
 		}
 		l.keepHouse()
 	}
+	if err == nil {
+		l.passFleeting(upto)
+	}
 	l.retry = err != nil
 	if err != nil {
 		err = fmt.Errorf("buffer: commit: %w", err)
@@ -191,7 +195,7 @@ func (l *Log) plan(upto uint64, roll bool) (needRoll bool, err error) {
 	room := a.size - page - a.end
 	c.state, c.more = l.appendState(c.state[:0], !a.state, &a.segmentHeader)
 	upto = l.upto(upto)
-	if l.tail.live == 0 && len(l.spares) == 0 && l.layOut(0, room) {
+	if l.tail.firm() == 0 && len(l.spares) == 0 && l.layOut(0, room) {
 		return l.take(true)
 	}
 	room -= reserve
@@ -217,9 +221,9 @@ func (l *Log) upto(upto uint64) uint64 {
 // which are about to be stored all the same.
 func (l *Log) noteAcked(upto uint64) {
 	t := &l.tail
-	for i := t.head; i < len(t.records) && t.records[i].number <= upto; i++ {
+	for i := t.after(t.passed); i < len(t.records) && t.records[i].number <= upto; i++ {
 		r := &t.records[i]
-		if r.state == gone || r.open == r.dests {
+		if r.state == gone || r.fleeting || r.open == r.dests {
 			continue
 		}
 		v := t.view(r)
@@ -235,7 +239,7 @@ func (l *Log) noteAcked(upto uint64) {
 }
 
 // layOut fills c.spans and c.blocks with the records up to upto, as far as
-// they fit room. It reports whether all did.
+// they fit room, less those that are never written. It reports whether all did.
 func (l *Log) layOut(upto uint64, room int64) (whole bool) {
 	c, t := &l.c, &l.tail
 	c.spans, c.blocks = c.spans[:0], c.blocks[:0]
@@ -245,9 +249,9 @@ func (l *Log) layOut(upto uint64, room int64) (whole bool) {
 		limit = min(packLimit, l.o.SegmentSize/8)
 	}
 	var used int64
-	for i := t.head; i < len(t.records) && t.records[i].number <= upto; i++ {
+	for i := t.after(t.passed); i < len(t.records) && t.records[i].number <= upto; i++ {
 		r := &t.records[i]
-		if r.state == gone {
+		if r.state == gone || r.fleeting {
 			continue
 		}
 		size := int64(r.size + r.keyed)
@@ -297,7 +301,7 @@ func (l *Log) take(whole bool) (bool, error) {
 	}
 	if c.first != 0 {
 		for i := t.after(c.first - 1); i < len(t.records) && t.records[i].number <= c.last; i++ {
-			if t.records[i].state == waiting {
+			if t.records[i].state == waiting && !t.records[i].fleeting {
 				t.records[i].state = writing
 			}
 		}

@@ -32,12 +32,13 @@ type Backlog struct {
 type DropReason uint8
 
 const (
-	DropSize  DropReason = iota // the directory had reached MaxSize
-	DropSpace                   // the file system had no more than MinFree left, or was full
-	DropAside                   // more records were set aside than a consumer may have
-	DropLost                    // damage on the disk
-	DropLimit                   // the consumer had reached its own limit
-	DropAge                     // older than the consumer's records may be
+	DropSize   DropReason = iota // the directory had reached MaxSize
+	DropSpace                    // the file system had no more than MinFree left, or was full
+	DropAside                    // more records were set aside than a consumer may have
+	DropLost                     // damage on the disk
+	DropLimit                    // the consumer had reached its own limit
+	DropAge                      // older than the consumer's records may be
+	DropMemory                   // kept in memory only, where its share was used up, or until the log was closed
 	dropReasons
 )
 
@@ -56,6 +57,8 @@ func (r DropReason) String() string {
 		return "limit"
 	case DropAge:
 		return "age"
+	case DropMemory:
+		return "memory"
 	}
 	return fmt.Sprintf("drop(%d)", uint8(r))
 }
@@ -107,6 +110,10 @@ type Consumer struct {
 	dirty   bool   // the position does
 	marked  bool   // the set-aside marks do
 	counted bool   // the drop counters do
+	lossy   bool   // the drop counters changed; the next commit has them, and need not be made for it
+
+	fleeting numbers // records that are in the tail only, and stay there until the consumer has done with them
+	overflow bool    // it was told that of these some were dropped
 
 	read sync.Mutex // guards what follows: the reading side
 	in   reader
@@ -188,8 +195,8 @@ func (l *Log) RemoveConsumer(name string) error {
 			continue
 		}
 		v := t.view(r)
-		if _, ok := v.dest(c.id); ok && c.waits(r.number) {
-			done = l.acked(done, r)
+		if _, ok := v.dest(c.id); ok && c.waitsFor(r) {
+			done = l.acked(done, r, c)
 			i = max(i, t.head-1)
 		}
 	}
@@ -366,8 +373,9 @@ func (c *Consumer) backlog() Backlog {
 	if c.records == 0 {
 		return b
 	}
+	above := c.fleeting.above(c.cursor)
 	for _, s := range c.l.segments {
-		if h := s.share(c.id); h != nil && !s.doomed && h.done < h.count && h.last > c.cursor {
+		if h := s.share(c.id); h != nil && !s.doomed && h.done < h.count && h.last > c.cursor && h.first < above {
 			b.OldestBoot, b.OldestSince = h.boot, h.since
 			return b
 		}

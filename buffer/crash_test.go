@@ -20,6 +20,16 @@ const keySeed = 1001
 // sparseSeed is the walk in which segments come to hold little that is waited for.
 const sparseSeed = 1002
 
+// denseSeed is the same with room to grow: the log makes segments dense instead,
+// and uses their files again.
+const denseSeed = 1003
+
+// choreSeed is keySeed with the chores done beside, now and then.
+const choreSeed = 1004
+
+// memorySeed is the walk with destinations for memory only.
+const memorySeed = 1005
+
 var small = buffer.Options{Dir: "crashfs", SegmentSize: 64 << 10, MaxSize: 4 << 20, TailSize: 64 << 10}
 
 // size is how many steps the walks take: WEIR_LONG multiplies it.
@@ -69,7 +79,7 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 	packed, packedCapped := small, capped
 	packed.Compress, packedCapped.Compress = true, true
-	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180},
+	walks := []walk{{"growing", small, 1, 160}, {"capped", capped, 2, 240}, {"keys", capped, keySeed, 200}, {"sparse", wider, sparseSeed, 180}, {"memory", capped, memorySeed, 200}, {"dense", small, denseSeed, 170}, {"chores", wider, choreSeed, 90},
 		{"packed", packed, 33, 90}, {"packed-capped", packedCapped, 32, 110}}
 	for seed := uint64(3); int(seed) < size(t, 3); seed++ { // one more for each of WEIR_LONG
 		walks = append(walks, walk{fmt.Sprintf("growing-%d", seed), small, seed, 100}, walk{fmt.Sprintf("capped-%d", seed), capped, seed, 140})
@@ -85,7 +95,10 @@ func TestCrashEverywhere(t *testing.T) {
 func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 	fresh := func() *world {
 		w := newWorld(crashfs.New(diskSize), o, seed)
-		w.keyHeavy, w.sparse = seed == keySeed, seed == sparseSeed
+		w.keyHeavy = seed == keySeed || seed == choreSeed
+		w.sparse = seed == sparseSeed || seed == denseSeed
+		w.chores = seed == denseSeed || seed == choreSeed
+		w.memory = seed == memorySeed
 		return w
 	}
 	trial := fresh()
@@ -98,7 +111,7 @@ func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 	if s := trial.log.Stats(); !raceEnabled && !testing.Short() && (s.Snapshots == 0 || seed == keySeed && s.Snapshots < 3) {
 		t.Errorf("%d snapshots of the keys, want more", s.Snapshots)
 	}
-	if s := trial.log.Stats(); !raceEnabled && !testing.Short() && seed == sparseSeed && s.Rewritten == 0 {
+	if s := trial.log.Stats(); !raceEnabled && !testing.Short() && trial.sparse && s.Rewritten < 3 {
 		t.Errorf("%d segments rewritten, want more: %+v", s.Rewritten, s)
 	}
 	if s := trial.log.Stats(); !raceEnabled && !testing.Short() && o.Compress != (s.Saved > 0) {
@@ -126,7 +139,7 @@ func crashWalk(t *testing.T, o buffer.Options, seed uint64, steps int) {
 		})
 	}
 	from := 1
-	if seed == sparseSeed && os.Getenv("WEIR_LONG") == "" {
+	if trial.sparse && os.Getenv("WEIR_LONG") == "" {
 		from = ops * 2 / 3 // what comes before the first rewriting is what the other walks do
 	}
 	for at := from; at <= ops && !t.Failed(); at++ {

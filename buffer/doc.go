@@ -11,20 +11,47 @@
 // none of them must have it committed. A commit takes the whole tail: one
 // write, one fdatasync. When to commit is decided outside.
 //
+// # In memory only
+//
+// A destination may be for memory only (Dest.Memory). Nothing is written on its
+// account, and it delays no settlement. A record of which only such destinations
+// are left is fleeting: it is settled, commits pass it, and it stays in the tail
+// until they have acknowledged it.
+//
+//	for durable ones too ──commit──▶ stored, for all its destinations
+//	        │
+//	        └─ the durable ones acknowledged, or refused ─▶ fleeting ──Ack──▶ gone
+//	for memory only ────────────────────────────────────────▲  │
+//	                              DropMemory, counted ◀────────┘
+//
+// So a record that is written for others serves all from its one copy, and
+// outlives a restart for those in memory too; nothing promises that. What a
+// fleeting record brings along that has to be durable, its keys and the counts
+// of who refused it, is committed without it, and settles it.
+//
+// Its number is a hole on the disk. Next gives it in its place among the stored
+// ones. In the tail it has chunks of its own, so that it holds up no memory of
+// what is written, and at most half of the limit: beyond it the oldest are
+// dropped, whoever they are for. These counts are in the next commit, and no
+// reason for one. Close drops what is left, counted and logged once; a crash
+// takes it and the counts since the last commit.
+//
 // # Files
 //
 //	0000000000000007.log   a segment; the name is its sequence in hex
-//	spare-...              a file of the right size, written full once, to
-//	                       become the next segment: a commit into it changes
-//	                       no metadata of the file system
+//	spare-...              a file of the right size, to become the next segment;
+//	                       written full once, so that a commit into it changes
+//	                       no metadata of the file system, or only allocated
 //	0000000000000123.keys  a snapshot of all keys; the name is the block, in
 //	                       hex, up to which it has their changes. Two are kept
-//	new-...                a spare or a snapshot that is being made; removed at
-//	                       start
+//	new-...                a spare, a snapshot or a denser segment that is being
+//	                       made, or the file that one took the place of; removed
+//	                       at start
 //	....bad                a damaged segment whose records are all done with,
 //	                       one without a sound header, the copy of one that
 //	                       was repaired, or a damaged snapshot; kept while
 //	                       there is room
+//	repaired               empty: a repair was begun, and nobody took note yet
 //	lock                   held by flock; says the pid of the holder
 //
 // # Segment
@@ -131,7 +158,8 @@
 // is ever unpacked, and the length is held against its limit before memory is
 // taken. All sizes that are counted, here and in summaries, are those of whole
 // items before packing. The encoder's window is 128 KiB; it and the decoder that all readers
-// share take about 1 MiB together, from the first packed block on. The same
+// share take about 1 MiB together, from the first packed block on; while a segment is
+// rewritten there is one more. The same
 // block with the body "head," and 48 times "75", packed:
 //
 //	0000  77 62 6c 6b a7 1e 15 e7 7e c5 32 4b 40 00 00 00
@@ -158,8 +186,8 @@
 // that a damaged snapshot costs nothing; if room is needed, until the newest
 // has. A snapshot is taken when four segments hold changes that none has (for
 // large states, as many as twice the snapshot), when three segments or more,
-// eight times the snapshot, are kept for it alone, and before the cap takes a
-// record, or a segment whose changes are nowhere else. On a full disk it is
+// eight times the snapshot, are kept for it alone or are not rewritten for want of
+// it, and before the cap takes a record, or a segment whose changes are nowhere else. On a full disk it is
 // written over a spare.
 //
 // A snapshot is written aside, synced, renamed, and the directory synced:
@@ -236,8 +264,11 @@
 // is no record, to avoid it.
 //
 // Spares are kept up to a sixteenth of MaxSize: making one writes each of its
-// pages, so the log writes twice what it holds while it grows, and once when it
-// uses its files again, as in every outage after the first.
+// pages, so the log writes twice what it holds while it grows by new files, and
+// once when it uses its files again, as in every outage after the first. A commit
+// into a file that is only allocated makes ext4 write 12 KiB of metadata (measured);
+// where commits have lately been larger than a sixty-fourth of a segment that is
+// the lesser cost, and the spare is allocated.
 //
 // MaxSize counts every file of the directory. When it is reached (or the disk
 // has no more than MinFree left, or is full), the oldest segment is given up
@@ -259,14 +290,54 @@
 //
 // # Rewriting
 //
-// When room is short, and a sealed segment would gain half a segment by losing
-// its padding and the records that nobody waits for, it is written anew: a
-// file with the same numbers in the same order and fuller blocks, synced, and
-// renamed over it. Its header says how many records were left out, so that
-// counts still add up. Readers keep the old file open until they are through.
-// This comes before anything is dropped. Its changes of keys must be in a
-// snapshot, and the last sealed segment is left alone: recovery falls back to
-// its state. It is not done without need, since it writes to the flash.
+// A sealed segment that would gain half a segment by losing its padding and the
+// records that nobody waits for is written anew: a file with the same numbers in
+// the same order and fuller blocks, packed if the log packs, synced, and put in
+// its place. Its header says how many records were left out, so that counts still
+// add up. Readers keep the old file open until they are through. Its changes of
+// keys must be in a snapshot, and the last sealed segment is left alone: recovery
+// falls back to its state. How well small blocks pack in large ones is not known
+// before it is tried: it is hoped for the best, and given up after the first block,
+// before anything is written, if that says otherwise. A record that was dropped
+// leaves the disk after its count is durable there.
+//
+// This is done when a spare has to be made, and when room is short, before
+// anything is dropped. Ten readings a second, committed every two seconds, fill a
+// page with twenty of them, 205 bytes for each; packed together they take a
+// twelfth. A log that grows by making files writes such a page twice, with zeros
+// and with the block. Writing the segment before last anew costs what it takes
+// then, half a segment at most, and yields its file, which needs no zeros: so it
+// saves flash as well as room, and is done first.
+//
+//	new-dense-X, synced      X
+//	       └──── exchange ────┘     one or the other has each name, always
+//	           directory synced     from here on no cut brings the old X back
+//	new-dense-X ──▶ spare-X         only now may it be written over
+//
+// Whoever has the old file open may find it being another segment: its blocks have
+// another salt, and nothing of them is taken. A reader asks, before it calls
+// something damage, whether the segment was rewritten, and begins anew in the new
+// file at the record after the last it gave; Inspect and Verify compare headers
+// and sizes with those that are there afterwards. After a cut between the
+// exchange and the last renaming the next start removes new-dense-X. Where the
+// file system knows no exchange the new file is renamed over the old one, as it
+// is when there are spares enough; then segments are rewritten only when room is
+// short.
+//
+// A rewritten segment is no spare when it is freed: it is removed. On a disk with
+// less than MinFree, where the log may not grow, bytes that were removed are added
+// up, and allow as many to be made.
+//
+// # Beside the commits
+//
+// Rewriting, snapshots, what consumers' limits take, and spares are chores:
+// where Options.OnChores is set, another goroutine does them by calling Chores,
+// and commits go on meanwhile. A snapshot begins at a moment without a commit, so
+// that it holds nothing no commit has. A commit does itself what it cannot do
+// without: a spare when there is none, and with the cap reached or the disk full
+// whatever makes one. It may wait for a rewriting that runs; that is why one that
+// needs a commit itself, for the counts of what was dropped, counts as not running
+// until it has it. Close waits for all of it.
 //
 // # Start
 //
@@ -314,7 +385,14 @@
 // written, synced and renamed over it, so a cut leaves one or the other. A
 // damaged copy of a header is written in place, the other one being sound.
 // Segments that are missing altogether are noted as freed. Everything else is
-// what each start does.
+// what each start does. A repair does away with the signs of a loss. So, before
+// it changes anything, it makes the file "repaired", which every start tells
+// until somebody has durably distrusted what must agree with this store.
+//
+// Lost keys are told too, though nothing counts them: block numbers rise by one,
+// so one that is missing, of which no snapshot has the changes, may have held
+// some; so may a segment that is missing without having been freed, one without
+// a sound header, and the last snapshot that was damaged.
 //
 // # Limits
 //

@@ -37,16 +37,26 @@ func (c *Consumer) Find(number uint64) (Entry, error) {
 		}
 		return e, nil
 	}
-	s := l.segmentOf(number)
-	var end int64
-	if s != nil {
-		end = s.end
+	for {
+		s := l.segmentOf(number)
+		var end int64
+		if s != nil {
+			end = s.end
+		}
+		l.mu.Unlock()
+		if s == nil {
+			return Entry{}, fmt.Errorf("%w: %d", ErrNoRecord, number)
+		}
+		e, err := c.findStored(s, end, number)
+		if err == nil {
+			return e, nil
+		}
+		l.mu.Lock()
+		if !s.replaced { // else it may be another file by now: look again
+			l.mu.Unlock()
+			return e, err
+		}
 	}
-	l.mu.Unlock()
-	if s == nil {
-		return Entry{}, fmt.Errorf("%w: %d", ErrNoRecord, number)
-	}
-	return c.findStored(s, end, number)
 }
 
 // entry copies what a record holds for the consumer.
@@ -56,7 +66,7 @@ func (c *Consumer) entry(v *recordView) (Entry, bool) {
 }
 
 func (c *Consumer) findStored(s *segment, end int64, number uint64) (Entry, error) {
-	f, err := c.l.fs.Open(s.name, false)
+	f, err := c.l.openSegment(s)
 	if err != nil {
 		return Entry{}, fmt.Errorf("find record %d: %w", number, err)
 	}

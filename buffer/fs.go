@@ -19,6 +19,10 @@ type FS interface {
 	// Rename moves a file, replacing one of the new name. It is durable after
 	// SyncDir.
 	Rename(from, to string) error
+	// Exchange gives each of two files the name of the other, at once: whatever
+	// happens, both names are there. It is durable after SyncDir. Where it cannot
+	// be done the error is errors.ErrUnsupported.
+	Exchange(a, b string) error
 	// Remove deletes a file. It is durable after SyncDir.
 	Remove(name string) error
 	// SyncDir makes creations, renames and removals durable.
@@ -33,7 +37,14 @@ type FileInfo struct {
 	Size int64
 }
 
-// File is an open file.
+// An Allocator is a File that can be given room on the disk without being
+// written: all of it, which reads as zeros, or an error. Where it cannot be done
+// that is errors.ErrUnsupported.
+type Allocator interface {
+	Allocate(size int64) error
+}
+
+// File is an open file; it may be an Allocator.
 type File interface {
 	// ReadAt reads like io.ReaderAt.
 	ReadAt(p []byte, off int64) (int, error)

@@ -20,10 +20,40 @@ func syncData(f *os.File) error {
 	}
 }
 
+// allocate gives a file room on the disk without writing it: it reads as zeros.
+func allocate(f *os.File, size int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
+			err = errors.ErrUnsupported
+		}
+		if err != nil {
+			return &os.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+		}
+		return nil
+	}
+}
+
 // forget drops the clean pages of a file from memory. One that was filled with
 // large writes is kept in large pieces there, and each small write into it then
 // counts, and on some file systems costs, the whole piece.
 func forget(f *os.File) { unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
+
+// exchange gives each of two files the other's name. A file system that knows
+// no such thing answers EINVAL, an old kernel ENOSYS.
+func exchange(a, b string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+	if err == unix.EINVAL {
+		err = errors.ErrUnsupported
+	}
+	if err != nil {
+		return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}
+	}
+	return nil
+}
 
 func freeBytes(dir string) (int64, error) {
 	var s unix.Statfs_t

@@ -63,6 +63,7 @@ func (o *osFS) Create(name string) (File, error) {
 }
 
 func (o *osFS) Rename(from, to string) error { return os.Rename(o.path(from), o.path(to)) }
+func (o *osFS) Exchange(a, b string) error   { return exchange(o.path(a), o.path(b)) }
 func (o *osFS) Remove(name string) error     { return os.Remove(o.path(name)) }
 func (o *osFS) Free() (int64, error)         { return freeBytes(o.dir) }
 
@@ -110,6 +111,8 @@ type osFile struct {
 func (o *osFile) ReadAt(p []byte, off int64) (int, error)  { return o.f.ReadAt(p, off) }
 func (o *osFile) WriteAt(p []byte, off int64) (int, error) { return o.f.WriteAt(p, off) }
 func (o *osFile) Sync() error                              { return syncData(o.f) }
+
+func (o *osFile) Allocate(size int64) error { return allocate(o.f, size) }
 
 func (o *osFile) Close() error {
 	if o.created {

@@ -18,50 +18,86 @@ func (l *Log) spareLimit() int {
 	return max(2, int(l.o.MaxSize/l.o.SegmentSize/16))
 }
 
-// keepHouse does, after a commit, what nobody waits for: a summary at the end
-// of a sealed segment, files of given up segments, a spare. Errors leave
-// things for the next time. l.mu is held at both ends.
+// keepHouse does, after a commit, what nobody waits for: a summary at the end of
+// a sealed segment, files of given up segments, and what Chores does, unless
+// somebody else sees to that. Errors leave things for the next time. l.mu is held
+// at both ends.
 func (l *Log) keepHouse() {
 	l.seal()
 	l.freeDoomed()
-	if l.limited {
-		l.trim()
+	switch {
+	case !l.wantsChores():
+	case l.o.OnChores == nil || !l.up:
+		l.doChores(false)
+	default:
+		l.mu.Unlock()
+		l.o.OnChores()
+		l.mu.Lock()
 	}
-	if l.pressed() && l.reusable() == 0 {
-		l.spareDead()
-	}
-	if l.wantsSnapshot() {
-		l.takeSnapshot()
-	}
-	if len(l.spares) > 0 || l.active == nil || l.making {
-		return
-	}
-	if l.o.OnChores == nil || !l.up {
-		l.provide()
-		return
-	}
-	l.mu.Unlock()
-	l.o.OnChores()
-	l.mu.Lock()
 }
 
-// Chores writes the next spare segment, if there is none. Options.OnChores
-// says when there is something to do. Safe for concurrent use.
+// Chores drops what is beyond the limits of consumers, rewrites a segment if room
+// is short, takes a snapshot of the keys if one is due, and provides the next
+// spare segment if there is none. Commits go on meanwhile. Options.OnChores says
+// when there is something to do. Safe for concurrent use: one call at a time does
+// it, another one returns at once.
 func (l *Log) Chores() {
 	l.mu.Lock()
-	if len(l.spares) == 0 && l.active != nil && !l.making && !l.closed {
-		l.provide()
+	if !l.closed && !l.choring {
+		l.choring = true
+		l.doChores(true)
+		l.choring = false
+		l.cond.Broadcast()
 	}
 	l.mu.Unlock()
 	l.say()
 }
 
-// provide makes a spare if it may. l.mu is held at both ends.
-func (l *Log) provide() {
+// wantsChores says whether there may be something to do. l.mu is held.
+func (l *Log) wantsChores() bool {
+	switch {
+	case len(l.spares) == 0 && l.active != nil && !l.making:
+	case l.limited && l.beyond():
+	case l.pressed() && l.reusable() == 0 && l.sparsest() >= 0:
+	case l.wantsSnapshot():
+	default:
+		return false
+	}
+	return true
+}
+
+// doChores does it. aside: commits go on meanwhile; otherwise the goroutine that
+// runs the commit does it between two of them. l.mu is held at both ends.
+func (l *Log) doChores(aside bool) {
+	if l.limited {
+		l.trim()
+	}
+	if l.pressed() && l.reusable() == 0 {
+		l.spareDead(aside)
+	}
+	for aside && l.running && l.wantsSnapshot() {
+		l.cond.Wait() // it needs a moment at which no commit is being written
+	}
+	if l.wantsSnapshot() {
+		l.takeSnapshot()
+	}
+	if len(l.spares) == 0 && l.active != nil && !l.making {
+		l.provide(aside)
+	}
+}
+
+// provide makes a spare if it may: out of a segment that is written anew, if one
+// gains half of itself by that. It takes that half to be written at most, a file
+// of zeros all of it, and the log grows by as much less. l.mu is held at both
+// ends.
+func (l *Log) provide(aside bool) {
 	l.mu.Unlock()
 	l.checkFree()
 	l.mu.Lock()
-	if !l.mayGrow() || l.making || l.closed {
+	if !l.noSwap && l.spareDead(aside) && len(l.spares) > 0 {
+		return
+	}
+	if !l.mayGrow() || l.making || l.closed || len(l.spares) > 0 {
 		return
 	}
 	if err := l.makeSpare(); err != nil {
@@ -113,6 +149,11 @@ func (l *Log) freeDoomed() (freed bool) {
 		if !s.doomed {
 			continue
 		}
+		if s.replacing { // what comes in its place goes instead
+			l.cond.Wait()
+			i--
+			continue
+		}
 		spare := l.recyclable(s) && len(l.spares) < l.spareLimit() && (len(l.spares) == 0 || l.total+l.keyRoom() <= l.o.MaxSize)
 		name := sparePrefix + s.name[:len(s.name)-len(segmentSuffix)]
 		keep := false
@@ -141,6 +182,9 @@ func (l *Log) freeDoomed() (freed bool) {
 		}
 		if name == "" {
 			l.dropFile(s.name)
+			if l.stats.Full {
+				l.given += s.size
+			}
 		} else {
 			l.moveFile(s.name, name)
 		}

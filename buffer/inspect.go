@@ -153,6 +153,11 @@ func (r *recovery) lookOn(without bool) error {
 	within := len(r.l.recovery.Lost)
 	r.gaps()
 	r.between = r.l.recovery.Lost[within:]
+	for _, x := range r.noKeys {
+		if !slices.ContainsFunc(r.between, func(y Loss) bool { return y.File == x.File }) {
+			r.between = append(r.between[:len(r.between):len(r.between)], x)
+		}
+	}
 	r.positions()
 	if r.full {
 		return nil // how far the consumers are is not asked then
@@ -164,11 +169,17 @@ func (r *recovery) lookOn(without bool) error {
 }
 
 // moved lists the segments that are gone, or other files, by now. A segment
-// that has come among those that were read was missed: errMoved.
+// that has come among those that were read was missed, and one that was rewritten
+// before its header was read is younger than the list: errMoved, with those that
+// are gone all the same.
 func (r *recovery) moved() (gone []*segment, err error) {
 	files, err := r.l.fs.ReadDir()
 	if err != nil {
 		return nil, &OpenError{r.l.o.Dir, "list", err}
+	}
+	listed := map[string]int64{}
+	for _, f := range r.files {
+		listed[f.Name] = f.Size
 	}
 	there := map[string]FileInfo{}
 	for _, f := range files {
@@ -181,6 +192,9 @@ func (r *recovery) moved() (gone []*segment, err error) {
 	for _, s := range r.l.segments {
 		f, ok := there[s.name]
 		if ok && r.still(s, f) {
+			if f.Size != listed[s.name] { // rewritten before its header was read: what the others were then is not known
+				err = errMoved
+			}
 			continue
 		}
 		if ok && !r.full {
@@ -188,7 +202,13 @@ func (r *recovery) moved() (gone []*segment, err error) {
 		}
 		gone = append(gone, s)
 	}
-	return gone, nil
+	for _, name := range r.unsound { // its header may have been read while it was made into another's
+		f, ok := there[name]
+		if h, sound, failed := r.header(f); !ok || failed == nil && sound && r.l.bySeq(h.seq) == nil {
+			err = errMoved
+		}
+	}
+	return gone, err
 }
 
 // still reports whether a file is the segment that was read.
@@ -276,6 +296,7 @@ func (readOnly) MakeDir() error                         { return errReadOnly }
 func (readOnly) Lock() (unlock func() error, err error) { return nil, errReadOnly }
 func (readOnly) Create(string) (File, error)            { return nil, errReadOnly }
 func (readOnly) Rename(from, to string) error           { return errReadOnly }
+func (readOnly) Exchange(a, b string) error             { return errReadOnly }
 func (readOnly) Remove(string) error                    { return errReadOnly }
 func (readOnly) SyncDir() error                         { return errReadOnly }
 

@@ -141,7 +141,7 @@ func (l *Log) Barrier() (number uint64, err error) {
 	}
 	room, booted := l.tail.limit, l.tail.booted
 	l.tail.limit += int64(l.tail.piece) + 4*tailRecordSize
-	t, ok := l.tail.add(&Record{Boot: l.tail.boot}, l.number)
+	t, ok := l.tail.add(&Record{Boot: l.tail.boot}, l.number, false)
 	l.tail.limit, l.tail.booted = room, booted // a barrier has no time
 	if !ok {
 		return 0, fmt.Errorf("%w: no room for a barrier", ErrTooLarge)
@@ -247,7 +247,7 @@ func (l *Log) appendOwn(dst []byte, all bool, next *segmentHeader) []byte {
 			value = c.appendAside(value[:0])
 			dst = appendPut(dst, consumerKey(spaceAside, id), value)
 		}
-		if all || c.counted {
+		if all || c.counted || c.lossy {
 			value = c.appendDrops(value[:0])
 			dst = appendPut(dst, consumerKey(spaceDrops, id), value)
 		}
@@ -267,7 +267,8 @@ func (l *Log) stateTaken() {
 		delete(l.changed, k)
 	}
 	for _, c := range l.consumers {
-		c.fresh, c.dirty, c.marked, c.counted = false, false, false, false
+		l.counting = l.counting || c.counted
+		c.fresh, c.dirty, c.marked, c.counted, c.lossy = false, false, false, false, false
 	}
 }
 

@@ -14,8 +14,8 @@ type Limits struct {
 }
 
 // SetLimits replaces the limits of a consumer. They are not stored: set them
-// after each Open. Refusing is exact; dropping the oldest is done after the
-// next commit, so more may wait until then.
+// after each Open. Refusing is exact; dropping the oldest is one of the Chores
+// after the next commit, so more may wait until then.
 func (c *Consumer) SetLimits(x Limits) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -25,11 +25,11 @@ func (c *Consumer) SetLimits(x Limits) {
 
 // refuses says that the consumer takes no record of this size, and why. l.mu
 // is held.
-func (c *Consumer) refuses(size int64) (reason DropReason, yes bool) {
+func (c *Consumer) refuses(size int64, memory bool) (reason DropReason, yes bool) {
 	switch {
 	case c.limits.Newest && c.limits.MaxBytes > 0 && c.bytes+size > c.limits.MaxBytes:
 		return DropLimit, true
-	case c.l.o.Newest && !c.l.hasRoom(size):
+	case c.l.o.Newest && !memory && !c.l.hasRoom(size):
 		return DropSize, true
 	}
 	return 0, false
@@ -55,7 +55,7 @@ func (l *Log) hasRoom(size int64) bool {
 	}
 	// What a commit adds to the records it gathers: half a segment is ample.
 	room += files*(l.o.SegmentSize-dataStart-page-reserve) - l.o.SegmentSize/2
-	return l.tail.bytes+size <= room
+	return l.tail.bytes-l.tail.fleetingBytes+size <= room
 }
 
 // over says whether a consumer has more, or older, than its limits allow.
@@ -74,6 +74,17 @@ func (c *Consumer) over() (reason DropReason, yes bool) {
 		}
 	}
 	return 0, false
+}
+
+// beyond says whether a consumer has more, or older, than its limits allow.
+// l.mu is held.
+func (l *Log) beyond() bool {
+	for _, c := range l.consumers {
+		if _, yes := c.over(); yes {
+			return true
+		}
+	}
+	return false
 }
 
 // old says whether a record is beyond the age limit.
@@ -133,7 +144,10 @@ func (c *Consumer) dropFirst(reason DropReason) bool {
 	for above := uint64(0); ; {
 		s := c.dropsFrom(above, reason)
 		if s == nil {
-			return c.dropTail(reason)
+			return c.dropTail(reason, noRecord)
+		}
+		if c.fleeting.first() < s.last && c.dropTail(reason, s.last) {
+			return true
 		}
 		if h := s.share(c.id); c.wholeShare(s, h, reason) {
 			l.dropShare(c, s, h, reason)
@@ -165,7 +179,7 @@ func (c *Consumer) dropsFrom(above uint64, reason DropReason) *segment {
 // asideAmong counts the marks within a range. l.mu is held.
 func (c *Consumer) asideAmong(first, last uint64) (n uint64) {
 	for _, a := range c.aside {
-		if a.number >= first && a.number <= last {
+		if a.number >= first && a.number <= last && !c.l.tail.fleeting.has(a.number) {
 			n++
 		}
 	}
@@ -228,6 +242,8 @@ func (c *Consumer) dropSome(s *segment, reason DropReason) (dropped, through boo
 	for _, r := range list {
 		switch {
 		case reason == DropLimit && c.bytes <= c.limits.MaxBytes:
+			return dropped, false
+		case c.fleeting.first() < r.number: // that is younger than the limit, or has to be
 			return dropped, false
 		case c.isAside(r.number) >= 0:
 			if reason == DropAge && c.old(r.boot, r.since) {
@@ -312,11 +328,12 @@ func (c *Consumer) dropOne(s *segment, h *share, number uint64, size uint32, rea
 	return true
 }
 
-// dropTail drops records that are in memory only. l.mu is held at both ends.
-func (c *Consumer) dropTail(reason DropReason) (dropped bool) {
+// dropTail drops records up to a number that are in the tail only. l.mu is held
+// at both ends.
+func (c *Consumer) dropTail(reason DropReason, upto uint64) (dropped bool) {
 	l, t := c.l, &c.l.tail
 	var done []Range
-	for i := t.head; i < len(t.records); {
+	for i := t.head; i < len(t.records) && t.records[i].number <= upto; {
 		r := &t.records[i]
 		if r.state != waiting {
 			if r.state != gone {
@@ -326,9 +343,8 @@ func (c *Consumer) dropTail(reason DropReason) (dropped bool) {
 			continue
 		}
 		v := t.view(r)
-		if v.has(c.id) && c.waits(r.number) {
-			number := r.number
-			aside := c.isAside(number)
+		if v.has(c.id) && c.waitsFor(r) {
+			aside := c.isAside(r.number)
 			if aside >= 0 && (reason == DropLimit || !c.old(v.boot, v.since)) {
 				i++
 				continue
@@ -336,21 +352,9 @@ func (c *Consumer) dropTail(reason DropReason) (dropped bool) {
 			if reason == DropLimit && c.bytes <= c.limits.MaxBytes || reason == DropAge && !c.old(v.boot, v.since) {
 				break
 			}
-			if aside >= 0 {
-				c.unmark(aside)
-			} else {
-				if k := c.pending(number); k >= 0 {
-					c.unwindow(k)
-				}
-				c.records -= min(c.records, 1)
-				c.bytes = max(0, c.bytes-int64(r.size))
-			}
-			c.drops[reason]++
-			l.stats.Dropped++
-			c.counted, dropped = true, true
-			r.must = true // it is settled when the count is durable
-			c.pass(number)
-			done = l.acked(done, r)
+			c.giveUp(r, reason)
+			dropped = true
+			done = c.dropped(done, r)
 		}
 		i++
 	}
@@ -360,6 +364,29 @@ func (c *Consumer) dropTail(reason DropReason) (dropped bool) {
 		l.mu.Lock()
 	}
 	return dropped
+}
+
+// dropped takes the consumer off a record that was given up for it: that is
+// settled when the count is durable, unless it was for memory only. l.mu is held.
+func (c *Consumer) dropped(done []Range, r *tailRecord) []Range {
+	l := c.l
+	switch {
+	case r.fleeting: // what is stored may be to come before it
+		return l.acked(done, r, c)
+	case l.tail.forMemory(r, c.id):
+	case r.memory > 0 && r.firm == 1 && r.open > 1 && !r.must:
+		r.open--
+		r.firm--
+		l.tail.owe(r)
+		l.turnFleeting(r)
+		c.counted = true
+		c.pass(r.number)
+		return done
+	default:
+		r.must, c.counted = true, true
+	}
+	c.pass(r.number)
+	return l.acked(done, r, c)
 }
 
 // unwindow takes a record out of the window. l.mu is held.

@@ -2,9 +2,7 @@ package buffer
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 )
 
@@ -12,6 +10,7 @@ import (
 type Dest struct {
 	Consumer uint32 // Consumer.ID
 	Must     bool   // the record is committed even if it is acknowledged first
+	Memory   bool   // the record is not written for it, and lost for it with the process; Must says nothing then
 	Drop     bool   // it has no room for the record, by rules of its own: counted as dropped (DropLimit), not stored
 	Data     []byte // opaque to the log, at most 64 KiB
 }
@@ -85,6 +84,7 @@ type Log struct {
 	files     map[string]int64 // every file of the directory, by size
 	total     int64            // of them
 	opened    int64            // the same when the log was opened
+	given     int64            // bytes given back since the disk was full: the log may take as many again
 	barrier   uint64           // the newest number that Barrier gave
 	retry     bool             // the last commit failed, or none was made yet
 	running   bool             // a commit runs
@@ -99,9 +99,14 @@ type Log struct {
 	trimming  bool
 	loose     int       // stored records acknowledged since the last commit
 	making    bool      // a spare is being written
+	choring   bool      // Chores runs
+	densing   bool      // a segment is being rewritten
+	counting  bool      // counts of what was dropped are in a commit that is not durable yet
+	noSwap    bool      // the file system cannot exchange names
 	refused   []refusal // by the record being appended
 	admitted  Record    // what is left of it
 	dests     []Dest
+	parts     []Dest
 	ranges    [][]Range // lent to callers of OnSettled
 	reports   []report
 
@@ -119,166 +124,6 @@ type freedSegment struct{ seq, records uint64 }
 type report struct {
 	text string
 	args []any
-}
-
-// Append takes records in order, gives them consecutive numbers and returns
-// the first of those. It copies everything and never waits for the disk.
-// n < len(batch) means that the tail is full: the first n records were taken,
-// OnRoom tells when to go on. On an error none was taken.
-func (l *Log) Append(batch []Record) (first uint64, n int, err error) {
-	l.mu.Lock()
-	if err := l.check(batch); err != nil {
-		l.mu.Unlock()
-		return 0, 0, err
-	}
-	if err := l.chargeKeys(batch); err != nil {
-		l.mu.Unlock()
-		return 0, 0, err
-	}
-	first = l.number
-	var done []Range
-	for i := range batch {
-		batch[i].Refused = false
-		r := l.admit(&batch[i])
-		open, must := l.living(r, l.number)
-		if open == 0 && !must {
-			done = l.settle(done, l.number)
-			l.number++
-			n++
-			continue
-		}
-		t, ok := l.tail.add(r, l.number)
-		if !ok {
-			l.hungry = true
-			for j := range r.Dests {
-				if c := l.consumers[r.Dests[j].Consumer]; c != nil {
-					c.named = 0 // the number will be another record's
-				}
-			}
-			l.unchargeKeys(batch[i:])
-			break
-		}
-		l.countRefused(&batch[i])
-		t.open, t.must = open, must
-		for j := range r.Dests {
-			if c := l.consumers[r.Dests[j].Consumer]; c != nil && c.named == l.number {
-				c.named = 0
-				c.records++
-				c.bytes += int64(t.size)
-				c.signal()
-			}
-		}
-		l.number++
-		n++
-	}
-	l.stats.Appended += uint64(n)
-	l.mu.Unlock()
-	l.tell(done, false)
-	return first, n, nil
-}
-
-// admit gives a record without the destinations that refuse it: the one given
-// if none does. l.mu is held.
-func (l *Log) admit(r *Record) *Record {
-	l.refused = l.refused[:0]
-	size := int64(0)
-	for i := range r.Dests {
-		d := &r.Dests[i]
-		if !d.Drop && !l.limited && !l.o.Newest {
-			continue
-		}
-		if c := l.consumers[d.Consumer]; c != nil && !slices.ContainsFunc(l.refused, func(x refusal) bool { return x.c == c }) {
-			if size == 0 {
-				size = int64(recordLen(r, true) + 4)
-			}
-			if d.Drop {
-				l.refused = append(l.refused, refusal{c, DropLimit})
-			} else if reason, yes := c.refuses(size); yes {
-				l.refused = append(l.refused, refusal{c, reason})
-			}
-		}
-	}
-	if len(l.refused) == 0 {
-		return r
-	}
-	l.admitted = *r
-	l.admitted.Must = true
-	l.dests = l.dests[:0]
-	for _, d := range r.Dests {
-		if c := l.consumers[d.Consumer]; c != nil && !slices.ContainsFunc(l.refused, func(x refusal) bool { return x.c == c }) {
-			l.dests = append(l.dests, d)
-		}
-	}
-	if l.admitted.Dests = l.dests; len(l.dests) == 0 {
-		l.admitted.Head, l.admitted.Payload, l.admitted.Keys = nil, nil, nil // what was refused may come again
-	}
-	return &l.admitted
-}
-
-// refusal is a destination that does not take the record being appended.
-type refusal struct {
-	c      *Consumer
-	reason DropReason
-}
-
-// countRefused counts what admit left out of a record that was taken. l.mu is held.
-func (l *Log) countRefused(r *Record) {
-	for _, x := range l.refused {
-		x.c.drops[x.reason]++
-		x.c.counted = true
-		l.stats.Dropped++
-	}
-	if r.Refused = len(l.refused) > 0 && len(l.dests) == 0; r.Refused {
-		l.uncharge(r.Keys)
-	}
-}
-
-// check refuses what could never be stored. l.mu is held.
-func (l *Log) check(batch []Record) error {
-	if l.closed {
-		return ErrClosed
-	}
-	for i := range batch {
-		r := &batch[i]
-		if len(r.Dests) >= maxDests {
-			return fmt.Errorf("%w: record %d of the batch has %d destinations, limit %d", ErrTooLarge, i, len(r.Dests), maxDests-1)
-		}
-		for j := range r.Dests {
-			d := &r.Dests[j]
-			if d.Consumer == 0 || d.Consumer > l.last {
-				return fmt.Errorf("%w: number %d in record %d of the batch", ErrUnknownConsumer, d.Consumer, i)
-			}
-			if len(d.Data) > maxData {
-				return fmt.Errorf("%w: destination data of %d bytes, limit %d", ErrTooLarge, len(d.Data), maxData)
-			}
-		}
-		if n := recordLen(r, true) + keysLen(r.Keys); int64(n)+16 > l.maxRecord() {
-			return fmt.Errorf("%w: record of %d bytes, limit %d", ErrTooLarge, n, l.maxRecord())
-		}
-	}
-	return nil
-}
-
-// maxRecord bounds one record so that it fits a fresh segment and the tail.
-func (l *Log) maxRecord() int64 { return min(l.o.SegmentSize/2, l.o.TailSize/2) }
-
-// living counts the living destinations of a record and marks their consumers
-// as named by it. l.mu is held.
-func (l *Log) living(r *Record, number uint64) (open uint32, must bool) {
-	must = r.Must || len(r.Keys) > 0
-	for i := range r.Dests {
-		d := &r.Dests[i]
-		c := l.consumers[d.Consumer]
-		if c == nil {
-			continue
-		}
-		must = must || d.Must
-		if c.named != number {
-			c.named = number
-			open++
-		}
-	}
-	return open, must
 }
 
 // settle notes a number as settled in a list lent by the log. l.mu is held.
@@ -300,7 +145,8 @@ func (l *Log) settle(done []Range, number uint64) []Range {
 // roomNow reports, once, that an Append that was refused can be tried again.
 // l.mu is held.
 func (l *Log) roomNow() bool {
-	if !l.hungry || l.tail.charged+int64(l.tail.piece)+int64(l.tail.live)*tailRecordSize > l.tail.limit && l.tail.live > 0 {
+	if !l.hungry || l.tail.owed > 0 && l.tail.overFleeting(1) ||
+		l.tail.charged+int64(l.tail.piece)+int64(l.tail.live)*tailRecordSize > l.tail.limit && l.tail.firm() > 0 {
 		return false
 	}
 	l.hungry = false
@@ -343,10 +189,11 @@ func (l *Log) note(text string, args ...any) {
 
 // Unsettled is what the tail holds: records that are neither durable nor
 // acknowledged by all (those in a running commit included), and their bytes.
+// Those that are kept in memory only are not among them.
 func (l *Log) Unsettled() (records int, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.tail.live, l.tail.bytes
+	return l.tail.unsettled()
 }
 
 // Loose is how many stored records were acknowledged since the last commit:
@@ -377,13 +224,15 @@ func (l *Log) stateDirty() bool {
 	return false
 }
 
-// Close commits what is unsettled and closes the log. Appends and readers get
+// Close commits what is unsettled and closes the log. What is kept in memory
+// only is given up, counted. Appends and readers get
 // ErrClosed from then on. The error is that of the last commit; the directory
 // is released in any case.
 func (l *Log) Close() error {
+	l.discardFleeting()
 	err := l.Commit()
 	l.mu.Lock()
-	for l.running || l.making {
+	for l.running || l.making || l.choring {
 		l.cond.Wait()
 	}
 	if l.closed {

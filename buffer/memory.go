@@ -13,13 +13,19 @@ func (c *Consumer) NextInMemory(dst []Entry) (n int, ok bool, err error) {
 	if err = c.usable(); err != nil {
 		return 0, true, err
 	}
-	s := c.stored()
-	c.leaveBehind(s)
-	if s != nil {
-		return 0, false, nil
+	for {
+		p := c.where()
+		c.leaveBehind(p.s)
+		if !p.tail {
+			return 0, false, nil
+		}
+		if p.s == nil {
+			c.leave()
+		}
+		if n = c.fromTail(dst, p.below); n > 0 || p.below == noRecord {
+			return n, true, nil
+		}
 	}
-	c.leave()
-	return c.fromTail(dst), true, nil
 }
 
 // Waiting is how many records wait for the consumer, and their bytes as

@@ -115,6 +115,9 @@ func (l *Log) tellRecovery() {
 	if r.BadSnapshots > 0 {
 		l.log.Warn("snapshots of the keyed state are damaged; what is not in the log since is lost", "snapshots", r.BadSnapshots, "kept", len(l.snapshots))
 	}
+	if r.KeysLost {
+		l.log.Warn("damage took a part of the keyed state: some of it may be as it was before")
+	}
 	if r.Orphans > 0 {
 		l.log.Warn("the names of consumers are lost", "consumers", r.Orphans)
 	}
@@ -143,6 +146,7 @@ type recovery struct {
 	gone      map[uint64]uint64          // records of segments that were freed meanwhile, by sequence
 	sizes     map[uint64]int64           // what headers say of the size of each segment
 	between   []Loss                     // found between segments, not in one
+	noKeys    []Loss                     // segments that are missing and may have held keys: the file is the one behind
 }
 
 func (r *recovery) close() { r.scan = scanner{} }
@@ -157,6 +161,7 @@ func (r *recovery) list() (err error) {
 			continue
 		}
 		r.l.addFile(f.Name, f.Size)
+		r.l.recovery.Repaired = r.l.recovery.Repaired || f.Name == repairedName
 		if seq, ok := segmentOf(f.Name); ok {
 			r.l.c.seq = max(r.l.c.seq, seq+1)
 		}
@@ -176,7 +181,8 @@ func (r *recovery) list() (err error) {
 // nor touched.
 func ours(name string) bool {
 	return strings.HasSuffix(name, segmentSuffix) || strings.HasSuffix(name, badSuffix) ||
-		strings.HasSuffix(name, snapshotSuffix) || strings.HasPrefix(name, sparePrefix) || strings.HasPrefix(name, newPrefix) || name == lockName
+		strings.HasSuffix(name, snapshotSuffix) || strings.HasPrefix(name, sparePrefix) || strings.HasPrefix(name, newPrefix) ||
+		name == lockName || name == repairedName
 }
 
 // headers reads the headers of all segments before anything is changed.
@@ -195,6 +201,7 @@ func (r *recovery) headers() error {
 		}
 		if !ok || l.bySeq(h.seq) != nil {
 			r.unsound = append(r.unsound, f.Name)
+			l.recovery.KeysLost = l.recovery.KeysLost || !ok
 			continue
 		}
 		s := &segment{segmentHeader: h, name: f.Name, end: dataStart, sealed: true}

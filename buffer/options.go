@@ -51,10 +51,11 @@ type Options struct {
 	// Append, Commit, Ack and RemoveConsumer, by several goroutines at once
 	// if several call those.
 	OnSettled func([]Range)
-	// OnChores is called, as OnSettled is, when Chores has something to do:
-	// writing a spare segment, which takes as long as writing a segment. It
-	// must not wait for it. Without OnChores a commit does so before the next
-	// can begin.
+	// OnChores is called, as OnSettled is, when Chores has something to do,
+	// which takes as long as writing or reading a segment. It must neither call
+	// nor wait for it. Without OnChores a commit does so before the next can
+	// begin; with it, what a commit finds that it cannot do without (a spare
+	// segment) it sees to itself.
 	OnChores func()
 	// OnRoom is called when the tail has room again after an Append took
 	// less than it was given.

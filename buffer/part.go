@@ -5,11 +5,15 @@ import "fmt"
 // writePart writes what was planned and takes the outcome into memory.
 // l.mu is held at both ends.
 func (l *Log) writePart(roll bool) error {
+	var spare string
+	if k := len(l.spares); roll { // before the lock is let go: rewriting and snapshots take some too
+		spare, l.spares = l.spares[k-1], l.spares[:k-1]
+	}
 	l.mu.Unlock()
 	var fresh *segment
 	var err error
 	if roll {
-		fresh, err = l.writeSegment()
+		fresh, err = l.writeSegment(spare)
 	} else {
 		err = l.writeBlocks(l.c.file, &l.active.segmentHeader, nil, l.active.end, !l.active.state)
 		if err == nil {
@@ -37,6 +41,7 @@ func (l *Log) writePart(roll bool) error {
 func (l *Log) countWrites() {
 	c, s := &l.c, &l.stats
 	s.Written, s.Saved, s.Syncs, s.Padding = s.Written+c.wrote, s.Saved+c.saved, s.Syncs+c.syncs, c.padding
+	c.usual += (c.wrote - c.usual) / 8
 	c.wrote, c.saved, c.syncs = 0, 0, 0
 }
 
@@ -148,6 +153,7 @@ func (l *Log) done() {
 	c, a, t := &l.c, l.active, &l.tail
 	a.end = c.counted.end
 	a.state = true
+	l.counting = false // after a failure all of them were in this one
 	if len(c.taken) > 0 || c.keyed {
 		a.keyed = c.block + uint64(len(c.blocks)) - 1
 	}
@@ -172,7 +178,7 @@ func (l *Log) done() {
 				if r.keyed > 0 {
 					l.keysStored(r.bytes()[r.size:])
 				}
-				if r.state == writing {
+				if r.state == writing && !r.told {
 					settledNow = l.settle(settledNow, number)
 				}
 				t.drop(r)
@@ -223,6 +229,9 @@ func (l *Log) undo(roll bool) {
 			switch r.state {
 			case writing:
 				r.state = waiting
+				if r.told {
+					l.turnFleeting(r)
+				}
 			case settled:
 				t.drop(r)
 			}

@@ -13,6 +13,7 @@ type reader struct {
 	scan  scanner
 	block block  // the block being handed out
 	items items  // of it, from the first on that was not looked at yet
+	ahead uint64 // the consumer's next record in the segment, where that was seen; 0: it was not
 	room  []byte // bodies that were put together
 	pins  []*chunk
 	sizes []uint32 // of the records handed out
@@ -34,13 +35,16 @@ func (c *Consumer) Next(dst []Entry) (n int, err error) {
 		if err = c.usable(); err != nil {
 			break
 		}
-		s := c.stored()
+		p := c.where()
+		s := p.s
 		c.leaveBehind(s)
-		if s == nil {
-			n = c.fromTail(dst)
-			break
+		if p.tail {
+			if n = c.fromTail(dst, p.below); p.below == noRecord {
+				break
+			}
+			continue
 		}
-		w := extent{end: s.end, cursor: c.cursor, last: s.last, count: s.share(c.id).count}
+		w := extent{end: s.end, cursor: c.cursor, below: p.below, last: s.last, count: s.share(c.id).count}
 		l.mu.Unlock()
 		var k int
 		k, err = c.fromSegment(s, &w, dst)
@@ -65,10 +69,12 @@ func (c *Consumer) Next(dst []Entry) (n int, err error) {
 type extent struct {
 	end    int64
 	cursor uint64
+	below  uint64 // the next record in memory: what is stored above it comes later
 	last   uint64 // record numbers
 	count  uint64 // of the consumer's records
 	at     uint64 // looked at up to here
 	over   bool   // the end was reached
+	met    bool   // below was reached
 }
 
 func (c *Consumer) usable() error {
@@ -81,36 +87,18 @@ func (c *Consumer) usable() error {
 	return nil
 }
 
-// stored is the first segment that holds something above the cursor for this
-// consumer; nil when only the tail can. l.mu is held.
-func (c *Consumer) stored() *segment {
-	l := c.l
-	for i := l.segmentAbove(c.cursor); i < len(l.segments); i++ {
-		s := l.segments[i]
-		if s.doomed {
-			continue
-		}
-		if h := s.share(c.id); h != nil && h.last > c.cursor && h.done < h.count {
-			return s
-		}
-		if s.records > 0 {
-			c.pass(s.last)
-		}
-	}
-	return nil
-}
-
-// fromTail gives records in place. l.mu is held.
-func (c *Consumer) fromTail(dst []Entry) (n int) {
+// fromTail gives records below a number in place, and passes all of them if it
+// gives none. l.mu is held.
+func (c *Consumer) fromTail(dst []Entry, below uint64) (n int) {
 	t := &c.l.tail
-	for i := t.after(c.cursor); i < len(t.records) && n < len(dst); i++ {
+	for i := t.after(c.cursor); i < len(t.records) && t.records[i].number < below && n < len(dst); i++ {
 		r := &t.records[i]
 		if r.state == gone || r.state == settled {
 			continue
 		}
 		v := t.view(r)
 		data, ok := v.dest(c.id)
-		if ok && c.isAside(r.number) < 0 && c.waits(r.number) {
+		if ok && c.isAside(r.number) < 0 && c.waitsFor(r) {
 			e := Entry{Number: r.number, Boot: v.boot, Since: v.since, Data: data, Body: v.whole}
 			if r.number > c.horizon {
 				c.give(&e, r.size)
@@ -124,11 +112,15 @@ func (c *Consumer) fromTail(dst []Entry) (n int) {
 		}
 		c.pass(r.number)
 	}
+	if n == 0 && below != noRecord {
+		c.pass(below - 1)
+	}
 	return n
 }
 
 // fromSegment reads blocks of s until one holds something, and gives the
-// consumer's records of it above the cursor, acknowledged ones included.
+// consumer's records of it above the cursor, acknowledged ones included, up to
+// where one in memory comes between.
 // l.mu is not held.
 func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err error) {
 	in := &c.in
@@ -148,7 +140,7 @@ func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err e
 	w.at = w.cursor
 	for {
 		k = c.fromBlock(w, dst, k)
-		if k == len(dst) {
+		if k == len(dst) || w.met {
 			return k, nil
 		}
 		in.scan.held = k > 0
@@ -179,6 +171,7 @@ func (c *Consumer) fromSegment(s *segment, w *extent, dst []Entry) (k int, err e
 func (c *Consumer) fromBlock(w *extent, dst []Entry, k int) int {
 	in := &c.in
 	for k < len(dst) {
+		before := in.items
 		v, ok := in.items.record()
 		if !ok {
 			break
@@ -186,8 +179,13 @@ func (c *Consumer) fromBlock(w *extent, dst []Entry, k int) int {
 		if v.number <= w.cursor {
 			continue
 		}
+		data, ok := v.dest(c.id)
+		if ok && v.number >= w.below {
+			in.items, in.ahead, w.met = before, v.number, true
+			break
+		}
 		w.at = v.number
-		if data, ok := v.dest(c.id); ok {
+		if ok {
 			dst[k] = Entry{Number: v.number, Boot: v.boot, Since: v.since, Data: data, Body: v.body(&in.room)}
 			in.sizes = append(in.sizes, v.size())
 			k++
@@ -224,7 +222,7 @@ func (c *Consumer) leave() {
 	if in.file != nil {
 		in.file.Close()
 	}
-	in.seg, in.file, in.items = nil, nil, items{}
+	in.seg, in.file, in.items, in.ahead = nil, nil, items{}, 0
 	in.scan.f = nil
 	if in.room != nil {
 		c.l.giveBack(in.room)
@@ -249,7 +247,7 @@ func (c *Consumer) admit(s *segment, w *extent, got []Entry) (n int) {
 	}
 	if s.doomed || c.removed {
 		c.in.seg = nil
-		c.pass(s.last)
+		c.passTo(s.last)
 		return 0
 	}
 	h := s.share(c.id)
@@ -279,7 +277,10 @@ func (c *Consumer) admit(s *segment, w *extent, got []Entry) (n int) {
 		got[n] = *e
 		n++
 	}
-	c.pass(w.at)
+	c.pass(min(w.at, w.below-1))
+	if w.met {
+		c.pass(w.below - 1)
+	}
 	if w.over && n == 0 {
 		c.settleUp(s, h, w)
 	}
@@ -306,17 +307,18 @@ func (c *Consumer) leaveBehind(next *segment) {
 // nor set aside by now was lost to damage, and is not waited for. l.mu is held.
 func (c *Consumer) settleUp(s *segment, h *share, w *extent) {
 	var open uint64
+	fleeting := &c.l.tail.fleeting
 	for _, p := range c.window[c.head:] {
-		if p.number >= s.first && p.number <= w.last {
+		if p.number >= s.first && p.number <= w.last && !fleeting.has(p.number) {
 			open++
 		}
 	}
 	for _, a := range c.aside {
-		if a.number >= s.first && a.number <= w.last {
+		if a.number >= s.first && a.number <= w.last && !fleeting.has(a.number) {
 			open++
 		}
 	}
-	c.pass(w.last)
+	c.passTo(w.last)
 	if w.count <= h.done+open {
 		return
 	}
@@ -335,7 +337,7 @@ func (c *Consumer) damage(s *segment, above, below uint64) {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.doomed || s.passed >= below {
+	if s.doomed || s.replaced || s.passed >= below { // a file that is used again is not damaged
 		return
 	}
 	s.passed = below

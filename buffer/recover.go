@@ -148,14 +148,15 @@ func (r *recovery) keyed() {
 		if i < from && s.summed && s.keyed <= l.inSnapshot() {
 			continue // nothing of it is missing
 		}
+		told := s.summed && s.keyed <= l.inSnapshot() // a rewritten one has no numbers to compare
 		s.keyed = 0
-		var before uint64 // number of the block before, of this segment
+		before, hole := s.firstBlock-1, false // the block before
 		r.blocks(s, s.end, func(b *block) {
 			r.run = max(r.run, b.run)
-			if before != 0 && b.number > before+1 && b.number > l.inSnapshot()+1 { // they rise by one
-				l.recovery.KeysLost = true
+			if !hole && !told {
+				r.follows(b.number, before)
 			}
-			before = b.number
+			before, hole = b.number, b.flags&flagHole != 0 // what a hole stands for was told by the repair
 			if b.flags&flagReset != 0 {
 				clear(r.state)
 			}
@@ -163,9 +164,20 @@ func (r *recovery) keyed() {
 				s.keyed = b.number
 			}
 		})
+		if i+1 < len(l.segments) && l.segments[i+1].prevSeq == s.seq && !hole && !told {
+			r.follows(l.segments[i+1].firstBlock, before)
+		}
 	}
 	l.c.block = max(l.c.block, l.inSnapshot()+1)
 	r.load()
+}
+
+// follows notes that keys may be lost if blocks are missing between two, of which no snapshot has the changes: their numbers
+// rise by one.
+func (r *recovery) follows(number, before uint64) {
+	if number > before+1 && number > r.l.inSnapshot()+1 {
+		r.l.recovery.KeysLost = true
+	}
 }
 
 // apply takes the keyed items of a block; those of keys only if no snapshot
@@ -322,6 +334,10 @@ func (r *recovery) gaps() {
 		seq, known = l.segments[0].seq, l.segments[0].written
 	}
 	for _, s := range l.segments {
+		if _, is := gone[s.prevSeq]; !is && s.prevSeq >= seq && l.bySeq(s.prevSeq) == nil && s.firstBlock > l.inSnapshot()+1 {
+			l.recovery.KeysLost = true
+			r.noKeys = append(r.noKeys, Loss{Above: above, Below: s.firstOr(), File: s.name})
+		}
 		if s.written > known && s.seq >= seq {
 			missing := s.written - known
 			for q, n := range gone {

@@ -28,6 +28,7 @@ func (r *Repaired) Lost() uint64 { return r.Before.Lost }
 // removed, and no record that can be read is given up. With dry, nothing is
 // changed and no lock is taken; Done says what would be.
 //
+// From before the first change on Recovery.Repaired is true, until AcceptRepair.
 // A SegmentSize of 0 is that of the store. Errors: those of Open, an
 // *InUseError among them, and of Verify.
 func Repair(o Options, dry bool) (*Repaired, error) {
@@ -79,11 +80,12 @@ func (l *Log) accept(missing []Loss) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, x := range missing {
-		seq, ok := segmentOf(x.File)
-		if !ok || l.bySeq(seq-1) != nil {
+		seq, _ := segmentOf(x.File)
+		s := l.bySeq(seq)
+		if s == nil || l.bySeq(s.prevSeq) != nil {
 			continue // it follows right behind one that is there
 		}
-		l.freed = append(l.freed, freedSegment{seq - 1, x.Records})
+		l.freed = append(l.freed, freedSegment{s.prevSeq, x.Records})
 		l.freedNew = true
 	}
 	slices.SortFunc(l.freed, func(a, b freedSegment) int { return cmp.Compare(a.seq, b.seq) })
@@ -107,8 +109,44 @@ func mendLocked(o Options) (out *Repaired, err error) {
 		return nil, err
 	}
 	m := &mender{fs: o.FS, out: &Repaired{Before: v}}
+	if len(v.Problems) > 0 {
+		if err := m.mark(); err != nil {
+			return m.out, &OpenError{dirOf(o.FS), "note that it is repaired", err}
+		}
+	}
 	m.mend()
 	return m.out, nil
+}
+
+// repairedName is an empty file: a repair was begun.
+const repairedName = "repaired"
+
+// mark notes, before anything is changed, that the store is not what it was. A repair that is cut short may have done away
+// with the signs of it.
+func (m *mender) mark() error {
+	f, err := m.fs.Create(repairedName)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close(), m.fs.SyncDir())
+}
+
+// AcceptRepair is for the user of the log, when whatever must agree with it elsewhere is durably distrusted: from then on
+// Recovery.Repaired is false. Safe for concurrent use.
+func (l *Log) AcceptRepair() error {
+	l.mu.Lock()
+	_, there := l.files[repairedName]
+	l.mu.Unlock()
+	if !there {
+		return nil
+	}
+	if err := errors.Join(l.fs.Remove(repairedName), l.fs.SyncDir()); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.dropFile(repairedName)
+	l.mu.Unlock()
+	return nil
 }
 
 // mender repairs files while the lock is held.
@@ -242,10 +280,14 @@ func (m *mender) rewrite(s *segment, aside string, holes []stretch) error {
 	}
 	defer old.Close()
 	size := m.out.Before.View.r.sizes[s.seq]
-	if err := m.copy(old, aside, size, func(File) error { return nil }); err != nil {
+	name := newPrefix + "repaired" + s.name
+	err = m.copy(old, name, size, func(File) error { return nil })
+	if err == nil { // a part of one never has its name
+		err = errors.Join(m.fs.Rename(name, aside), m.fs.SyncDir())
+	}
+	if err != nil {
 		return fmt.Errorf("set a copy aside: %w", err)
 	}
-	name := newPrefix + "repaired" + s.name
 	err = m.copy(old, name, size, func(f File) error {
 		if err := m.writeHeads(f, s); err != nil {
 			return err

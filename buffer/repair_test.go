@@ -218,6 +218,7 @@ func TestRepairCutShort(t *testing.T) {
 			if n < 20 {
 				t.Fatalf("a repair took %d operations", n)
 			}
+			repairIsAccepted(t, e.Clone())
 			continue
 		}
 		step := 0
@@ -226,9 +227,35 @@ func TestRepairCutShort(t *testing.T) {
 			if err != nil || missing > perCommit {
 				t.Fatalf("cut at operation %d, %v: %d records missing, %v", n, x, missing, err)
 			}
+			v, err := buffer.Verify(x.Disk)
+			if err != nil || v.Lost < perCommit && !v.View.Recovery.Repaired {
+				t.Fatalf("cut at operation %d, %v: nothing says any more that something was lost: %v %v", n, x, err, v.Problems)
+			}
 			if step++; step%16 == 1 {
 				mend(t, x.Disk, want, "a repair that was cut short")
 			}
 		})
+	}
+}
+
+// That a store was repaired is told to every start until somebody has taken note of it.
+func repairIsAccepted(t *testing.T, d *crashfs.Disk) {
+	t.Helper()
+	o := small
+	o.FS = d
+	for i, want := range []bool{true, true, false} {
+		l, err := buffer.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.Recovery().Repaired; got != want {
+			t.Fatalf("start %d: Repaired is %t, want %t", i, got, want)
+		}
+		if i == 1 {
+			err = l.AcceptRepair()
+		}
+		if err = errors.Join(err, l.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -3,29 +3,38 @@ package buffer
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 )
 
 // rewriting makes a smaller file of a segment, most of which is padding or
-// records that nobody waits for any more: the same numbers in the same order,
-// synced and renamed over it. Readers keep the old file open as long as they
-// need it. It is done only when room is short: each byte saved was written
-// twice.
+// records that nobody waits for any more: the same numbers in the same order in
+// full blocks, synced, and put in its place. Readers keep the old file open as
+// long as they need it. It is done when the log would have to grow otherwise, or
+// room is short.
 type rewriting struct {
-	l     *Log
-	s     *segment // as it was
-	next  *segment // what takes its place
-	f     File
-	seed  seed
-	off   int64
-	block uint64
-	h     blockHeader
-	buf   []byte // the block being filled, header included
-	kept  []keptRecord
-	bases bases
-	item  []byte // of the record being added
+	l      *Log
+	s      *segment // as it was
+	next   *segment // what takes its place
+	temp   string   // what that is called until then
+	f      File     // nil before there is something to write
+	seed   seed
+	off    int64
+	block  uint64
+	blocks uint64 // the next segment begins with this one
+	open   int64  // bytes of the records that are waited for, about
+	h      blockHeader
+	buf    []byte // the block being filled, header included
+	packer packer
+	kept   []keptRecord
+	bytes  int64 // of them
+	bases  bases
+	item   []byte // of the record being added
 }
+
+var (
+	errNoGain  = errors.New("it would not become smaller by half a segment")
+	errChanged = errors.New("it changed meanwhile")
+)
 
 // keptRecord is what has to be known of a record until the new file counts.
 type keptRecord struct {
@@ -34,113 +43,119 @@ type keptRecord struct {
 	dests  []uint32
 }
 
-// spareDead rewrites the segment that gains most, if that gains half a segment.
-// Only the goroutine that runs the commit does so. l.mu is held at both ends. It reports whether there is more room than before.
-func (l *Log) spareDead() bool {
-	var best *segment
-	var gain int64
-	last := len(l.segments) - 2 // the one before the active is what recovery falls back to
-	for i, s := range l.segments {
-		if i >= last || s.doomed || s == l.active || s.failed || s.damaged || s.unread || !s.sealed || s.open == 0 || s.keyed > l.spared() || s.tried == s.open {
-			continue
-		}
-		if g := s.size - s.dense(); g > gain {
-			best, gain = s, g
-		}
-	}
-	if best == nil || gain < l.o.SegmentSize/2 {
-		return false
-	}
-	best.tried = best.open
-	before := l.total
-	r := rewriting{l: l, s: best}
-	if err := r.run(); err != nil {
-		l.note("a segment cannot be rewritten", "file", best.name, "error", err)
-		return false
-	}
-	return l.total < before
-}
-
-// dense is about how large the segment would be if it held only what somebody
-// waits for.
-func (s *segment) dense() int64 {
-	var open int64
-	for i := range s.shares {
-		open += s.shares[i].bytes - s.shares[i].doneBytes
-	}
-	open = min(open, s.bytes)
-	if used := s.end - dataStart; used < s.bytes { // it is compressed
-		open = open * used / s.bytes
-	}
-	return dataStart + pages(open+open/512+blockHeadLen) + page
-}
-
 // run does all of it. l.mu is held at both ends and released for I/O.
-func (r *rewriting) run() error {
+func (r *rewriting) run(aside bool) error {
 	l, s := r.l, r.s
 	r.next = &segment{segmentHeader: s.segmentHeader, name: s.name, upper: s.upper, sealed: true, summed: true}
 	r.next.incarnation++
 	rand.Read(r.next.salt[:])
 	r.next.features = l.o.features()
 	r.seed, r.block, r.off = r.next.seed(), s.firstBlock, dataStart
-	temp := newPrefix + "dense-" + s.name
 	end, sd := s.end, s.seed()
 	l.mu.Unlock()
-	err := r.write(temp, end, sd)
+	err := r.write(end, sd)
 	l.mu.Lock()
-	if err == nil && (s.doomed || l.uncounted()) {
-		err = errors.New("it changed meanwhile")
+	l.stats.Written += r.off - dataStart
+	l.stats.Rewriting += r.off - dataStart
+	if err == nil {
+		err = r.settled(aside)
 	}
-	if err != nil {
+	if s.doomed || l.closed {
+		err = errChanged
+	}
+	if err == nil {
+		return r.replace()
+	}
+	if r.f != nil {
 		l.mu.Unlock()
-		l.fs.Remove(temp)
+		l.fs.Remove(r.temp)
 		l.mu.Lock()
-		l.dropFile(temp)
-		return err
 	}
-	return r.replace(temp)
+	l.dropFile(r.temp)
+	return err
 }
 
-// uncounted says whether counts of what was dropped wait for a commit: a
-// record may not go from the disk before its count is there. l.mu is held.
-func (l *Log) uncounted() bool {
-	for _, c := range l.consumers {
-		if c.counted {
-			return true
-		}
+// settled sees to it that the counts of what was dropped are durable: a record
+// may not go from the disk before. aside: it has them committed; the goroutine
+// that runs the commit cannot, and begins anew another time. l.mu is held at both
+// ends.
+func (r *rewriting) settled(aside bool) error {
+	l := r.l
+	if !l.uncounted() {
+		return nil
 	}
-	return false
+	if !aside {
+		return errChanged
+	}
+	l.densing = false // that commit waits for nobody
+	l.cond.Broadcast()
+	l.mu.Unlock()
+	err := l.Commit()
+	l.mu.Lock()
+	for l.densing {
+		l.cond.Wait()
+	}
+	l.densing = true
+	return err
 }
 
 // write makes the new file. l.mu is not held.
-func (r *rewriting) write(temp string, end int64, sd seed) error {
-	l, s := r.l, r.s
-	from, err := l.openSegment(s)
+func (r *rewriting) write(end int64, sd seed) error {
+	from, err := r.l.openSegment(r.s)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	if !l.fits(temp, r.most()) && (!l.giveSpare() || !l.fits(temp, r.most())) {
-		return errNoRoom
-	}
-	if r.f, err = l.fs.Create(temp); outOfSpace(err) && l.giveSpare() {
-		r.f, err = l.fs.Create(temp)
-	}
-	if err != nil {
-		return err
-	}
 	err = r.copy(from, end, sd)
-	if outOfSpace(err) && l.giveSpare() {
+	if outOfSpace(err) && r.f != nil && r.l.giveSpare() {
 		err = r.again(from, end, sd)
 	}
 	if err == nil {
 		err = r.finish()
 	}
-	return errors.Join(err, r.f.Close())
+	if r.f != nil {
+		err = errors.Join(err, r.f.Close())
+	}
+	return err
+}
+
+// create makes the file, when it is known that it is worth it.
+func (r *rewriting) create() (err error) {
+	l := r.l
+	if r.f != nil {
+		return nil
+	}
+	if !l.fits(r.temp, r.most()) && (!l.giveSpare() || !l.fits(r.temp, r.most())) {
+		return errNoRoom
+	}
+	if r.f, err = l.fs.Create(r.temp); outOfSpace(err) && l.giveSpare() {
+		r.f, err = l.fs.Create(r.temp)
+	}
+	if err != nil {
+		r.f = nil
+	}
+	return err
 }
 
 // most is how large the new file may become: it has to gain half a segment.
 func (r *rewriting) most() int64 { return r.s.size - r.l.o.SegmentSize/2 }
+
+// worth says whether it can still become as small as that with a block of n
+// bytes: if what is to come packs like what was taken so far.
+func (r *rewriting) worth(n int64) error {
+	size := r.off + n - dataStart
+	if r.bytes > 0 {
+		r.s.packs = float64(size) / float64(r.bytes)
+		size = max(size, int64(r.s.packs*float64(r.open)))
+	}
+	if dataStart+size+page > r.most() {
+		return errNoGain
+	}
+	if r.block >= r.blocks {
+		return errors.New("it would have more blocks than before")
+	}
+	return nil
+}
 
 // fits says whether a file of that size is under the cap: it counts from then
 // on. l.mu is not held.
@@ -156,28 +171,8 @@ func (l *Log) fits(name string, size int64) bool {
 
 // again begins anew in the same file, after room was made.
 func (r *rewriting) again(from File, end int64, sd seed) error {
-	r.block, r.off, r.kept, r.h, r.buf = r.s.firstBlock, dataStart, nil, blockHeader{}, nil
+	r.block, r.off, r.kept, r.bytes, r.h, r.buf = r.s.firstBlock, dataStart, nil, 0, blockHeader{}, nil
 	return r.copy(from, end, sd)
-}
-
-// giveSpare removes a spare, for its room. l.mu is not held.
-func (l *Log) giveSpare() bool {
-	l.mu.Lock()
-	k := len(l.spares)
-	if k == 0 {
-		l.mu.Unlock()
-		return false
-	}
-	name := l.spares[k-1]
-	l.spares = l.spares[:k-1]
-	l.mu.Unlock()
-	if l.fs.Remove(name) != nil {
-		return false // it counts, and is swept at the next start
-	}
-	l.mu.Lock()
-	l.dropFile(name)
-	l.mu.Unlock()
-	return true
 }
 
 // copy takes over the records that somebody waits for.
@@ -211,7 +206,10 @@ func (r *rewriting) take(b *block, v *recordView) error {
 	if len(dests) == 0 {
 		return nil
 	}
-	limit := min(blockLimit, r.l.o.SegmentSize/8)
+	limit := min(blockLimit, max(r.s.size, r.l.o.SegmentSize)/8)
+	if (r.s.features|r.next.features)&featurePacked != 0 { // fuller than before, in any case
+		limit = min(packLimit, max(r.s.size, r.l.o.SegmentSize)/8)
+	}
 	if r.h.count > 0 && (r.h.run != b.run || r.h.boot != b.boot || int64(len(r.buf)+int(v.size())) > limit) {
 		if err := r.flush(); err != nil {
 			return err
@@ -229,6 +227,7 @@ func (r *rewriting) take(b *block, v *recordView) error {
 	r.h.count++
 	r.h.span = uint32(v.number - r.h.first)
 	r.kept = append(r.kept, keptRecord{v.number, v.size(), dests})
+	r.bytes += int64(v.size())
 	return nil
 }
 
@@ -275,15 +274,18 @@ func (r *rewriting) flush() error {
 	}
 	r.h.length = uint32(len(r.buf) - blockHeadLen)
 	if r.next.features&featurePacked != 0 {
-		if stored, ok := r.l.c.packer.pack(r.buf[blockHeadLen:]); ok {
+		if stored, ok := r.packer.pack(r.buf[blockHeadLen:]); ok {
 			r.buf = append(r.buf[:blockHeadLen], stored...)
 			r.h.length, r.h.codec = uint32(len(stored)), codecZstd
 		}
 	}
 	r.h.encode(r.buf, r.seed, r.off)
 	r.buf = append(r.buf, zeros[:r.h.room()-int64(len(r.buf))]...)
-	if r.off+int64(len(r.buf))+page > r.most() {
-		return errors.New("it would not become smaller by half a segment")
+	if err := r.worth(int64(len(r.buf))); err != nil {
+		return err
+	}
+	if err := r.create(); err != nil {
+		return err
 	}
 	if err := writeAt(r.f, r.buf, r.off); err != nil {
 		return err
@@ -296,6 +298,9 @@ func (r *rewriting) flush() error {
 
 // finish writes summary and headers, and syncs.
 func (r *rewriting) finish() error {
+	if err := r.create(); err != nil {
+		return err
+	}
 	n := r.next
 	n.end, n.size = r.off, r.off+page
 	r.count()
@@ -344,67 +349,4 @@ func (r *rewriting) count() {
 			n.open++
 		}
 	}
-}
-
-// openSegment opens the file of a segment for reading. errReplaced: another
-// segment stands in its place by now. l.mu is not held.
-func (l *Log) openSegment(s *segment) (File, error) {
-	l.exchange.RLock()
-	defer l.exchange.RUnlock()
-	l.mu.Lock()
-	name, replaced := s.name, s.replaced
-	l.mu.Unlock()
-	if replaced {
-		return nil, errReplaced
-	}
-	return l.fs.Open(name, false)
-}
-
-var errReplaced = errors.New("segment was rewritten")
-
-// replace puts the new file in the place of the old one. l.mu is held at both
-// ends. What was acknowledged since the records were looked at is counted
-// under the same lock as the exchange. A reader opens either the old file with
-// the old checksums or the new one with the new: see openSegment.
-func (r *rewriting) replace(temp string) error {
-	l, s, n := r.l, r.s, r.next
-	l.mu.Unlock()
-	l.exchange.Lock()
-	defer l.exchange.Unlock()
-	err := l.fs.Rename(temp, s.name)
-	if err != nil {
-		l.fs.Remove(temp)
-	}
-	l.mu.Lock()
-	l.dropFile(temp)
-	if err != nil {
-		return err
-	}
-	for i := range r.kept {
-		k := &r.kept[i]
-		for _, id := range k.dests {
-			h := n.share(id)
-			if c := l.consumers[id]; c == nil || !c.counts(k.number) {
-				n.finish(h, 1, int64(k.size))
-			}
-		}
-	}
-	for i, old := range l.segments {
-		if old == s {
-			l.segments[i] = n
-		}
-	}
-	s.replaced = true
-	n.doomed = s.doomed
-	l.addFile(n.name, n.size)
-	l.stats.Rewritten++
-	l.stats.Syncs++
-	l.stats.Written += n.size
-	l.mu.Unlock()
-	err = l.fs.SyncDir()
-	l.mu.Lock()
-	if err != nil {
-		return fmt.Errorf("after %s was rewritten: %w", n.name, err)
-	}
-	return nil
 }

@@ -57,10 +57,9 @@ func (l *Log) giveWay() {
 		if len(l.spares) <= 1 {
 			next = l.o.SegmentSize
 		}
-		if l.stays()+next <= l.o.MaxSize && (next == 0 || l.reusable() > 0 || !l.stats.Full) {
+		if l.stays()+next <= l.o.MaxSize && (next == 0 || l.reusable() > 0 || !l.stats.Full || l.given+l.giving() >= next) {
 			return
 		}
-
 		if !l.dropOldest() {
 			return
 		}
@@ -72,6 +71,16 @@ func (l *Log) reusable() (n int) {
 	for _, s := range l.segments {
 		if s.doomed && l.recyclable(s) {
 			n++
+		}
+	}
+	return n
+}
+
+// giving is the bytes of given up segments whose files will be removed.
+func (l *Log) giving() (n int64) {
+	for _, s := range l.segments {
+		if s.doomed && !l.recyclable(s) && !s.damaged {
+			n += s.size
 		}
 	}
 	return n
@@ -93,9 +102,10 @@ func (l *Log) stays() int64 {
 }
 
 // mayGrow says whether another file fits the cap and the disk. free is asked
-// for outside the lock, in makeReady.
+// for outside the lock, in makeReady. Small segments are no spares: on a disk
+// that is full they give the room for one.
 func (l *Log) mayGrow() bool {
-	return l.total+l.keyRoom()+l.o.SegmentSize <= l.o.MaxSize && !l.stats.Full
+	return l.total+l.keyRoom()+l.o.SegmentSize <= l.o.MaxSize && (!l.stats.Full || l.given >= l.o.SegmentSize)
 }
 
 // dropOldest gives up the oldest segment that is not being written, counting
@@ -135,7 +145,7 @@ func (l *Log) dropSegment(s *segment, reason DropReason) {
 func (c *Consumer) forget(s *segment) (aside uint64, asideBytes int64) {
 	kept, gap := c.window[:c.head], false
 	for _, p := range c.window[c.head:] {
-		if p.number >= s.first && p.number <= s.last {
+		if p.number >= s.first && p.number <= s.last && !c.l.tail.fleeting.has(p.number) {
 			gap = true
 			continue
 		}
@@ -145,7 +155,7 @@ func (c *Consumer) forget(s *segment) (aside uint64, asideBytes int64) {
 	c.window, c.trail = kept, c.trail || gap
 	marks := c.aside[:0]
 	for _, a := range c.aside {
-		if a.number >= s.first && a.number <= s.last {
+		if a.number >= s.first && a.number <= s.last && !c.l.tail.fleeting.has(a.number) {
 			aside++
 			asideBytes += int64(a.size)
 			c.marked = true
@@ -154,13 +164,16 @@ func (c *Consumer) forget(s *segment) (aside uint64, asideBytes int64) {
 		marks = append(marks, a)
 	}
 	c.aside = marks
-	if c.waitsBefore(s) {
-		if s.last > c.horizon {
-			c.addEarly(Range{max(s.first, c.horizon+1), s.last}, true)
-		}
-		return aside, asideBytes
+	if !c.waitsBefore(s) {
+		c.passTo(s.last)
 	}
-	c.pass(s.last)
+	for from := max(s.first, c.horizon+1); from <= s.last; { // around what is in memory
+		upto := min(s.last, c.fleeting.above(from-1)-1)
+		if from <= upto {
+			c.addEarly(Range{from, upto}, true)
+		}
+		from = upto + 2
+	}
 	return aside, asideBytes
 }
 
@@ -187,10 +200,10 @@ func (l *Log) makeReady() error {
 		l.dropBad()
 	}
 	l.coverOldest()
-	for l.pressed() && l.reusable() == 0 && l.spareDead() {
+	for l.pressed() && l.reusable() == 0 && l.spareDead(false) {
 	}
 	for len(l.spares) == 0 {
-		if l.making { // by Chores
+		if l.making || l.densing { // by Chores
 			l.cond.Wait()
 			continue
 		}
@@ -278,7 +291,9 @@ func (l *Log) checkFree() error {
 	free, err := l.fs.Free()
 	full := err == nil && free < l.o.MinFree+l.o.SegmentSize
 	l.mu.Lock()
-	l.stats.Full = full
+	if l.stats.Full = full; !full {
+		l.given = 0
+	}
 	l.mu.Unlock()
 	if full {
 		return fmt.Errorf("%d bytes free, want %d to grow: %w", free, l.o.MinFree+l.o.SegmentSize, syscall.ENOSPC)
@@ -286,61 +301,11 @@ func (l *Log) checkFree() error {
 	return nil
 }
 
-// makeSpare writes a file of zeros, so that commits into it change no
-// metadata. l.mu is held at both ends.
-func (l *Log) makeSpare() error {
-	size := l.o.SegmentSize
-	name := fmt.Sprintf("%08x", l.c.spare)
-	l.c.spare++
-	l.making = true
-	l.addFile(newPrefix+name, size) // it counts from here on
-	l.mu.Unlock()
-	err := l.fillSpare(newPrefix+name, size)
-	if err == nil {
-		if err = l.fs.Rename(newPrefix+name, sparePrefix+name); err != nil {
-			l.fs.Remove(newPrefix + name)
-		}
-	}
-	l.mu.Lock()
-	l.making = false
-	l.cond.Broadcast()
-	if err != nil {
-		l.dropFile(newPrefix + name)
-		return fmt.Errorf("make a spare segment: %w", err)
-	}
-	l.moveFile(newPrefix+name, sparePrefix+name)
-	l.spares = append(l.spares, sparePrefix+name)
-	l.stats.Written += size
-	l.stats.Prepared += size
-	l.stats.Syncs++
-	return nil
-}
-
-func (l *Log) fillSpare(name string, size int64) error {
-	f, err := l.fs.Create(name)
-	if err != nil {
-		return err
-	}
-	fill := make([]byte, min(size, 256<<10))
-	for off := int64(0); off < size && err == nil; off += int64(len(fill)) {
-		err = writeAt(f, fill[:min(int64(len(fill)), size-off)], off)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		l.fs.Remove(name) // what is left is swept at the next start
-	}
-	return err
-}
-
 // writeSegment makes a spare the next segment: headers and the planned part
 // are written and synced while it is still a spare, then it gets its name. So
 // a segment's salt is durable before its first block can count. l.mu is not held.
-func (l *Log) writeSegment() (*segment, error) {
+func (l *Log) writeSegment(name string) (*segment, error) {
 	l.mu.Lock()
-	name := l.spares[len(l.spares)-1]
-	l.spares = l.spares[:len(l.spares)-1]
 	s := &segment{segmentHeader: segmentHeader{seq: l.c.seq, run: uint32(l.run), size: l.o.SegmentSize,
 		firstBlock: l.c.block, written: l.c.written}}
 	s.features = l.o.features()

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"math/rand/v2"
 	"os"
 	"strings"
 	"syscall"
@@ -104,4 +105,49 @@ func TestSnapshotNotDurableIsNotLeft(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A disk that has no room to grow gives up no more records than the new ones
+// need, though what it holds is in small files that cannot be used again as they
+// are (P4).
+func TestFullDiskGivesUpNoMoreThanItNeeds(t *testing.T) {
+	dir := t.TempDir()
+	disk := &crowded{unsynced: unsynced{FS: DirFS(dir)}}
+	o := Options{Dir: dir, FS: disk, Compress: true, SegmentSize: 256 << 10, MinFree: 1 << 20}
+	l := open(t, o)
+	defer l.Close()
+	c, _ := l.Consumer("cloud")
+	rng := rand.New(rand.NewPCG(1, 2))
+	const first, more = 60_000, 10_000
+	outage(t, l, c, rng, 0, first, measured)
+	before, size := l.Stats(), onDisk(t, dir)
+	disk.full = true
+	outage(t, l, c, rng, first, more, measured)
+	s, n := l.Stats(), onDisk(t, dir)
+	t.Logf("%d segments of %d bytes, then %d of %d; %d records dropped", before.Segments, size, s.Segments, n, s.Dropped)
+	if !s.Full || before.Rewritten < 20 {
+		t.Fatalf("%+v", s)
+	}
+	if s.Dropped > first/2 {
+		t.Errorf("%d records of %d were given up for %d new ones", s.Dropped, first, more)
+	}
+	if n > size+o.SegmentSize {
+		t.Errorf("the log has grown from %d to %d bytes on a full disk", size, n)
+	}
+	if b := c.Backlog(); b.Records+b.Dropped != first+more {
+		t.Errorf("%+v", b)
+	}
+}
+
+// crowded is a disk that others fill: less than MinFree is left.
+type crowded struct {
+	unsynced
+	full bool
+}
+
+func (d *crowded) Free() (int64, error) {
+	if d.full {
+		return 1 << 19, nil
+	}
+	return 1 << 40, nil
 }

@@ -140,3 +140,33 @@ func TestLargeStateIsNotWrittenTwice(t *testing.T) {
 		t.Errorf("%d snapshots of %d bytes in all beside %d of the log", s.Snapshots, snapshots, log)
 	}
 }
+
+// Where commits are large, a new file is given room on the disk and not written
+// for that; where they are small, it is written once.
+func TestSparesAreAllocatedForLargeCommits(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		size  int
+		wrote bool
+	}{{"large", 24 << 10, false}, {"small", 3900, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			l := open(t, Options{Dir: t.TempDir(), SegmentSize: minSegment, MaxSize: 64 << 20})
+			defer l.Close()
+			to, _ := l.Consumer("cloud")
+			before := l.Stats()
+			payload := make([]byte, c.size)
+			for l.Stats().Segments < before.Segments+10 {
+				if _, n, err := l.Append([]Record{{Dests: []Dest{{Consumer: to.ID()}}, Payload: payload}}); n != 1 {
+					t.Fatal(err)
+				}
+				commit(t, l)
+			}
+			if wrote := l.Stats().Prepared > before.Prepared+3*minSegment; wrote != c.wrote {
+				t.Fatalf("%d bytes were written to make files", l.Stats().Prepared-before.Prepared)
+			}
+			if got := drain(t, to); len(got) == 0 || len(got[0].Body) != c.size {
+				t.Fatalf("%d records came back", len(got))
+			}
+		})
+	}
+}

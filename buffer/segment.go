@@ -41,30 +41,33 @@ type share struct {
 // segment is a file of the log, as memory knows it: what it holds for whom.
 type segment struct {
 	segmentHeader
-	name     string
-	end      int64 // blocks end here
-	first    uint64
-	last     uint64 // highest record number, 0 if it holds none
-	records  uint64
-	bytes    int64
-	boot     uint64 // of the first record
-	since    int64
-	shares   []share // by consumer number
-	tried    uint64  // so much was open when rewriting it was tried
-	upper    uint64  // no record of this or an earlier segment is above it
-	holes    uint64  // records that holes stand for, if it was read in full: a summary would not say it
-	after    uint64  // records written up to its end, if it was read in full
-	keyed    uint64  // the last block in it that may hold changes of keys; 0: none does
-	open     uint64  // records times consumers that are neither acknowledged nor dropped
-	state    bool    // a whole reset of keyed state stands in it
-	sealed   bool
-	failed   bool   // a sync of it failed: never synced, never recycled
-	damaged  bool   // a block of it cannot be read
-	unread   bool   // it could not be read at start: only the cap takes it
-	replaced bool   // rewritten: another one stands in its place
-	doomed   bool   // given up: the next commit says so, then the file goes
-	passed   uint64 // damage up to this record was reported
-	summed   bool   // its summary was written, or tried
+	name      string
+	end       int64 // blocks end here
+	first     uint64
+	last      uint64 // highest record number, 0 if it holds none
+	records   uint64
+	bytes     int64
+	boot      uint64 // of the first record
+	since     int64
+	shares    []share // by consumer number
+	tried     uint64  // so much was open when rewriting it was tried
+	packs     float64 // how much smaller its items become in full blocks, when that was tried; else 0
+	upper     uint64  // no record of this or an earlier segment is above it
+	holes     uint64  // records that holes stand for, if it was read in full: a summary would not say it
+	after     uint64  // records written up to its end, if it was read in full
+	keyed     uint64  // the last block in it that may hold changes of keys; 0: none does
+	open      uint64  // records times consumers that are neither acknowledged nor dropped
+	state     bool    // a whole reset of keyed state stands in it
+	sealed    bool
+	failed    bool   // a sync of it failed: never synced, never recycled
+	damaged   bool   // a block of it cannot be read
+	unread    bool   // it could not be read at start: only the cap takes it
+	renewed   bool   // it is being rewritten
+	replacing bool   // and the new file gets its name just now
+	replaced  bool   // rewritten: another one stands in its place
+	doomed    bool   // given up: the next commit says so, then the file goes
+	passed    uint64 // damage up to this record was reported
+	summed    bool   // its summary was written, or tried
 }
 
 func (s *segment) share(id uint32) *share {

@@ -129,18 +129,19 @@ func (l *Log) keptFrom() uint64 {
 }
 
 // wantsSnapshot says whether enough segments hold changes of keys that no
-// snapshot, or only the newest, has. l.mu is held.
+// snapshot, or only the newest, has; of the latter those count that would be
+// freed, or rewritten, but for them. l.mu is held.
 func (l *Log) wantsSnapshot() bool {
 	if l.snapping != "" || l.c.block-1 <= l.inSnapshot() || l.c.block <= l.notBefore {
 		return false
 	}
 	uncovered, held := 0, 0
-	for _, s := range l.segments {
+	for i, s := range l.segments {
 		switch {
 		case s.doomed:
 		case s.keyed > l.inSnapshot():
 			uncovered++
-		case s.keyed > l.keptFrom() && s.open == 0 && s != l.active:
+		case s.keyed > l.keptFrom() && s != l.active && (s.open == 0 || l.gain(i) > 0):
 			held++
 		}
 	}
@@ -152,8 +153,8 @@ func (l *Log) wantsSnapshot() bool {
 
 // takeSnapshot writes all keys as the last commit has them: a change that went
 // into it before its commit could survive without the positions that were
-// acknowledged with it. Only the goroutine that runs the commit does so, while
-// it writes none. l.mu is held at both ends and released for I/O.
+// acknowledged with it. It begins while no commit is being written. l.mu is held at
+// both ends and released for I/O; commits may go on then.
 func (l *Log) takeSnapshot() error {
 	items := l.committed()
 	h := snapshotHeader{covers: l.c.block - 1, keys: uint64(len(items)), run: uint32(l.run)}
@@ -388,6 +389,9 @@ func (r *recovery) snapshots() error {
 		parts = append(parts, keys)
 		r.badSnapshots = append(r.badSnapshots, s.name)
 		found = found[:len(found)-1]
+	}
+	if len(found) == 0 && len(parts) > 0 { // the changes that only a snapshot had are not in the segments any more
+		l.recovery.KeysLost = true
 	}
 	for _, keys := range slices.Backward(parts) {
 		for k, v := range keys {

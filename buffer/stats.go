@@ -12,8 +12,10 @@ type Stats struct {
 	MaxSize  int64
 	Full     bool // the file system has no room to grow; the log recycles its own segments
 
-	Unsettled      int   // records in memory
+	Unsettled      int   // records in memory that are to be written or acknowledged
 	UnsettledBytes int64 // of them
+	InMemory       int   // records for destinations in memory only: they are never written
+	InMemoryBytes  int64 // of them
 	TailBytes      int64 // memory of the tail in use
 
 	Appended  uint64 // records taken
@@ -26,6 +28,7 @@ type Stats struct {
 	Written   int64  // bytes given to the file system, headers, padding and spares included
 	Padding   int64  // of them: bytes that filled the last page of a block
 	Prepared  int64  // of Written, what only made room: spares, written once so that commits into them are cheap
+	Rewriting int64  // of Written, what made segments smaller
 	Saved     int64  // bytes that compression, and what records have in common, kept from being written, in whole pages
 	Failed    uint64 // commits that failed
 	Freed     uint64 // segments that were freed
@@ -51,7 +54,8 @@ func (l *Log) Stats() Stats {
 	s := l.stats
 	s.Run, s.Segments, s.Spares = uint32(l.run), len(l.segments), len(l.spares)
 	s.Bytes, s.MaxSize = l.total, l.o.MaxSize
-	s.Unsettled, s.UnsettledBytes, s.TailBytes = l.tail.live, l.tail.bytes, l.tail.charged
+	s.Unsettled, s.UnsettledBytes = l.tail.unsettled()
+	s.InMemory, s.InMemoryBytes, s.TailBytes = l.tail.fleeting.len(), l.tail.fleetingBytes, l.tail.charged
 	l.mu.Unlock()
 	l.Consumers(func(c *Consumer) bool {
 		b := c.Backlog()
@@ -81,6 +85,7 @@ type Recovery struct {
 	Lost         []Loss // damage
 	BadSnapshots int    // of the keyed state, damaged and set aside
 	KeysLost     bool   // damage took a block that may have changed keys: some are as they were before it
+	Repaired     bool   // Repair has begun to change it since AcceptRepair: what it lost is not told above any more
 	Orphans      int    // consumers whose name was lost; they are called orphan-NUMBER
 	Took         time.Duration
 }

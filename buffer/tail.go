@@ -5,9 +5,10 @@ import "sort"
 // chunk is a piece of tail memory. Records are copied in once and never move;
 // the chunk is reused when no record lives in it and nobody reads from it.
 type chunk struct {
-	buf  []byte // len: used
-	live int    // records not yet gone, plus one while it is being filled
-	pins int    // consumers that were given entries in place
+	buf      []byte // len: used
+	live     int    // records not yet gone, plus one while it is being filled
+	fleeting bool   // of fleeting records
+	pins     int    // consumers that were given entries in place
 }
 
 // States of a record in the tail.
@@ -20,15 +21,20 @@ const (
 
 // tailRecord is a record in memory.
 type tailRecord struct {
-	number uint64
-	chunk  *chunk
-	off    uint32 // of the item, length prefix included
-	size   uint32
-	keyed  uint32 // bytes of keyed items behind it
-	open   uint32 // destinations that have not acknowledged it
-	dests  uint32
-	must   bool
-	state  uint8
+	number   uint64
+	chunk    *chunk
+	off      uint32 // of the item, length prefix included
+	size     uint32
+	keyed    uint32 // bytes of keyed items behind it
+	open     uint32 // destinations that have not acknowledged it
+	dests    uint32
+	memory   uint16 // destinations for memory, the last ones
+	firm     uint16 // of open, if there are any for memory: the others
+	must     bool
+	told     bool // settled, although some have not acknowledged it
+	fleeting bool // only destinations for memory are left: it is not written
+	owed     bool // a fleeting one that is settled by the next commit
+	state    uint8
 }
 
 // bytes are the record's item and the keyed items behind it.
@@ -47,8 +53,16 @@ type tail struct {
 	charged int64 // bytes of chunks that hold live records
 	current *chunk
 	free    []*chunk
-	boot    uint64 // of records that carry none; set by the first record
-	booted  bool
+
+	passed          uint64  // of those up to this number only fleeting ones are left
+	fleeting        numbers // records that are not written
+	fleetingBytes   int64   // of them
+	fleetingCharged int64   // of charged: chunks of them
+	currentFleeting *chunk
+	owed            int // fleeting records that are not settled
+
+	boot   uint64 // of records that carry none; set by the first record
+	booted bool
 }
 
 func (t *tail) init(limit int64) {
@@ -56,24 +70,29 @@ func (t *tail) init(limit int64) {
 	t.piece = int(min(chunkLimit, max(page, limit/16)))
 }
 
-// place finds n bytes of chunk memory; nil when the limit is reached.
-func (t *tail) place(n int) *chunk {
-	if c := t.current; c != nil && cap(c.buf)-len(c.buf) >= n {
-		if t.charged+int64(t.live+1)*tailRecordSize > t.limit && t.live > 0 {
+// place finds n bytes of chunk memory, which fleeting records have of their own;
+// nil when the limit is reached, unless it has to be.
+func (t *tail) place(n int, fleeting, always bool) *chunk {
+	current := &t.current
+	if fleeting {
+		current = &t.currentFleeting
+	}
+	if c := *current; c != nil && cap(c.buf)-len(c.buf) >= n {
+		if !always && !t.fits(0) {
 			return nil
 		}
 		return c
 	}
 	size := max(t.piece, n)
-	if t.current != nil && t.current.live == 1 && size <= cap(t.current.buf) && t.current.pins == 0 {
-		t.current.buf = t.current.buf[:0]
-		return t.current
+	if c := *current; c != nil && c.live == 1 && size <= cap(c.buf) && c.pins == 0 {
+		c.buf = c.buf[:0]
+		return c
 	}
-	if t.live > 0 && t.charged+int64(size)+int64(t.live+1)*tailRecordSize > t.limit {
+	if !always && !t.fits(size) {
 		return nil
 	}
-	if c := t.current; c != nil {
-		t.current = nil
+	if c := *current; c != nil {
+		*current = nil
 		t.leave(c)
 	}
 	var c *chunk
@@ -82,10 +101,19 @@ func (t *tail) place(n int) *chunk {
 	} else {
 		c = &chunk{buf: make([]byte, 0, size)}
 	}
-	c.live = 1
+	c.live, c.fleeting = 1, fleeting
 	t.charged += int64(cap(c.buf))
-	t.current = c
+	if fleeting {
+		t.fleetingCharged += int64(cap(c.buf))
+	}
+	*current = c
 	return c
+}
+
+// fits says whether another record finds room in so many bytes more of chunks.
+// One does if nothing else waits to be written.
+func (t *tail) fits(more int) bool {
+	return t.firm() == 0 || t.charged+int64(more)+int64(t.live+1)*tailRecordSize <= t.limit
 }
 
 // leave takes one live record (or the filling) out of a chunk.
@@ -93,6 +121,9 @@ func (t *tail) leave(c *chunk) {
 	c.live--
 	if c.live == 0 {
 		t.charged -= int64(cap(c.buf))
+		if c.fleeting {
+			t.fleetingCharged -= int64(cap(c.buf))
+		}
 		t.recycle(c)
 	}
 }
@@ -113,14 +144,14 @@ func (t *tail) recycle(c *chunk) {
 }
 
 // add copies a record in. ok is false when there is no room.
-func (t *tail) add(r *Record, number uint64) (rec *tailRecord, ok bool) {
+func (t *tail) add(r *Record, number uint64, fleeting bool) (rec *tailRecord, ok bool) {
 	if !t.booted {
 		t.boot, t.booted = r.Boot, true
 	}
 	own := r.Boot != t.boot
 	n := recordLen(r, own)
 	size, keyed := n+uvarintLen(uint64(n)), keysLen(r.Keys)
-	c := t.place(size + keyed)
+	c := t.place(size+keyed, fleeting, false)
 	if c == nil {
 		return nil, false
 	}
@@ -135,7 +166,11 @@ func (t *tail) add(r *Record, number uint64) (rec *tailRecord, ok bool) {
 		open: uint32(len(r.Dests)), dests: uint32(len(r.Dests))})
 	t.live++
 	t.bytes += int64(size + keyed)
-	return &t.records[len(t.records)-1], true
+	rec = &t.records[len(t.records)-1]
+	if fleeting {
+		t.noteFleeting(rec)
+	}
+	return rec, true
 }
 
 // tidy closes holes when they are the greater part, so that memory follows
@@ -159,6 +194,10 @@ func (t *tail) drop(r *tailRecord) {
 	c := r.chunk
 	t.live--
 	t.bytes -= int64(r.size + r.keyed)
+	if r.fleeting {
+		t.fleeting.remove(r.number)
+		t.fleetingBytes -= int64(r.size)
+	}
 	r.state, r.chunk = gone, nil
 	t.leave(c)
 	for t.head < len(t.records) && t.records[t.head].state == gone {

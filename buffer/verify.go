@@ -270,7 +270,11 @@ func (v *verifier) headers(s *segment) {
 // gaps tells what is missing between the segments.
 func (v *verifier) gaps() {
 	for _, x := range v.r.between {
-		v.problem(Problem{File: x.File, Seen: fmt.Sprintf("a segment that follows record %#x", x.Above), Want: "the records in between", Records: x.Records})
+		want := "the records in between"
+		if x.Records == 0 {
+			want = "the segment in between, which may have changed keys"
+		}
+		v.problem(Problem{File: x.File, Seen: fmt.Sprintf("a segment that follows record %#x", x.Above), Want: want, Records: x.Records})
 	}
 	for _, x := range v.r.l.recovery.Lost {
 		v.out.Lost += x.Records

@@ -26,6 +26,7 @@ func (u *untouched) MakeDir() error                       { return u.try("make t
 func (u *untouched) Lock() (func() error, error)          { return nil, u.try("lock") }
 func (u *untouched) Create(n string) (buffer.File, error) { return nil, u.try("create " + n) }
 func (u *untouched) Rename(from, _ string) error          { return u.try("rename " + from) }
+func (u *untouched) Exchange(a, _ string) error           { return u.try("exchange " + a) }
 func (u *untouched) Remove(n string) error                { return u.try("remove " + n) }
 func (u *untouched) SyncDir() error                       { return u.try("sync the directory") }
 

@@ -27,15 +27,25 @@ type world struct {
 	drops    map[string]uint64         // highest durable count seen
 	barrier  map[uint64]map[string]int // what each key was when the barrier was asked for
 	serial   int
-	fresh    bool // opened, and nothing done yet
-	keyHeavy bool // the workload changes keys most of the time, and consumers have limits
-	sparse   bool // the second consumer wants little, and takes less
+	fresh    bool           // opened, and nothing done yet
+	asked    bool           // for chores
+	keyHeavy bool           // the workload changes keys most of the time, and consumers have limits
+	sparse   bool           // the second consumer wants little, and takes less
+	chores   bool           // the log asks for chores, and they are done now and then
+	memory   bool           // some destinations are for memory only
+	within   bool           // an Append runs, whose records are not noted yet
+	inside   []buffer.Range // settled by it
 }
+
+// fleeting begins the body of a record that is for memory only.
+const fleeting = "~fleeting~"
 
 type record struct {
 	body    string
 	dests   map[string]string
-	tied    string // a key put along with it
+	memory  map[string]bool // of dests: those in memory only
+	reborn  bool            // power was cut since it was appended
+	tied    string          // a key put along with it
 	settled bool
 	acked   map[string]mark
 	aside   map[string]mark
@@ -71,8 +81,16 @@ func newWorld(disk *crashfs.Disk, o buffer.Options, seed uint64) *world {
 }
 
 func (w *world) settled(rs []buffer.Range) {
+	if w.within {
+		w.inside = append(w.inside, rs...)
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.settle(rs)
+}
+
+func (w *world) settle(rs []buffer.Range) {
 	for _, r := range rs {
 		for n := r.First; n <= r.Last; n++ {
 			if w.records[n] != nil {
@@ -87,6 +105,9 @@ func (w *world) settled(rs []buffer.Range) {
 }
 
 func (w *world) open() error {
+	if w.chores {
+		w.o.OnChores = func() { w.asked = true }
+	}
 	l, err := buffer.Open(w.o)
 	if err != nil {
 		return err
@@ -110,18 +131,17 @@ func (w *world) append(n, size int) error {
 	var notes []*record
 	for range n {
 		w.serial++
-		r := &record{dests: map[string]string{}, acked: map[string]mark{}, aside: map[string]mark{}}
+		r := &record{dests: map[string]string{}, memory: map[string]bool{}, acked: map[string]mark{}, aside: map[string]mark{}}
 		r.body = fmt.Sprintf("%d:%s", w.serial, strings.Repeat(string(rune('a'+w.serial%26)), w.rng.IntN(size)))
 		if w.o.Compress { // half of it can be saved, not all
 			r.body = fmt.Sprintf("%d:%s", w.serial, digits(w.rng, w.rng.IntN(size)))
 		}
+		w.place(r)
 		in := buffer.Record{Boot: uint64(1 + w.serial%2), Since: int64(w.serial), Head: []byte(r.body[:2]), Payload: []byte(r.body[2:])}
-		for i, name := range consumerNames {
-			if w.serial%3 == i && !w.sparse || w.sparse && i == 1 && w.serial%9 != 0 {
-				continue
+		for _, name := range consumerNames {
+			if data, ok := r.dests[name]; ok {
+				in.Dests = append(in.Dests, buffer.Dest{Consumer: w.cons[name].ID(), Must: w.serial%11 == 0, Memory: r.memory[name], Data: []byte(data)})
 			}
-			r.dests[name] = fmt.Sprintf("%s%d", name, w.serial)
-			in.Dests = append(in.Dests, buffer.Dest{Consumer: w.cons[name].ID(), Must: w.serial%11 == 0, Data: []byte(r.dests[name])})
 		}
 		if w.serial%7 == 0 && len(in.Dests) > 0 {
 			r.tied = fmt.Sprintf("tied%d", w.serial)
@@ -131,7 +151,9 @@ func (w *world) append(n, size int) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.within = true
 	first, taken, err := w.log.Append(batch)
+	w.within = false
 	if err != nil {
 		return err
 	}
@@ -145,7 +167,25 @@ func (w *world) append(n, size int) error {
 		w.records[first+uint64(i)] = notes[i]
 		w.highest = first + uint64(i)
 	}
+	w.settle(w.inside)
+	w.inside = w.inside[:0]
 	return w.put("high", fmt.Sprint(w.highest)) // durable no later than the records
+}
+
+// place chooses the destinations of a record.
+func (w *world) place(r *record) {
+	for i, name := range consumerNames {
+		if w.serial%3 == i && !w.sparse || w.sparse && i == 1 && w.serial%9 != 0 {
+			continue
+		}
+		r.dests[name] = fmt.Sprintf("%s%d", name, w.serial)
+		if kind := w.serial % 5; w.memory && (kind == 2 || kind == i) {
+			r.memory[name] = true
+		}
+	}
+	if len(r.dests) > 0 && len(r.memory) == len(r.dests) {
+		r.body = fleeting + r.body
+	}
 }
 
 // digits are n random hexadecimal digits: compression halves them.
@@ -302,7 +342,13 @@ func (w *world) step(i int) error {
 		}
 		return w.fence()
 	default:
-		return w.commit()
+		if err := w.commit(); err != nil {
+			return err
+		}
+		if w.asked && w.rng.IntN(3) > 0 {
+			w.asked = false
+			w.log.Chores()
+		}
 	}
 	return nil
 }
@@ -383,6 +429,8 @@ func (w *world) checkConsumer(name string, high uint64) error {
 				return fmt.Errorf("record %#x was never appended", e.Number)
 			case r.dests[name] != string(e.Data) || r.body != string(e.Body):
 				return fmt.Errorf("record %#x: got %q %q, want %q %q", e.Number, e.Data, e.Body, r.dests[name], r.body)
+			case r.reborn && strings.HasPrefix(r.body, fleeting):
+				return fmt.Errorf("record %#x was for memory only and came after power was cut", e.Number)
 			case r.acked[name].durable:
 				return fmt.Errorf("record %#x was acknowledged for good and came again", e.Number)
 			case r.aside[name].durable:
@@ -395,7 +443,7 @@ func (w *world) checkConsumer(name string, high uint64) error {
 	}
 	missing, aside := uint64(0), uint64(0)
 	for n, r := range w.records {
-		if _, named := r.dests[name]; !named || seen[n] || !r.settled || r.acked[name].said {
+		if _, named := r.dests[name]; !named || r.reborn && r.memory[name] || seen[n] || !r.settled || r.acked[name].said {
 			continue
 		}
 		if r.aside[name].said {
@@ -421,10 +469,11 @@ func (w *world) checkConsumer(name string, high uint64) error {
 // fork is the same memory of promises on another disk.
 func (w *world) fork(disk *crashfs.Disk, seed uint64) *world {
 	n := newWorld(disk, w.o, seed)
-	n.keyHeavy, n.sparse = w.keyHeavy, w.sparse
+	n.keyHeavy, n.sparse, n.chores, n.memory = w.keyHeavy, w.sparse, w.chores, w.memory
 	n.highest, n.serial = w.highest, w.serial+1000
 	for k, r := range w.records {
 		c := *r
+		c.reborn = true
 		c.acked, c.aside = map[string]mark{}, map[string]mark{}
 		for name, m := range r.acked {
 			c.acked[name] = mark{said: true, durable: m.durable}

@@ -190,3 +190,27 @@ publish = ["plant/#"]
 		t.Error("a password is in the log")
 	}
 }
+
+// TestWrittenDaySurvives: what was written in the last 24 hours counts across a restart, and keeping that makes no commit.
+func TestWrittenDaySurvives(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	before := int64(0)
+	for i := range 3 {
+		g, err := New(s.config(head+noSensors+toCloud), s.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := g.Status().Store
+		if st.WrittenDay < before+st.Written || st.Written == 0 {
+			t.Errorf("start %d: %d bytes of the last day, %d of this process, want %d more", i, st.WrittenDay, st.Written, before)
+		}
+		g.store.keepWritten()
+		if after := g.Status().Store; after.Syncs != st.Syncs || after.Written != st.Written {
+			t.Errorf("start %d: to keep it cost %d syncs", i, after.Syncs-st.Syncs)
+		}
+		before = st.WrittenDay
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -98,7 +98,29 @@ func (s *store) run(notify func()) func(context.Context) error {
 	return func(ctx context.Context) error { return s.journal.Run(ctx, notify) }
 }
 
-func (s *store) close() error { return s.journal.Close() }
+func (s *store) close() error {
+	s.keepWritten()
+	return s.journal.Close()
+}
+
+// writtenKey holds how much was written in the last 24 hours. It goes along with the commits that there are, and with the
+// one at the stop: a crash forgets an hour at most. No commit is made for it.
+const writtenKey = "written"
+
+func (s *store) keepWritten() {
+	c := s.times.Load()
+	if c == nil {
+		return
+	}
+	kept := s.journal.Log()
+	_ = kept.Put(writtenKey, s.written.append(nil, time.Now(), c.Now(), kept.Stats().Written)) // a log without room for it has worse to tell
+}
+
+func (s *store) recallWritten() {
+	if value, ok := s.journal.Log().Get(writtenKey); ok {
+		s.written.load(value, time.Now(), s.age)
+	}
+}
 
 const clockPrefix = "clock/"
 
@@ -121,6 +143,7 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 	})
 	loadOffsets(c, kept.Range)
 	s.times.Store(c)
+	s.recallWritten()
 	return c, nil
 }
 
@@ -128,7 +151,10 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 func (s *store) status() status.Store {
 	st, found := s.journal.Log().Stats(), s.journal.Log().Recovery()
 	out := status.Store{Dir: s.dir, Bytes: st.Bytes, MaxBytes: st.MaxSize, Written: st.Written, Syncs: st.Syncs, Full: st.Full}
-	out.WrittenDay = s.written.note(time.Now(), st.Written)
+	var whole bool
+	if out.WrittenDay, whole = s.written.note(time.Now(), st.Written); whole {
+		s.keepWritten()
+	}
 	flash := s.journal.Flash()
 	out.EarlyCommits, out.EarlyPadding, out.FlashBudget, out.FlashHeld = flash.Early, flash.Spent, flash.Budget, flash.Held
 	if n := found.LostRecords(); n > 0 {

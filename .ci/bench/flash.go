@@ -32,6 +32,8 @@ type flashResult struct {
 	Process  int64 // write_bytes of /proc/self/io
 	Asked    int64 // bytes weir gave to the file system
 	Prepared int64 // of those, what made files for later
+	Dense    int64 // of those, what made segments smaller
+	Disk     int64 // bytes the log's files take more than before
 	Item     int64 // bytes of the stored readings before compression
 	Commits  uint64
 	Segments int // begun while measuring
@@ -47,23 +49,46 @@ var flashScenarios = []struct {
 	{"own", 500, "outage, 10 readings/s of weir's own, default settings"},
 }
 
+// ownLong is the same as own for hours, without waiting: the commits come one
+// after the other, each with as many readings as two seconds bring.
+const (
+	ownLong      = "own-long"
+	ownPerCommit = 20
+	ownSegments  = 16
+)
+
+// rawLong is raw in a log that has grown by some segments before, so that the
+// files it measures are such as it grows by.
+const (
+	rawLong      = "raw-long"
+	rawPerCommit = 1000
+	rawSegments  = 3
+)
+
 // flash measures bytes written per reading of 100 bytes of JSON in an outage,
 // through gateway/journal, from the time the log is open until everything is on
 // the disk. A log that grows writes each page of a new file twice, once to make
-// the file; one that recycles its files does not. A run is too short to make as
-// many files as it fills, so both are worked out from what was counted: without
-// the files that were made, and with as much for files as was written into them.
+// the file, or writes an older segment anew in less room; one that recycles its
+// files does neither. A run is too short to make as many files as it fills, so
+// both are worked out from what was counted: without the files that were made,
+// and with as much for files as was written into them. For weir's own readings a
+// log is grown by 16 segments of the default 4 MiB, without waiting, and what weir
+// wrote for that, made files and denser segments included, is taken; what the file
+// system adds to it depends on the time, and comes from the run that takes it.
 // The first outage of a device is of the second kind, those after it of the first.
 func flash(s *settings) error {
 	fmt.Printf("bytes written per 100-byte JSON reading, median of %d runs of %g s\n", s.runs, flashSeconds)
 	results := map[string][]flashResult{}
 	for range s.runs {
-		for _, c := range flashScenarios {
-			r, err := inChild(s, c.name)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
+		for _, name := range []string{"packed", "raw", rawLong, "own", ownLong} {
+			if scenario != "" && !strings.HasPrefix(name, scenario) {
+				continue
 			}
-			results[c.name] = append(results[c.name], r)
+			r, err := inChild(s, name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			results[name] = append(results[name], r)
 		}
 	}
 	of := func(name string, f func(flashResult) int64) float64 {
@@ -74,6 +99,9 @@ func flash(s *settings) error {
 		return median(v)
 	}
 	for _, c := range flashScenarios {
+		if results[c.name] == nil {
+			continue
+		}
 		last := results[c.name][0]
 		fmt.Printf("\n %s (%d readings, %d commits, %d segments begun)\n", c.text, last.Readings, last.Commits, last.Segments)
 		item := of(c.name, func(r flashResult) int64 { return r.Item })
@@ -81,12 +109,27 @@ func flash(s *settings) error {
 		fmt.Printf("   %-42s %7.1f\n", "written by weir: headers, blocks, padding", of(c.name, func(r flashResult) int64 { return r.Asked - r.Prepared }))
 		fmt.Printf("   %-42s %7.1f\n", "written by weir: new files", of(c.name, func(r flashResult) int64 { return r.Prepared }))
 		fmt.Printf("   %-42s %7.1f\n", "write_bytes of the process", of(c.name, func(r flashResult) int64 { return r.Process }))
+		if c.name == "own" {
+			long := results[ownLong][0]
+			fmt.Printf("   grown by %d segments of 4 MiB, %d readings in %d commits:\n", long.Segments, long.Readings, long.Commits)
+			fmt.Printf("   %-42s %7.1f\n", "  disk that the log takes", of(ownLong, func(r flashResult) int64 { return r.Disk }))
+			fmt.Printf("   %-42s %7.1f\n", "  written by weir: headers, blocks, padding", of(ownLong, func(r flashResult) int64 { return r.Asked - r.Prepared - r.Dense }))
+			fmt.Printf("   %-42s %7.1f\n", "  written by weir: new files", of(ownLong, func(r flashResult) int64 { return r.Prepared }))
+			fmt.Printf("   %-42s %7.1f\n", "  written by weir: denser segments", of(ownLong, func(r flashResult) int64 { return r.Dense }))
+		}
 		if last.Device < 0 {
 			fmt.Printf("   sectors of the device: NOT RUN, no device of its own\n")
 			continue
 		}
 		recycled := of(c.name, func(r flashResult) int64 { return r.Device - r.Prepared })
 		growing := of(c.name, func(r flashResult) int64 { return r.Device - r.Prepared + r.Asked - r.Prepared })
+		if c.name == "raw" { // files that are allocated only: what was made in the time is small, or is in it
+			growing = of(rawLong, func(r flashResult) int64 { return r.Device })
+			fmt.Printf("   %-42s %7d\n", "segments begun while it grew", results[rawLong][0].Segments)
+		}
+		if c.name == "own" {
+			growing = of("own", func(r flashResult) int64 { return r.Device - r.Asked }) + of(ownLong, func(r flashResult) int64 { return r.Asked })
+		}
 		fmt.Printf("   %-42s %7.1f\n", "sectors of the device, as they were", of(c.name, func(r flashResult) int64 { return r.Device }))
 		fmt.Printf("   %-42s %7.1f\n", "sectors of the device, files recycled", recycled)
 		fmt.Printf("   %-42s %7.1f\n", "sectors of the device, log growing", growing)
@@ -136,11 +179,11 @@ func flashChild(s *settings) error {
 	}
 	defer os.RemoveAll(dir)
 	pace := journal.DefaultPace
-	if scenario != "own" {
+	if !strings.HasPrefix(scenario, "own") {
 		pace.Gather = time.Second
 	}
 	j, err := journal.Open(journal.Config{Pace: pace,
-		Buffer: buffer.Options{Dir: filepath.Join(dir, "log"), MaxSize: 1 << 30, Compress: scenario != "raw"}})
+		Buffer: buffer.Options{Dir: filepath.Join(dir, "log"), MaxSize: 1 << 30, Compress: !strings.HasPrefix(scenario, "raw")}})
 	if err != nil {
 		return err
 	}
@@ -151,6 +194,11 @@ func flashChild(s *settings) error {
 	if err := j.Commit(); err != nil {
 		return err
 	}
+	if scenario == rawLong {
+		if _, err := grow(j, up.ID(), rawSegments, rawPerCommit); err != nil {
+			return err
+		}
+	}
 	before, err := counters(s, dir)
 	if err != nil {
 		return err
@@ -159,7 +207,12 @@ func flashChild(s *settings) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- j.Run(ctx, func() {}) }()
-	readings, err := produce(j, up.ID())
+	readings := 0
+	if scenario == ownLong {
+		readings, err = grow(j, up.ID(), ownSegments, ownPerCommit)
+	} else {
+		readings, err = produce(j, up.ID())
+	}
 	cancel()
 	if err := <-ran; err != nil {
 		return err
@@ -176,7 +229,7 @@ func flashChild(s *settings) error {
 	}
 	now := j.Log().Stats()
 	r := flashResult{Readings: readings, Device: after.device - before.device, Process: after.process - before.process,
-		Asked: now.Written - stats.Written, Prepared: now.Prepared - stats.Prepared, Item: now.Consumers[0].Backlog.Bytes, Commits: now.Commits - stats.Commits, Segments: now.Segments - stats.Segments}
+		Asked: now.Written - stats.Written, Prepared: now.Prepared - stats.Prepared, Dense: now.Rewriting - stats.Rewriting, Disk: now.Bytes - stats.Bytes, Item: now.Consumers[0].Backlog.Bytes, Commits: now.Commits - stats.Commits, Segments: now.Segments - stats.Segments}
 	if s.device == "" {
 		r.Device = -1
 	}
@@ -212,6 +265,28 @@ func produce(j *journal.Journal, upstream uint32) (readings int, err error) {
 			if _, n := j.Append([]broker.Entry{{Message: &m, Routes: routes, Kind: kind}}); n != 1 {
 				return readings, fmt.Errorf("reading %d was not taken", readings)
 			}
+		}
+	}
+	return readings, nil
+}
+
+// grow appends weir's own readings, and commits, until so many segments are begun.
+func grow(j *journal.Journal, upstream uint32, segments, perCommit int) (readings int, err error) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	routes := []broker.RouteHit{{Upstream: upstream, Rule: 1}}
+	begun := time.Now()
+	var m message.Message
+	for from := j.Log().Stats().Segments; j.Log().Stats().Segments < from+segments; {
+		for range perCommit {
+			since := time.Duration(readings) * 100 * time.Millisecond
+			fillReading(&m, rng, readings, begun.Add(since), since, broker.KindLocal)
+			if _, n := j.Append([]broker.Entry{{Message: &m, Routes: routes, Kind: broker.KindLocal}}); n != 1 {
+				return readings, fmt.Errorf("reading %d was not taken", readings)
+			}
+			readings++
+		}
+		if err := j.Commit(); err != nil {
+			return readings, err
 		}
 	}
 	return readings, nil

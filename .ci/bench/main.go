@@ -46,7 +46,7 @@ func main() {
 	flag.Float64Var(&s.seconds, "seconds", 5, "seconds of each append measurement")
 	flag.IntVar(&s.records, "records", 1_000_000, "records to drain")
 	flag.Float64Var(&flashSeconds, "flash-seconds", 60, "seconds of each flash measurement")
-	flag.StringVar(&scenario, "scenario", "", "for flash-child")
+	flag.StringVar(&scenario, "scenario", "", "for flash: only this one of packed, raw, own")
 	flag.Parse()
 	if s.dir == "" || flag.NArg() == 0 {
 		flag.Usage()

@@ -53,7 +53,9 @@
 // it must not report them as sent after Reconnect. Reset forgets the session.
 //
 // The window counts what was sent on this connection and is not finished. A PUBREL repeated on a new connection does not count,
-// nor does a QoS 2 id held from an earlier one (MQTT 5.0 section 4.9: the quota starts anew with each connection).
+// nor does a QoS 2 id held from an earlier one (MQTT 5.0 section 4.9: the quota starts anew with each connection). By the
+// letter of it a sender may count the PUBCOMP for such a one all the same, and send one message more, up to the quota it
+// began with. Outbound does not; Inbound lets others do so.
 //
 // # Packet ids
 //

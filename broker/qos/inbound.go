@@ -26,7 +26,7 @@ func (s InStep) String() string {
 type Inbound struct {
 	table   table
 	maximum int
-	open    int // messages counted against the receive maximum
+	open    int // how far the sender's quota is below the receive maximum
 }
 
 // NewInbound makes a receiving half for a new session. receiveMaximum is the one announced to the peer; 65535 for 3.1.1, where there
@@ -95,7 +95,7 @@ func (in *Inbound) Acked(id uint16) {
 	}
 	switch s := &in.table.slots[place]; s.state {
 	case owesPuback:
-		in.open--
+		in.giveBack()
 		if s.ref--; s.ref == 0 { // ref counts the PUBACKs owed
 			in.table.remove(place)
 		}
@@ -118,21 +118,32 @@ func (in *Inbound) Release(id uint16) (known bool) {
 	return s.state == owesPubcomp
 }
 
-// Completed notes that PUBCOMP was sent: the id means a new message from here on [MQTT-4.3.3-12]. Unknown ids are ignored.
+// Completed notes that PUBCOMP was sent: the id means a new message from here on [MQTT-4.3.3-12]. The sender's quota rises by
+// one with it, up to where it began, also if the message is one of an earlier connection or none is known (v5 section 4.9).
+// An id whose PUBREL did not come is left alone.
 func (in *Inbound) Completed(id uint16) {
-	if place := in.table.find(id); place != 0 && in.table.slots[place].state == owesPubcomp {
-		in.remove(place)
+	place := in.table.find(id)
+	if place != 0 && in.table.slots[place].state != owesPubcomp {
+		return
+	}
+	in.giveBack()
+	if place != 0 {
+		in.table.remove(place)
 	}
 }
 
+// giveBack is what the sender does with its quota at PUBACK and PUBCOMP.
+func (in *Inbound) giveBack() { in.open = max(0, in.open-1) }
+
 func (in *Inbound) remove(place uint16) {
 	if in.table.slots[place].counted {
-		in.open--
+		in.giveBack()
 	}
 	in.table.remove(place)
 }
 
-// Open is how many messages of this connection count against the receive maximum.
+// Open is how many messages of this connection count against the receive maximum: those that are not done with, less one for
+// each PUBCOMP that was sent for another one.
 func (in *Inbound) Open() int { return in.open }
 
 // Held lists the QoS 2 ids received and not released, oldest first, until yield gives false: what a stored session

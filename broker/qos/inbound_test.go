@@ -1,6 +1,7 @@
 package qos
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -96,8 +97,58 @@ func TestInboundReconnect(t *testing.T) {
 		t.Error("PUBREL for a held id: unknown")
 	}
 	in.Completed(4)
-	if in.Open() != 1 {
-		t.Errorf("%d open, want 1: what did not count cannot give back", in.Open())
+	if in.Open() != 0 { // v5 section 4.9: a PUBCOMP raises the sender's quota, whatever it is for
+		t.Errorf("%d open, want none: the sender may send one more now", in.Open())
+	}
+	if step := in.Publish(2, 5, false); step != New {
+		t.Errorf("the one more: %s", step)
+	}
+	for _, id := range []uint16{1, 5, 77, 78} { // the last two are long over: their PUBCOMP was lost
+		in.Release(id)
+		in.Completed(id)
+		if in.Open() != 0 {
+			t.Errorf("%d open after PUBCOMP for %d", in.Open(), id)
+		}
+	}
+	if in.Publish(1, 6, false) != New || in.Publish(1, 7, false) != Exceeded { // never above what it began with
+		t.Errorf("%d open, the maximum is 1", in.Open())
+	}
+}
+
+// The receiver takes whatever a sender may send that goes by the letter of 5.0 section 4.9, which lets every PUBACK and
+// PUBCOMP raise its quota, those for PUBRELs of an earlier connection too.
+func TestInboundFollowsTheSendersQuota(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 9))
+	for range 200 {
+		initial := 1 + r.IntN(4)
+		in, quota := NewInbound(initial), initial
+		var open []uint16    // messages not done with
+		var pubrels []uint16 // ids whose PUBREL is repeated on this connection
+		next := uint16(1)
+		for range 300 {
+			switch n := r.IntN(20); {
+			case n == 0:
+				in.Reconnect(initial)
+				quota, pubrels, open = initial, open, nil
+			case n < 9 && quota > 0:
+				if step := in.Publish(2, next, false); step != New {
+					t.Fatalf("id %d with a quota of %d of %d: %s", next, quota, initial, step)
+				}
+				quota--
+				open, next = append(open, next), next+1
+			case n < 13 && len(pubrels) > 0:
+				in.Release(pubrels[0])
+				in.Completed(pubrels[0])
+				quota, pubrels = min(initial, quota+1), pubrels[1:]
+			case n < 17 && len(open) > 0:
+				in.Release(open[0])
+				in.Completed(open[0])
+				quota, open = min(initial, quota+1), open[1:]
+			}
+			if got := initial - in.Open(); got != quota {
+				t.Fatalf("room for %d, the sender's quota is %d", got, quota)
+			}
+		}
 	}
 }
 

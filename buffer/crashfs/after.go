@@ -70,6 +70,7 @@ func (d *Disk) nodes() (nodes []*inode) {
 	}
 	for _, c := range d.changes {
 		add(c.node)
+		add(c.swapped)
 	}
 	names := make([]string, 0, len(d.dir))
 	for name := range d.dir {

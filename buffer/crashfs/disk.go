@@ -36,7 +36,8 @@ type inode struct {
 // change is one directory operation that is not synced.
 type change struct {
 	from, to string // from "": a creation; to "": a removal
-	node     *inode
+	node     *inode // gets the name to
+	swapped  *inode // gets the name from, in an exchange
 }
 
 // Disk is a directory on a disk that can lose power. Safe for concurrent use.
@@ -50,6 +51,7 @@ type Disk struct {
 	crashed  bool
 	fullAt   int
 	fullTo   int
+	fullBy   int64 // bytes in use when the disk became full; -1: it is not
 	syncAt   int
 	writeAt  int
 	capacity int64
@@ -62,7 +64,7 @@ var _ buffer.FS = (*Disk)(nil)
 
 // New gives an empty disk of a capacity in bytes.
 func New(capacity int64) *Disk {
-	return &Disk{dir: map[string]*inode{}, durable: map[string]*inode{}, capacity: capacity}
+	return &Disk{dir: map[string]*inode{}, durable: map[string]*inode{}, capacity: capacity, fullBy: -1}
 }
 
 // Ops is how many changing operations were made.
@@ -75,7 +77,8 @@ func (d *Disk) Peak() int64 { d.mu.Lock(); defer d.mu.Unlock(); return d.peak }
 func (d *Disk) CrashAt(n int) { d.mu.Lock(); defer d.mu.Unlock(); d.crashAt = d.ops + n }
 
 // FullAt makes the disk full from the n-th operation from now on, for the
-// given number of operations; 0 means for good.
+// given number of operations; 0 means for good. What is removed then gives room
+// again.
 func (d *Disk) FullAt(n, last int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -115,6 +118,19 @@ func (d *Disk) step(op string) (cut bool, err error) {
 
 func (d *Disk) full() bool {
 	return d.fullAt > 0 && d.ops >= d.fullAt && (d.fullTo == 0 || d.ops < d.fullTo)
+}
+
+// room is what can still be written: nothing, once the disk is full, but what was
+// given back since.
+func (d *Disk) room() int64 {
+	if !d.full() {
+		d.fullBy = -1
+		return d.capacity - d.used()
+	}
+	if d.fullBy < 0 {
+		d.fullBy = d.used()
+	}
+	return max(0, d.fullBy-d.used())
 }
 
 func (d *Disk) used() (n int64) {
@@ -178,7 +194,7 @@ func (d *Disk) Create(name string) (buffer.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.full() {
+	if d.room() <= 0 {
 		return nil, noSpace("create", name)
 	}
 	f := &inode{}
@@ -205,6 +221,27 @@ func (d *Disk) Rename(from, to string) error {
 	delete(d.dir, from)
 	d.dir[to] = f
 	d.changes = append(d.changes, change{from: from, to: to, node: f})
+	if cut {
+		return ErrCrashed
+	}
+	return nil
+}
+
+// Exchange gives two files each other's name: a power cut finds both as they
+// were, or both exchanged.
+func (d *Disk) Exchange(a, b string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cut, err := d.step("exchange " + a + " " + b)
+	if err != nil {
+		return err
+	}
+	f, g := d.dir[a], d.dir[b]
+	if f == nil || g == nil {
+		return noFile("exchange", a)
+	}
+	d.dir[a], d.dir[b] = g, f
+	d.changes = append(d.changes, change{from: a, to: b, node: f, swapped: g})
 	if cut {
 		return ErrCrashed
 	}
@@ -254,7 +291,9 @@ func (d *Disk) SyncDir() error {
 }
 
 func (c *change) apply(dir map[string]*inode) {
-	if c.from != "" {
+	if c.swapped != nil {
+		dir[c.from] = c.swapped
+	} else if c.from != "" {
 		delete(dir, c.from)
 	}
 	if c.to != "" {
@@ -269,10 +308,7 @@ func (d *Disk) Free() (int64, error) {
 	if d.crashed {
 		return 0, ErrCrashed
 	}
-	if d.full() {
-		return 0, nil
-	}
-	return d.capacity - d.used(), nil
+	return d.room(), nil
 }
 
 // Corrupt changes a file in place, as the medium might. It is not counted.
@@ -342,7 +378,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	}
 	end := off + int64(len(p))
 	grow := end - int64(len(f.node.seen))
-	if grow > 0 && (d.full() || d.used()+grow > d.capacity) {
+	if grow > 0 && grow > d.room() {
 		return 0, noSpace("write", f.name)
 	}
 	fail := d.writeAt > 0 && d.ops >= d.writeAt
@@ -361,6 +397,13 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 		return len(p), &fs.PathError{Op: "write", Path: f.name, Err: syscall.EIO}
 	}
 	return len(p), nil
+}
+
+// Allocate is here a write of zeros: what a crash leaves of it is a part of what
+// one leaves of those.
+func (f *file) Allocate(size int64) error {
+	_, err := f.WriteAt(make([]byte, size), 0)
+	return err
 }
 
 // onto writes bytes i to j of w.

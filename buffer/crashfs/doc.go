@@ -3,7 +3,8 @@
 //
 // A Disk implements buffer.FS. It counts the operations that change something
 // and remembers which of them a power cut could undo: writes to a file since
-// its last Sync, and creations, renames and removals since the last SyncDir.
+// its last Sync, and creations, renames, exchanges and removals since the last
+// SyncDir.
 // CrashAt stops it at an operation; After gives the disks that may be found
 // when power is back:
 //

@@ -10,12 +10,16 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"weir/buffer"
 	"weir/gateway"
 	"weir/gateway/config"
+	"weir/gateway/journal"
 )
 
 // bufferCommands is what weir buffer can do, in the order in which help lists it.
@@ -41,11 +45,31 @@ func runBuffer(ctx context.Context, c console, args []string) int {
 		return exitOK
 	}
 	for _, cmd := range bufferCommands {
-		if cmd.name == args[0] {
+		if cmd.name != args[0] {
+			continue
+		}
+		if shown := c.harmless(); cmd.name == "cat" { // a format may have colours of its own
+			c.err = shown.err
+		} else {
+			c = shown
+		}
+		if cmd.name == "replay" || cmd.name == "drop" { // what they began they end
 			return cmd.run(ctx, c, args[1:])
 		}
+		status, err := waitFor(ctx, func() (int, error) { return cmd.run(ctx, c, args[1:]), nil })
+		if err != nil {
+			return c.fail(exitFailed, "buffer %s: %v%s", cmd.name, err, interrupted[cmd.name])
+		}
+		return status
 	}
 	return c.fail(exitUsage, "buffer: there is no %q; what there is, is listed by: weir help buffer", args[0])
+}
+
+// interrupted is what to say of commands that end in the middle of their work.
+var interrupted = map[string]string{
+	"repair": "; what was repaired is repaired, nothing was lost by it, and the rest is done by running it again",
+	"verify": "; what it had not read by then may be damaged",
+	"export": "; what was printed is not all of it",
 }
 
 func bufferUsage(w io.Writer) {
@@ -91,7 +115,7 @@ func (b *bufferFlags) parse(c console, args []string, most int) (status int, don
 	}
 	cfg, status := load(c, *b.config, config.Options{SkipFiles: true, Optional: !given(b.set, "config")})
 	if cfg == nil {
-		return status, true
+		return c.fail(status, "%s: the data directory can also be named by itself, with --data-dir", b.set.Name()), true
 	}
 	b.options = gateway.StoreOptions(cfg, nil)
 	b.dir = b.options.Dir
@@ -115,10 +139,64 @@ func logBelow(dir string) string {
 // inspect looks into the store. A nil view comes with the exit status.
 func (b *bufferFlags) inspect(c console) (*buffer.View, int) {
 	v, err := buffer.Inspect(buffer.DirFS(b.dir))
+	if err == nil {
+		err = b.none(v)
+	}
 	if err != nil {
 		return nil, b.fail(c, err)
 	}
 	return v, exitOK
+}
+
+// errNoStore: a directory is there, and nothing that a log would start from.
+var errNoStore = errors.New("none of its files is a segment of a store")
+
+// none is errNoStore if that is so: nothing is sound about a store that is not there.
+func (b *bufferFlags) none(v *buffer.View) error {
+	if len(v.Segments)+len(v.Unsound)+len(v.Snapshots) > 0 {
+		return nil
+	}
+	if odd := b.odd(); len(odd) > 0 {
+		return fmt.Errorf("%w: %s", errNoStore, strings.Join(odd, "; "))
+	}
+	return errNoStore
+}
+
+// odd tells of what is called like a file of the log and is none: weir takes no notice of it, somebody might wonder.
+func (b *bufferFlags) odd() (notes []string) {
+	entries, err := os.ReadDir(b.dir)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		what := "no file"
+		switch mode := e.Type(); {
+		case mode.IsRegular() || filepath.Ext(e.Name()) != ".log" && filepath.Ext(e.Name()) != ".keys":
+			continue
+		case mode.IsDir():
+			what = "a directory"
+		case mode&fs.ModeSymlink != 0:
+			what = "a symbolic link"
+		case mode&fs.ModeNamedPipe != 0:
+			what = "a pipe"
+		}
+		notes = append(notes, fmt.Sprintf("%s is %s, and is not read", oneLine(e.Name()), what))
+	}
+	return notes
+}
+
+// owned refuses to write into a store of another user: the files made would be those of this one, and weir could not open them.
+func (b *bufferFlags) owned(c console) (status int, ok bool) {
+	uid, known := ownerOf(b.dir)
+	if !known || uid == os.Geteuid() {
+		return exitOK, true
+	}
+	who := fmt.Sprintf("#%d", uid)
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		who = u.Username
+	}
+	return c.fail(exitFailed, "%s: %s belongs to the user %s, who could not open what is written here as another; run it as that user: sudo -u '%s' weir %s ...",
+		b.set.Name(), b.dir, who, who, b.set.Name()), false
 }
 
 // fail prints why the store cannot be used, and what to do.
@@ -131,6 +209,12 @@ func (b *bufferFlags) fail(c console, err error) int {
 		return c.fail(exitInUse, "%s: %v; stop that weir first, such as with: sudo systemctl stop weir", name, err)
 	case errors.Is(err, buffer.ErrMoving):
 		return c.fail(exitFailed, "%s: %v; try again, or with weir stopped", name, err)
+	case errors.Is(err, errNoStore):
+		return c.fail(exitFailed, "%s: there is no store in %s: %v; it is made by weir run, and another one is named by --data-dir or --config", name, b.dir, err)
+	case errors.Is(err, journal.ErrNoUpstream):
+		return c.fail(exitFailed, "%s: %v; those that have dead letters are listed by: weir buffer stat", name, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return c.fail(exitFailed, "%s: %s is no directory; name a data directory with --data-dir, or the configuration with --config", name, b.dir)
 	case errors.Is(err, fs.ErrNotExist):
 		return c.fail(exitFailed, "%s: there is no store in %s; it is made by weir run, and another one is named by --data-dir or --config", name, b.dir)
 	case errors.Is(err, fs.ErrPermission):
@@ -157,6 +241,9 @@ func (b *bufferFlags) consumer(c console, v *buffer.View, name string) (*buffer.
 	if len(found) == 1 {
 		return found[0], exitOK
 	}
+	for i := range names {
+		names[i] = oneLine(names[i])
+	}
 	list := strings.Join(names, ", ")
 	if list == "" {
 		list = "none"
@@ -169,9 +256,14 @@ func (c console) buffered(f func(w *bufio.Writer) int) int {
 	w := bufio.NewWriterSize(c.out, 64<<10)
 	status := f(w)
 	if err := w.Flush(); err != nil && status == exitOK {
-		return c.fail(exitFailed, "%v", err)
+		return c.unwritten(err)
 	}
 	return status
+}
+
+// unwritten says that data could not be written to standard output, and gives the status.
+func (c console) unwritten(err error) int {
+	return c.fail(exitFailed, "%v; what was printed is not all of it: make room, or print it elsewhere", err)
 }
 
 // printJSON prints a document; its status is that of the printing.
@@ -179,7 +271,7 @@ func printJSON(c console, v any) int {
 	e := json.NewEncoder(c.out)
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
-		return c.fail(exitFailed, "%v", err)
+		return c.unwritten(err)
 	}
 	return exitOK
 }

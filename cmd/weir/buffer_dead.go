@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"weir/buffer"
@@ -43,7 +44,12 @@ number all of them are meant. weir must be stopped.
 		}
 		numbers = append(numbers, n)
 	}
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
 	if v, status := b.inspect(c); v == nil { // nothing is made where nothing is
+		return status
+	}
+	if status, ok := b.owned(c); !ok {
 		return status
 	}
 	o := b.options
@@ -66,6 +72,7 @@ number all of them are meant. weir must be stopped.
 // openStopped opens the log of a gateway that is stopped. Whatever the cap is, nothing is dropped for it.
 func openStopped(o buffer.Options) (*journal.Journal, error) {
 	o.SegmentSize = 4 << 20
-	o.MaxSize, o.MaxKeys, o.Newest = o.SegmentSize*(o.SegmentSize/16), 0, false // the most there may be
+	o.MaxSize, o.MaxKeys = o.SegmentSize*(o.SegmentSize/16), 0 // the most there may be
+	o.MinFree, o.Newest = 0, true                              // on a full disk a letter stays what it is, rather than push something out
 	return journal.Open(journal.Config{Pace: journal.DefaultPace, Buffer: o})
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"weir/broker/message"
@@ -22,7 +23,7 @@ import (
 func runBufferExport(ctx context.Context, c console, args []string) int {
 	b := newBufferFlags("export", "[--consumer NAME] [--topic FILTER] [--from NUMBER] [-n COUNT] [--format jsonl|csv]")
 	f := b.selectFlags()
-	format := b.set.String("format", "jsonl", "jsonl (one JSON document a line) or csv")
+	format := b.set.String("format", "jsonl", "jsonl (one JSON document a line, and all of it) or csv; a payload that is not text, or not text alone, is base64, as payload_base64 or the column encoding says")
 	if status, done := b.parse(c, args, 0); done {
 		return status
 	}
@@ -78,15 +79,15 @@ func (t *times) record(r *buffer.Stored, m *message.Message, err error) *bufferR
 // exportCSV has the fields of a message that have one value; the others are in jsonl.
 func exportCSV(ctx context.Context, c console, b *bufferFlags, s *selection, t *times, w *csv.Writer) int {
 	if err := w.Write([]string{"number", "time", "boot", "since", "topic", "qos", "retain", "encoding", "payload", "done", "destinations"}); err != nil {
-		return c.fail(exitFailed, "buffer export: %v", err)
+		return c.unwritten(err)
 	}
 	status := s.each(ctx, c, b, func(r *buffer.Stored, m *message.Message, err error) error {
 		d := t.record(r, m, err)
-		encoding, payload := "base64", base64.StdEncoding.EncodeToString(d.Base64)
+		encoding, payload := "base64", base64.StdEncoding.EncodeToString(m.Payload)
 		switch {
 		case d.Error != "":
 			encoding, payload = "record", base64.StdEncoding.EncodeToString(d.Body)
-		case d.Payload != nil:
+		case d.Payload != nil && !strings.ContainsFunc(*d.Payload, unicode.IsControl): // readers of CSV change ends of lines, or stop at a 0
 			encoding, payload = "text", *d.Payload
 		}
 		var targets []string
@@ -98,7 +99,7 @@ func exportCSV(ctx context.Context, c console, b *bufferFlags, s *selection, t *
 	})
 	w.Flush()
 	if err := w.Error(); err != nil && status == exitOK {
-		return c.fail(exitFailed, "buffer export: %v", err)
+		return c.unwritten(err)
 	}
 	return status
 }

@@ -150,8 +150,10 @@ func (s *selection) each(ctx context.Context, c console, b *bufferFlags, f func(
 		return failed == nil && n != s.count
 	})
 	switch {
+	case failed != nil && ctx.Err() == nil:
+		return c.unwritten(failed)
 	case failed != nil:
-		return c.fail(exitFailed, "%s: %v", b.set.Name(), failed)
+		return c.fail(exitFailed, "%s: %v%s", b.set.Name(), failed, interrupted[strings.TrimPrefix(b.set.Name(), "buffer ")])
 	case err != nil:
 		return b.fail(c, err)
 	case skipped > 0 || s.view.Recovery.LostRecords() > 0:
@@ -220,26 +222,18 @@ func listRecords(ctx context.Context, c console, b *bufferFlags, v *buffer.View,
 				doc.Payload, doc.Base64, doc.Body = nil, nil, nil
 				return e.Encode(doc)
 			}
-			name := quoteTopic(m.Topic)
+			name := oneLine(string(m.Topic))
 			if err != nil {
 				name = "(no message: " + err.Error() + ")"
 			}
 			var targets []string
 			for _, d := range targetsOf(r) {
-				targets = append(targets, d.Consumer+": "+d.State)
+				targets = append(targets, oneLine(d.Consumer)+": "+d.State)
 			}
 			_, err = fmt.Fprintf(w, "%d  %s  %s  qos %d  %d B  %s\n", r.Number, t.text(r, m), name, m.QoS, r.Size, strings.Join(targets, ", "))
 			return err
 		})
 	})
-}
-
-// quoteTopic is a topic on a line of its own: quoted if it would break that.
-func quoteTopic(name []byte) string {
-	if text := string(name); strings.ContainsAny(text, " \t\n\r\"") || text == "" {
-		return fmt.Sprintf("%q", text)
-	}
-	return string(name)
 }
 
 func runBufferCat(ctx context.Context, c console, args []string) int {
@@ -271,21 +265,27 @@ func runBufferCat(ctx context.Context, c console, args []string) int {
 	if *aside {
 		s.states[0] = buffer.DestAside
 	}
-	t := &times{gateway.StoredClock(s.view)}
+	t, terminal := &times{gateway.StoredClock(s.view)}, onTerminal(c.out)
 	return c.buffered(func(w *bufio.Writer) int {
 		var line []byte
-		return s.each(ctx, c, b, func(r *buffer.Stored, m *message.Message, err error) error {
+		strange := false
+		status := s.each(ctx, c, b, func(r *buffer.Stored, m *message.Message, err error) error {
 			if err != nil {
 				c.fail(exitFailed, "buffer cat: record %d holds no message: %v; all of it is printed by: weir buffer export", r.Number, err)
+				strange = true
 				return nil
 			}
 			at, known := t.clock.Wall(stamp(r, m))
 			if !known {
 				at = time.Unix(0, 0)
 			}
-			line = append(appendFormat(line[:0], *format, &m.Publish, at), '\n')
+			line = append(appendFormat(line[:0], *format, &m.Publish, at, terminal), '\n')
 			_, err = w.Write(line)
 			return err
 		})
+		if strange && status == exitOK {
+			return exitFailed
+		}
+		return status
 	})
 }

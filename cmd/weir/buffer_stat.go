@@ -38,6 +38,8 @@ type bufferDamage struct {
 	BadSegments  int    `json:"bad_segments"`
 	BadSnapshots int    `json:"bad_snapshots"`
 	LostNames    int    `json:"lost_names"`
+	LostKeys     bool   `json:"lost_keys"` // some keys may be gone, or as they were before
+	Repaired     bool   `json:"repaired"`  // and not started since
 }
 
 type bufferConsumer struct {
@@ -77,7 +79,8 @@ func statOf(b *bufferFlags, v *buffer.View) *bufferStat {
 		s.MaxBytes = b.options.Cap()
 	}
 	r := &v.Recovery
-	s.Damage = bufferDamage{Lost: r.LostRecords(), Places: len(r.Lost), BadSegments: len(v.Unsound), BadSnapshots: r.BadSnapshots, LostNames: r.Orphans}
+	s.Damage = bufferDamage{Lost: r.LostRecords(), Places: len(r.Lost), BadSegments: len(v.Unsound), BadSnapshots: r.BadSnapshots, LostNames: r.Orphans,
+		LostKeys: r.KeysLost, Repaired: r.Repaired}
 	for _, f := range v.SetAside {
 		s.asideBytes += f.Size
 	}
@@ -127,7 +130,7 @@ func (s *bufferStat) print(out io.Writer) {
 	fmt.Fprint(w, "\nCONSUMER\tWAITING\tBYTES\tOLDEST\tASIDE\tDROPPED\n")
 	for i := range s.Consumers {
 		x := &s.Consumers[i]
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\n", x.Name, x.Waiting, sizeText(x.Bytes), x.oldest(), x.Aside, x.dropped())
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\n", oneLine(x.Name), x.Waiting, sizeText(x.Bytes), x.oldest(), x.Aside, x.dropped())
 	}
 	w.Flush()
 }
@@ -144,6 +147,9 @@ func (d *bufferDamage) text() string {
 		if x.n > 0 {
 			parts = append(parts, count(x.n, x.what))
 		}
+	}
+	if d.LostKeys {
+		parts = append(parts, "keys may be lost")
 	}
 	if len(parts) == 0 {
 		return "none that a start would notice; every byte is read by: weir buffer verify"

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -25,9 +24,13 @@ func runBufferVerify(_ context.Context, c console, args []string) int {
 		return status
 	}
 	v, err := buffer.Verify(buffer.DirFS(b.dir))
+	if err == nil {
+		err = b.none(v.View)
+	}
 	if err != nil {
 		return b.fail(c, err)
 	}
+	v.Notes = append(v.Notes, b.odd()...)
 	if *asJSON {
 		if status := printVerification(c, b, v); status != exitOK {
 			return status
@@ -89,11 +92,20 @@ A damaged store needs no repair to start: weir goes on behind what it cannot rea
 A repair makes that lasting, so that verify finds the store sound and a loss is not told again at each start: blocks that
 cannot be read become holes that say how many records are missing, a damaged copy of a header is written again from the
 other one, damaged snapshots are set aside. A segment is copied to a .bad file before it is changed; nothing that can be
-read is given up.
+read is given up. The next start begins the sessions upstream anew, since they may not be what is kept here: messages that
+were on their way may arrive twice.
 `)
 	}
 	if status, done := b.parse(c, args, 0); done {
 		return status
+	}
+	if v, status := b.inspect(c); v == nil { // nothing is made where nothing is
+		return status
+	}
+	if !*dry {
+		if status, ok := b.owned(c); !ok {
+			return status
+		}
 	}
 	o := b.options
 	o.Dir, o.FS = b.dir, buffer.DirFS(b.dir)
@@ -112,25 +124,11 @@ read is given up.
 		fmt.Fprintf(c.out, "%s: damaged; nothing was changed\n", b.dir)
 		return exitOK
 	}
-	if len(r.Done) > 0 {
-		if err := forgetSessions(o); err != nil {
-			return b.fail(c, fmt.Errorf("the sessions upstream could not be given up, messages may arrive twice: %w", err))
-		}
-	}
 	tell(c, b, r.After)
 	if len(r.Left) > 0 || len(r.After.Problems) > 0 {
 		return c.fail(exitFailed, "buffer repair: not all of it is repaired; weir starts as it is and goes on behind it")
 	}
 	return exitOK
-}
-
-// forgetSessions has the next start take no session upstream for its own: what those hold may not be what the repaired store says.
-func forgetSessions(o buffer.Options) error {
-	j, err := openStopped(o)
-	if err != nil {
-		return err
-	}
-	return errors.Join(j.WithdrawTokens(), j.Close())
 }
 
 func tellRepair(c console, r *buffer.Repaired, dry bool) {

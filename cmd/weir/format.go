@@ -28,13 +28,14 @@ func checkFormat(format string) error {
 	return nil
 }
 
-// appendFormat appends a message in a checked format. \n, \t and \\ are understood.
-func appendFormat(b []byte, format string, p *packet.Publish, now time.Time) []byte {
+// appendFormat appends a message in a checked format. \n, \t and \\ are understood. For a terminal topic and payload are made
+// harmless.
+func appendFormat(b []byte, format string, p *packet.Publish, now time.Time, terminal bool) []byte {
 	for i := 0; i < len(format); i++ {
 		switch {
 		case format[i] == '%':
 			i++
-			b = appendLetter(b, format[i], p, now)
+			b = appendLetter(b, format[i], p, now, terminal)
 		case format[i] == '\\' && i+1 < len(format):
 			i++
 			b = appendEscape(b, format[i])
@@ -45,11 +46,17 @@ func appendFormat(b []byte, format string, p *packet.Publish, now time.Time) []b
 	return b
 }
 
-func appendLetter(b []byte, letter byte, p *packet.Publish, now time.Time) []byte {
+func appendLetter(b []byte, letter byte, p *packet.Publish, now time.Time, terminal bool) []byte {
 	switch letter {
 	case 't':
+		if terminal {
+			return appendVisible(b, p.Topic)
+		}
 		return append(b, p.Topic...)
 	case 'p':
+		if terminal {
+			return appendVisible(b, p.Payload)
+		}
 		return append(b, p.Payload...)
 	case 'x':
 		return hex.AppendEncode(b, p.Payload)

@@ -82,7 +82,7 @@ func main() {
 	c := console{os.Stdin, out, os.Stderr}
 	status := dispatch(ctx, c, os.Args[1:])
 	if err := out.err(); err != nil && status == exitOK {
-		status = c.fail(exitFailed, "%v", err)
+		status = c.unwritten(err)
 	}
 	os.Exit(status)
 }

@@ -120,7 +120,7 @@ func (s *subscription) receive(ctx context.Context, c console, f *connectFlags, 
 		defer stop()
 	}
 	printed, failed := 0, error(nil)
-	enough := make(chan struct{})
+	enough, terminal := make(chan struct{}), onTerminal(c.out)
 	over := false
 	o.OnMessages = func(messages []packet.Publish) {
 		line := []byte(nil)
@@ -128,7 +128,7 @@ func (s *subscription) receive(ctx context.Context, c console, f *connectFlags, 
 			if over || !s.wanted(&messages[i]) {
 				continue
 			}
-			line = append(appendFormat(line[:0], s.format, &messages[i], time.Now()), '\n')
+			line = append(appendFormat(line[:0], s.format, &messages[i], time.Now(), terminal), '\n')
 			_, failed = c.out.Write(line)
 			printed++
 			if failed != nil || printed == s.count {

@@ -71,7 +71,7 @@ func (c *checker) crossForward(b *Bridge, r *Forward, at string) {
 		c.wrong(qos, "got %s with clean = true, want clean = false or a lower qos: exactly once needs a session that lasts", r.QoS)
 	}
 	if r.Durability == "memory" && r.QoS < 2 {
-		c.warn(durability, `"memory": a message is acknowledged to its publisher before it is kept anywhere; what is not delivered when weir stops is lost`)
+		c.warn(durability, `"memory": a message is acknowledged to its publisher before it is kept anywhere; what is not delivered when weir stops is lost, and the oldest of it once that fills half of buffer.tail`)
 	}
 	if r.Format == "raw" && b.Version == V311 {
 		c.warn(join(at, "format"), `"raw" over MQTT 3.1.1 carries no time: after an outage the upstream cannot tell when a value was taken; use format = "json"`)

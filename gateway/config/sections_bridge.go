@@ -84,7 +84,7 @@ func forwardSection() *section {
 	add(s, "format", choiceKind([]string{"raw", "json"}, "senml"), "raw", func(r *Forward) *string { return &r.Format },
 		"the payload upstream: as it is, or a JSON object with time, value, unit and quality", example(`"json"`))
 	add(s, "durability", choiceKind([]string{"auto", "disk", "memory"}), "auto", func(r *Forward) *string { return &r.Durability },
-		"when a message is written to disk: if the upstream does not take it at once, always, or never", example(`"disk"`))
+		"when a message is written to disk: if the upstream does not take it at once, always, or never on account of this rule", example(`"disk"`))
 	return s
 }
 

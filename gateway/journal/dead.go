@@ -143,19 +143,23 @@ func (d *dead) write(m *move) bool {
 	number, err := d.j.appendOne(buffer.Record{
 		Boot: e.Boot, Since: e.Since, Payload: e.Body, Dests: []buffer.Dest{{Consumer: d.c.ID(), Must: true, Data: data}},
 	})
-	if err != nil || number == 0 {
+	if (err != nil || number == 0) && !errors.Is(err, errRefused) {
 		return false
 	}
-	m.letter = number
+	m.letter = number // refused, its record goes when the count of that is durable
 	return true
 }
+
+// errRefused: the limit of a queue, or of the whole log, has it that nothing new is taken. That was counted.
+var errRefused = errors.New("the queue is full and refuses what is new")
 
 // appendOne appends a record of the journal's own that must be committed; number 0: there is no room now.
 func (j *Journal) appendOne(r buffer.Record) (number uint64, err error) {
 	now := j.cfg.Now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	number, n, err := j.log.Append([]buffer.Record{r})
+	batch := [1]buffer.Record{r}
+	number, n, err := j.log.Append(batch[:])
 	if err != nil || n == 0 {
 		return 0, err
 	}
@@ -165,6 +169,9 @@ func (j *Journal) appendOne(r buffer.Record) (number uint64, err error) {
 	}
 	j.pace.appended(mark{first: number, last: number, at: now}, mustWrite, false)
 	j.hurry()
+	if batch[0].Refused {
+		return number, errRefused
+	}
 	return number, nil
 }
 
@@ -207,6 +214,9 @@ func letter(e *buffer.Entry) (l DeadLetter, err error) {
 	return l, nil
 }
 
+// ErrNoUpstream: nothing was ever kept for an upstream of that name.
+var ErrNoUpstream = errors.New("no upstream")
+
 // deadOf finds the dead letters of an upstream, whose source was made or whose consumer is in the store.
 func (j *Journal) deadOf(upstream string) (*dead, error) {
 	if s, ok := j.sources.Load(upstream); ok {
@@ -218,7 +228,7 @@ func (j *Journal) deadOf(upstream string) (*dead, error) {
 		return !found
 	})
 	if !found {
-		return nil, fmt.Errorf("no upstream %q in the store", upstream)
+		return nil, fmt.Errorf("%w %q in the store", ErrNoUpstream, upstream)
 	}
 	s, err := j.Source(upstream)
 	if err != nil {

@@ -77,6 +77,31 @@ func TestDeadLetters(t *testing.T) {
 	})
 }
 
+// A letter that the queue of its upstream refuses for a limit stays a letter.
+func TestReplayIntoAFullQueue(t *testing.T) {
+	inBubble(t, nil, func(r *rig) {
+		cloud := r.source("cloud")
+		n := r.record(broker.KindQoS1, cloud)
+		r.take(cloud)
+		cloud.Refuse(n, packet.NotAuthorized, message.Stamp{Boot: 7, Since: 10})
+		r.settle()
+		synctest.Wait()
+		for _, c := range []buffer.Limits{{MaxBytes: 1, Newest: true}, {}} {
+			consumer, err := r.Log().Consumer("bridge/cloud")
+			if err != nil {
+				t.Fatal(err)
+			}
+			consumer.SetLimits(c)
+			n, err := r.Replay("cloud")
+			left, _ := r.letters("cloud")
+			if full := c.Newest; full != (err != nil) || full != (n == 0) || full != (len(left) == 1) {
+				t.Errorf("limits %+v: replayed %d, %v; %d letters left", c, n, err, len(left))
+			}
+		}
+		r.close()
+	})
+}
+
 // Letters take a sixteenth of the log at most; the oldest go, and are counted for good.
 func TestDeadLettersAreBounded(t *testing.T) {
 	dir := t.TempDir()
@@ -102,6 +127,7 @@ func TestDeadLettersAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.bury()
+		j.log.Chores() // as Run does
 	}
 	b := cloud.Backlog()
 	if b.Dead < 10 || b.Dead+b.DeadDropped != total || b.Aside != 0 {

@@ -22,13 +22,20 @@
 //	QoS 2 from a session that lasts or an upstream
 //	a publisher waits for a gathered record .......... committed at once: an early commit
 //	a barrier, or the tail is full ................... committed at once
-//	only rules with durability "memory" .............. owed nothing, so settled when taken; written only along with
-//	                                                   others, or when the tail is full
+//	only rules with durability "memory" .............. owed nothing, so settled when taken; never written
 //
 // A link that left a record unacknowledged for SpillAfter is not answering, until its acknowledgements have come within
 // that time for a whole second; silence proves nothing. The decisions are pure (pace.go, early.go): times in, a due time
 // out. An acknowledgement is late by at most SpillAfter and a commit until its link is known not to answer, and by Gather
 // and a commit from then on.
+//
+// # Durability "memory"
+//
+// A rule that asks for memory causes no write and delays no acknowledgement. What only such rules take stays in the tail
+// until the upstream has it, the process ends, or half of the tail is used up for such messages: then the oldest goes, counted
+// as dropped for "memory". What was to be committed with it (the packet id of a QoS 2 publisher) is, without it. A message
+// that another rule or session takes too may be written for that one, and leaves from that copy then. A message that the
+// upstream refuses becomes a dead letter, which is on the disk.
 //
 // # Early commits
 //
@@ -79,8 +86,8 @@
 //
 // A held id is put in the block of the message it came with, so it can become durable after its session was lost; the
 // generation, which rises with each token, tells that it means nothing any more. When the log has lost records, keys or the
-// name of a consumer, all tokens are withdrawn before anything connects; a tail that was cut, as each power cut leaves one, is no
-// such loss.
+// name of a consumer, or was repaired, all tokens are withdrawn before anything connects; a tail that was cut, as each power cut
+// leaves one, is no such loss.
 //
 // # Dead letters
 //

@@ -151,24 +151,26 @@ func (s *Source) settledNow() {
 }
 
 // distrust withdraws all tokens if the store has lost something: what the sessions upstream hold may not be what is kept here.
-// It becomes durable before the first CONNECT, which starts clean.
-func (j *Journal) distrust(found buffer.Recovery) {
-	if len(found.Lost) == 0 && found.Orphans == 0 && !found.KeysLost {
-		return
+// It becomes durable before the first CONNECT, which starts clean, and at once if that is possible: the next start may not see
+// what this one saw.
+func (j *Journal) distrust(found buffer.Recovery) error {
+	if len(found.Lost) == 0 && found.Orphans == 0 && !found.KeysLost && !found.Repaired {
+		return nil
 	}
+	withdrawn := false
 	j.log.Range(tokenPrefix, func(key string, value []byte) bool {
 		if len(value) > 4 {
 			if err := j.log.Put(key, value[:4]); err == nil {
+				withdrawn = true
 				j.cfg.Log.Warn("the store has lost data: the sessions upstream are begun anew, messages on their way may arrive twice")
 			}
 		}
 		return true
 	})
-}
-
-// WithdrawTokens is for a store that was restored from a copy: no session upstream is taken for ours any more. It returns when
-// that is durable.
-func (j *Journal) WithdrawTokens() error {
-	j.distrust(buffer.Recovery{Orphans: 1})
-	return j.Commit()
+	if withdrawn {
+		if err := j.Commit(); err != nil {
+			return err
+		}
+	}
+	return j.log.AcceptRepair()
 }

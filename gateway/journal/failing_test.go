@@ -81,6 +81,13 @@ func (d *faulty) Rename(from, to string) error {
 	return d.Disk.Rename(from, to)
 }
 
+func (d *faulty) Exchange(a, b string) error {
+	if err := d.change("exchange", false); err != nil {
+		return err
+	}
+	return d.Disk.Exchange(a, b)
+}
+
 func (d *faulty) Remove(name string) error {
 	if err := d.change("remove", false); err != nil {
 		return err

@@ -179,29 +179,6 @@ func TestMemoryIsNeverWritten(t *testing.T) {
 	})
 }
 
-// TestMemoryDoesNotFillTheTail: with the link of a "memory" rule down for long, other messages are still taken.
-func TestMemoryDoesNotFillTheTail(t *testing.T) {
-	inBubble(t, func(c *Config) { c.Buffer.TailSize = 64 << 10 }, func(r *rig) {
-		cloud := r.source("cloud")
-		r.SetDurability(cloud.ID(), 1, MemoryOnly)
-		full := false
-		for range 2000 {
-			_, n := r.Append([]broker.Entry{entry(broker.KindQoS1, strings.Repeat("x", 100), cloud)})
-			if full = full || n == 0; n == 0 {
-				time.Sleep(DefaultPace.Gather)
-				synctest.Wait()
-				if _, n = r.Append([]broker.Entry{entry(broker.KindQoS1, "x", cloud)}); n == 0 {
-					t.Fatal("the tail stays full")
-				}
-			}
-		}
-		if !full {
-			t.Fatal("the tail was never full: the test tests nothing")
-		}
-		r.close()
-	})
-}
-
 // TestTooLargeForTheLog: a message that the log can never take does not stop what comes after it, and is told.
 func TestTooLargeForTheLog(t *testing.T) {
 	inBubble(t, nil, func(r *rig) {

@@ -96,6 +96,8 @@ func (d *noDisk) Create(name string) (buffer.File, error) {
 	return f, err
 }
 
+func (d *noDisk) Exchange(a, b string) error { return errors.ErrUnsupported }
+
 func (d *noDisk) Rename(from, to string) error {
 	return d.change(func() error {
 		f := d.files[from]

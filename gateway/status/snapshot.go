@@ -32,7 +32,7 @@ type Store struct {
 	Written  int64  // bytes written by this process
 	Syncs    uint64 // by this process
 
-	WrittenDay   int64  // bytes written within the last 24 hours, by this process
+	WrittenDay   int64  // bytes written within the last 24 hours, by earlier processes too; a crash forgets the last hour of them
 	EarlyCommits uint64 // commits before gather was over, for publishers that waited
 	EarlyPadding int64  // bytes of padding they wrote within the last hour
 	FlashBudget  int64  // bytes of it that are allowed in an hour
