@@ -121,6 +121,9 @@ func (c *Conn) Listener() Listener { return c.listener }
 func (c *Conn) Shutdown() {
 	if !c.ending.Swap(true) {
 		c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+		if c.secure != nil {                  // which may wait for the writer: see turnstile
+			c.secure.raw.SetWriteDeadline(time.Now().Add(Linger))
+		}
 	}
 }
 
@@ -290,7 +293,7 @@ type closeWriter interface{ CloseWrite() error }
 func (c *Conn) lastWritten() {
 	c.last.Do(func() {
 		c.said.Store(true)
-		if half, ok := c.nc.(closeWriter); ok {
+		if half, ok := c.nc.(closeWriter); ok && !c.broken.Load() {
 			half.CloseWrite()
 		}
 		close(c.written)

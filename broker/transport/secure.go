@@ -37,6 +37,13 @@ func newSecure(raw net.Conn, rules *TLS) *secure {
 	return &secure{Conn: tls.Server(turn, rules.base), raw: raw, turn: turn, rules: rules}
 }
 
+// Read implements net.Conn.
+func (s *secure) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	s.turn.calm()
+	return n, err
+}
+
 // Close closes the socket; that no more follows was told by CloseWrite, which may wait for the peer.
 func (s *secure) Close() error { return s.raw.Close() }
 
@@ -113,8 +120,14 @@ func tlsFailure(err error) error {
 
 // turnstile is the socket below a handshake. It holds one of the places for computing, but not while it waits for the
 // peer, so that a peer that is slow, or wants to be, keeps nobody out.
+//
+// Afterwards it sees to it that the reader does not hang. What crypto/tls reads can make it write: an alert for a bad record, the
+// answer to a key update. It waits then, without a bound, for whoever is writing, and that is for a peer that may never
+// read. So once bytes have come, and the reader does not return or ask for more while a write is stuck, the write fails.
 type turnstile struct {
 	net.Conn
+	guard    *time.Timer // runs while crypto/tls is busy with what was read; made with the first bytes
+	writing  atomic.Bool
 	deadline time.Time
 	shaking  bool // belongs to the reader; false when others begin to use the connection
 	seen     *sight
@@ -154,7 +167,10 @@ func (t *turnstile) leave() { <-working }
 
 func (t *turnstile) Read(b []byte) (int, error) {
 	if !t.shaking {
-		return t.Conn.Read(b)
+		t.calm()
+		n, err := t.Conn.Read(b)
+		t.watch()
+		return n, err
 	}
 	t.leave()
 	n, err := t.Conn.Read(b)
@@ -164,6 +180,8 @@ func (t *turnstile) Read(b []byte) (int, error) {
 
 func (t *turnstile) Write(b []byte) (int, error) {
 	if !t.shaking {
+		t.writing.Store(true)
+		defer t.writing.Store(false)
 		return t.Conn.Write(b)
 	}
 	t.leave()
@@ -174,3 +192,26 @@ func (t *turnstile) Write(b []byte) (int, error) {
 
 // reenter waits without a bound of its own: whoever has a place only computes.
 func (t *turnstile) reenter() { working <- struct{}{} }
+
+// stuck is how long crypto/tls may be busy with what was read while a write waits for the peer. Without one it may be as long
+// as it takes.
+const stuck = 2 * time.Second
+
+// watch and calm belong to the reader.
+func (t *turnstile) watch() {
+	if t.guard == nil {
+		t.guard = time.AfterFunc(stuck, func() {
+			if t.writing.Load() {
+				t.Conn.SetWriteDeadline(time.Unix(1, 0))
+			}
+		})
+		return
+	}
+	t.guard.Reset(stuck)
+}
+
+func (t *turnstile) calm() {
+	if t.guard != nil {
+		t.guard.Stop()
+	}
+}

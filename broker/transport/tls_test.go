@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -376,6 +377,44 @@ func TestTLSStalledPeer(t *testing.T) {
 	case <-e.closed:
 	case <-time.After(patience):
 		t.Fatal("not closed")
+	}
+}
+
+// TestTLSBadRecordOfStalledPeer: a peer reads nothing, so that the writer is stuck, and sends what crypto/tls wants to answer.
+// The connection ends nevertheless, by itself or at a Shutdown.
+func TestTLSBadRecordOfStalledPeer(t *testing.T) {
+	a := authority.New("root")
+	for _, shutdown := range []bool{false, true} {
+		l, handlers := listenTLS(t, mustLoad(t, files(a, nil)))
+		raw := dial(t, l)
+		nc := tls.Client(raw, asClient(a))
+		if _, err := nc.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(nc, make([]byte, 5))
+		e := <-handlers
+		e.mu.Lock()
+		e.out = make([]byte, 64<<20)
+		e.mu.Unlock()
+		e.conn.Flush()
+		for limit := time.Now().Add(patience); !e.conn.secure.turn.writing.Load() && time.Now().Before(limit); {
+			runtime.Gosched()
+		}
+		raw.Write(append([]byte{23, 3, 3, 0, 32}, make([]byte, 32)...)) // a record that does not decrypt
+		stacks := make([]byte, 1<<20)
+		for limit := time.Now().Add(patience); !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("tls.(*Conn).sendAlert(")); {
+			if time.Now().After(limit) {
+				t.Fatal("the reader does not hang, so this test tests nothing")
+			}
+		}
+		if shutdown {
+			e.conn.Shutdown()
+		}
+		select {
+		case <-e.closed:
+		case <-time.After(patience):
+			t.Fatalf("the reader hangs (shutdown: %t)", shutdown)
+		}
 	}
 }
 
