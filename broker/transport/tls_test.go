@@ -380,6 +380,62 @@ func TestTLSStalledPeer(t *testing.T) {
 	}
 }
 
+// late holds the last TLS record of its second write back, which is the end of a client's handshake.
+type late struct {
+	net.Conn
+	writes int
+	goOn   chan struct{}
+}
+
+func (l *late) Write(b []byte) (int, error) {
+	if l.writes++; l.writes != 2 {
+		return l.Conn.Write(b)
+	}
+	last := 0
+	for at := 0; at+5 <= len(b); at += 5 + int(b[at+3])<<8 + int(b[at+4]) {
+		last = at
+	}
+	if n, err := l.Conn.Write(b[:last]); err != nil {
+		return n, err
+	}
+	<-l.goOn
+	n, err := l.Conn.Write(b[last:])
+	return last + n, err
+}
+
+// TestReplaceDuringHandshake: a list comes between the look at a certificate and the end of its handshake, when Recheck has
+// no connection to look at yet.
+func TestReplaceDuringHandshake(t *testing.T) {
+	server, clients := authority.New("server"), authority.New("clients")
+	thief := clients.Issue("thief")
+	f := files(server, clients)
+	m := mustLoad(t, f)
+	looked := make(chan struct{}, 100)
+	m.now = func() time.Time { looked <- struct{}{}; return time.Now() }
+	l, handlers := listenTLS(t, m)
+	f.Revoked = []Source{text("crl", clients.Revoke(time.Now().Add(time.Hour), thief))}
+	after := mustLoad(t, f)
+
+	nc := &late{Conn: dial(t, l), goOn: make(chan struct{})}
+	shaken := make(chan error, 1)
+	go func() { shaken <- tls.Client(nc, asClient(server, thief.TLS())).Handshake() }()
+	for range 2 { // by crypto/tls, then by judge
+		select {
+		case <-looked:
+		case <-time.After(patience):
+			t.Fatal("the certificate is not looked at")
+		}
+	}
+	e := <-handlers
+	l.TLS().Replace(after)
+	if err := e.conn.Recheck(); err != nil {
+		t.Fatalf("the handshake is over already (%v), so this test tests nothing", err)
+	}
+	close(nc.goOn)
+	<-shaken // the client's part ends before the server's verdict
+	failedWith(t, l, handlersOf(e), CertificateRevoked)
+}
+
 // TestTLSBadRecordOfStalledPeer: a peer reads nothing, so that the writer is stuck, and sends what crypto/tls wants to answer.
 // The connection ends nevertheless, by itself or at a Shutdown.
 func TestTLSBadRecordOfStalledPeer(t *testing.T) {
