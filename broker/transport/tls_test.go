@@ -315,6 +315,9 @@ func TestSilentHandshakes(t *testing.T) {
 	if _, err := exchange(t, l, asClient(a)); err != nil {
 		t.Fatalf("the silent ones keep others out: %v", err)
 	}
+	if n := l.Stats().Failed[TimedOut]; n > 0 {
+		t.Errorf("others got in when %d silent ones were gone", n)
+	}
 	if err := ended(t, handlersOf(silent...)); err == nil {
 		t.Error("no error")
 	}
