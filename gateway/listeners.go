@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"weir/broker/transport"
@@ -21,32 +23,51 @@ type listener struct {
 	sockets []*transport.Socket
 	tls     *transport.TLS // nil: none
 	said    []string       // warnings that were logged; belongs to attend
+
+	err atomic.Pointer[error]       // why it is not open; nil: it is
+	log atomic.Pointer[slog.Logger] // nil: the gateway is being built
 }
 
 // soon is how long before its end a certificate is warned of.
 const soon = 30 * 24 * time.Hour
 
-// listen opens the listeners.
+// listen opens the listeners. One whose address cannot be opened is tried again while the gateway runs; if that is true of all
+// of them, nobody could connect, and the error is that of the first.
 func (g *Gateway) listen() error {
 	g.strangeSockets()
+	var first error
+	open := 0
 	for _, name := range slices.Sorted(maps.Keys(g.cfg.Listener)) {
-		l, err := g.openListener(g.cfg.Listener[name])
-		if err != nil {
+		l := &listener{name: name}
+		if err := g.openListener(l, g.cfg.Listener[name]); err != nil {
 			return &ListenError{Listener: name, Err: err}
 		}
 		g.listeners = append(g.listeners, l)
+		if err := l.closed(); err == nil {
+			open++
+		} else if first == nil {
+			first = &ListenError{Listener: name, Err: err}
+		}
+	}
+	if open == 0 {
+		return first
+	}
+	for _, l := range g.listeners {
+		if err := l.closed(); err != nil {
+			g.log.Error("listener cannot be opened, trying again", "listener", l.name, "err", err)
+		}
+		l.log.Store(g.log)
 	}
 	g.reloadables = append(g.reloadables, g.reloadableListeners())
 	return nil
 }
 
-func (g *Gateway) openListener(c *config.Listener) (*listener, error) {
-	l := &listener{name: c.Name}
-	o := transport.Options{Name: c.Name, Address: c.Address.String(), Mode: c.Mode}
+func (g *Gateway) openListener(l *listener, c *config.Listener) error {
+	o := transport.Options{Name: c.Name, Address: c.Address.String(), Mode: c.Mode, Patient: l.patient}
 	if c.TLS() {
 		m, err := transport.Load(filesOf(c))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		l.tls = transport.NewTLS(m)
 		o.TLS = l.tls
@@ -56,7 +77,7 @@ func (g *Gateway) openListener(c *config.Listener) (*listener, error) {
 	}
 	handed, err := handedOver(g.o.Sockets, c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(handed) == 0 {
 		handed = append(handed, nil)
@@ -64,11 +85,36 @@ func (g *Gateway) openListener(c *config.Listener) (*listener, error) {
 	for _, o.Socket = range handed {
 		s, err := transport.Listen(o)
 		if err != nil {
-			return nil, errors.Join(err, l.close())
+			return errors.Join(err, l.close())
 		}
 		l.sockets = append(l.sockets, s)
 	}
-	return l, nil
+	return nil
+}
+
+// patient is told why the listener is not open, and nil when it is.
+func (l *listener) patient(err error) {
+	if err == nil {
+		l.err.Store(nil)
+	} else {
+		l.err.Store(&err)
+	}
+	log := l.log.Load()
+	switch {
+	case log == nil: // the start is not over: it tells
+	case err == nil:
+		log.Info("listener opened", "listener", l.name)
+	default:
+		log.Error("listener cannot be opened, trying again", "listener", l.name, "err", err)
+	}
+}
+
+// closed says why the listener is not open; nil: it is.
+func (l *listener) closed() error {
+	if err := l.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (l *listener) close() error {
@@ -235,6 +281,9 @@ func (l *listener) status(now time.Time) status.Listener {
 		for reason, count := range n.Failed {
 			s.Failed[string(reason)] += count
 		}
+	}
+	if err := l.closed(); err != nil {
+		s.Err = err.Error()
 	}
 	if l.tls != nil {
 		s.Expires = l.tls.Material().Expires()

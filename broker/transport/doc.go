@@ -74,6 +74,11 @@
 // A page may connect if it comes from the host that it connects to, or is named in Origins. On a listener that only this
 // machine can reach the host must besides be localhost or an IP address: a page under a name of its own could point that name here.
 //
+// # Addresses that cannot be opened
+//
+// With Options.Patient the first Accept opens them, trying again after 0.1 to 10 s: an address that DHCP has not given out yet, or a
+// port that another program has, keeps nothing else from starting.
+//
 // # Unix sockets
 //
 // A socket file that nobody listens on is removed; it is found out by connecting. The file has its permissions from the moment

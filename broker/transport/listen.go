@@ -30,6 +30,11 @@ type Options struct {
 
 	TLS       *TLS       // nil: none
 	WebSocket *WebSocket // nil: MQTT packets directly on the connection
+
+	// Patient makes Listen succeed though the address cannot be opened now, as one that the network has not given out yet.
+	// Accept tries again until it can, and says so: Patient is told each error that is another one than before, and nil at
+	// the end, by the goroutine of Listen or Accept. nil: an error is Listen's.
+	Patient func(err error)
 }
 
 // Socket is a Listener on TCP or a Unix socket, with TLS and WebSocket on top as its options say. Safe for concurrent use.
@@ -49,15 +54,28 @@ func Listen(o Options) (*Socket, error) {
 		return s, nil
 	}
 	var err error
+	s.listener, err = o.open()
+	switch {
+	case err == nil:
+		return s, nil
+	case o.Patient == nil:
+		return nil, err
+	}
+	s.listener, err = newLater(o, err)
+	return s, err
+}
+
+// open opens the address.
+func (o Options) open() (l net.Listener, err error) {
 	if path, unix := strings.CutPrefix(o.Address, "unix:"); unix {
-		s.listener, err = listenUnix(path, o.Mode)
+		l, err = listenUnix(path, o.Mode)
 	} else {
-		s.listener, err = listenTCP(o.Address)
+		l, err = listenTCP(o.Address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 	}
-	return s, nil
+	return l, nil
 }
 
 func listenTCP(address string) (net.Listener, error) {

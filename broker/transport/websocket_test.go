@@ -410,3 +410,23 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+// FuzzUpgrade: whatever is asked for, the answer is one of HTTP, and only a request with a key and the subprotocol is taken.
+func FuzzUpgrade(f *testing.F) {
+	f.Add([]byte(request("/mqtt", nil)), true)
+	f.Add([]byte(request("/mqtt", map[string]string{"Origin": "http://[::1"})), false)
+	f.Add([]byte("GET http://x/mqtt HTTP/1.1\r\nHost: \r\n folded\r\n\r\n"), true)
+	f.Fuzz(func(t *testing.T, head []byte, local bool) {
+		accept, no := newWebSocket(nil, &WebSocket{}, local).judge(head)
+		if no == nil {
+			if len(accept) != 28 || !bytes.Contains(bytes.ToLower(head), []byte("mqtt")) {
+				t.Errorf("taken with %q", accept)
+			}
+			return
+		}
+		r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(no.response())), nil)
+		if err != nil || r.StatusCode != no.status {
+			t.Errorf("answer %q: %v", no.response(), err)
+		}
+	})
+}

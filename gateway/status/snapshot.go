@@ -59,6 +59,7 @@ type Listener struct {
 	Accepted       uint64            // connections since start
 	Failed         map[string]uint64 // handshakes of TLS and WebSocket since start, by reason
 
+	Err      string    // why it is not open; empty: it is
 	Expires  time.Time // of its certificate; zero: it has none
 	Warnings []string  // what is wrong with its certificate or revocation lists, or soon will be
 }

@@ -22,6 +22,9 @@ func (s *Snapshot) OK() bool {
 		if e := s.Listeners[i].Expires; s.Clock.Trusted && !e.IsZero() && s.Taken.After(e) {
 			return false
 		}
+		if s.Listeners[i].Err != "" {
+			return false
+		}
 	}
 	return s.Store.Err == "" && !s.Store.Full
 }
@@ -41,6 +44,9 @@ func (s *Snapshot) Verdict() string {
 		parts = append(parts, "The disk is full: the store makes do with the room it has.")
 	}
 	for i := range s.Listeners {
+		if err := s.Listeners[i].Err; err != "" {
+			parts = append(parts, "Listener "+s.Listeners[i].Name+" cannot be opened: "+err+".")
+		}
 		for _, w := range s.Listeners[i].Warnings {
 			parts = append(parts, "Listener "+s.Listeners[i].Name+": "+w+".")
 		}
