@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"weir/gateway"
@@ -32,6 +34,12 @@ func runCheck(_ context.Context, c console, args []string) int {
 	if !*elsewhere {
 		problems := append(gateway.CheckFiles(cfg), gateway.CheckDates(cfg, time.Now())...)
 		fmt.Fprint(c.err, config.Report(problems))
+		switch err := gateway.CheckAccess(cfg); {
+		case errors.Is(err, fs.ErrPermission):
+			fmt.Fprintf(c.err, "%s: warning: not checked: %v\n", path, err)
+		case err != nil:
+			return c.fail(exitConfig, "%v", err)
+		}
 		if config.Failed(problems) {
 			return exitConfig
 		}

@@ -141,8 +141,8 @@ func userSection() *section {
 	add(s, "password", secretKind("pump7.password", anyText), nil, func(u *User) **Secret { return &u.Password },
 		"the password, when it is not in the password file", example(`{ file = "pump7.password" }`), secret)
 	add(s, "publish", filtersKind(), nil, func(u *User) *[]topic.Filter { return &u.Publish },
-		"the topics the user may publish to", byDefault("none"), example(`["plant/pump7/#"]`), placeholders("id", "user"))
+		"the topics the user may publish to", byDefault("none"), example(`["plant/pump7/#"]`), placeholders("id", "user", "client"))
 	add(s, "subscribe", filtersKind(), nil, func(u *User) *[]topic.Filter { return &u.Subscribe },
-		"the topics the user may subscribe to", byDefault("none"), example(`["plant/pump7/cmd/#"]`), placeholders("id", "user"))
+		"the topics the user may subscribe to", byDefault("none"), example(`["plant/pump7/cmd/#"]`), placeholders("id", "user", "client"))
 	return s
 }

@@ -14,8 +14,14 @@ func listenerSection() *section {
 		"whether clients may connect without user and password",
 		byDefault("true on a loopback address and a Unix socket, false on any other"), example("true"))
 	add(s, "passwords", pathKind, nil, func(l *Listener) *string { return &l.Passwords },
-		"the password file, written by weir passwd",
+		"the password file of the listener, written by weir passwd or mosquitto_passwd",
 		byDefault("the file passwords beside this one"), example(`"/etc/weir/passwords"`))
+	add(s, "acl", pathKind, nil, func(l *Listener) *string { return &l.ACL },
+		"an access control list in mosquitto's form; clients of the listener may do what it and the [user.NAME] tables grant, and nothing else",
+		byDefault("none"), example(`"/etc/mosquitto/acl"`))
+	add(s, "acl_check", choiceKind([]string{"subscribe", "delivery"}), nil, func(l *Listener) *string { return &l.ACLCheck },
+		"when it is judged what a client may read: once, when it subscribes, and more than it may have is refused; or at each delivery, as mosquitto does, where it may subscribe to # and gets what it may have",
+		byDefault("\"delivery\" with acl, \"subscribe\" without"), example(`"delivery"`))
 	add(s, "protocol", choiceKind([]string{"mqtt", "websocket"}), "mqtt", func(l *Listener) *string { return &l.Protocol },
 		"whether MQTT is spoken directly or, as browsers need it, inside WebSocket", example(`"websocket"`), restart)
 	add(s, "path", requestPathKind, "/mqtt", func(l *Listener) *string { return &l.Path },
