@@ -20,10 +20,13 @@ func (b *Broker) Reauthorize() (gone int) {
 		all = append(all, pair{s, s.owner})
 	}
 	b.mu.Unlock()
+	var leaving []pair // after everybody else has new rights: what becomes known by their leaving, such as a will, goes by those
 	for _, p := range all {
 		if p.owner != nil {
-			if !p.owner.reconsider(p.s) {
-				gone++
+			if p.owner.stillWelcome() {
+				p.s.out.granted.Store(b.grant(p.owner.who()))
+			} else {
+				leaving = append(leaving, p)
 			}
 			continue
 		}
@@ -31,23 +34,21 @@ func (b *Broker) Reauthorize() (gone int) {
 			p.s.out.granted.CompareAndSwap(g, b.grant(g.who))
 		}
 	}
-	return gone
-}
-
-// reconsider tells whether the client may stay, and gives it its rights of now. What it looks at does not change once
-// the connection owns a session. Safe for concurrent use.
-func (c *connection) reconsider(s *session) (stays bool) {
-	if !c.stillWelcome() {
-		c.b.count.revoked.Add(1)
-		c.b.log.Info("client disconnected: its login does not hold any more", "client", string(s.id), "user", c.user, "peer", c.peer())
-		c.kick(packet.AdministrativeAction)
-		return false
+	for _, p := range leaving {
+		p.owner.turnOut(p.s)
 	}
-	s.out.granted.Store(c.b.grant(c.who()))
-	return true
+	return len(leaving)
 }
 
-// stillWelcome tells whether the login of the connection would be accepted now.
+// turnOut disconnects a client whose login does not hold any more.
+func (c *connection) turnOut(s *session) {
+	c.b.count.revoked.Add(1)
+	c.b.log.Info("client disconnected: its login does not hold any more", "client", string(s.id), "user", c.user, "peer", c.peer())
+	c.kick(packet.AdministrativeAction)
+}
+
+// stillWelcome tells whether the login of the connection would be accepted now. What it looks at does not change once the
+// connection owns a session. Safe for concurrent use.
 func (c *connection) stillWelcome() bool {
 	switch {
 	case c.checked:
@@ -60,7 +61,11 @@ func (c *connection) stillWelcome() bool {
 
 // overtaken looks whether Reauthorize was called while the client logged in, and makes up for it.
 func (c *connection) overtaken(s *session) {
-	if c.b.accessEpoch.Load() != c.epoch {
-		c.reconsider(s)
+	switch {
+	case c.b.accessEpoch.Load() == c.epoch:
+	case c.stillWelcome():
+		s.out.granted.Store(c.b.grant(c.who()))
+	default:
+		c.turnOut(s)
 	}
 }

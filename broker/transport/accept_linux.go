@@ -18,18 +18,20 @@ type door struct {
 	closed bool
 }
 
-// open makes the descriptor. The error is net.ErrClosed after close. To be called once.
+// open makes the descriptor, once the address is open. The error is net.ErrClosed after close. To be called once.
 func (d *door) open(l net.Listener) (*acceptor, error) {
+	if late, ok := l.(*later); ok {
+		var err error
+		if l, err = late.listener(); err != nil {
+			return nil, err
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return nil, net.ErrClosed
 	}
-	f, ok := l.(interface{ File() (*os.File, error) })
-	if !ok {
-		return nil, unix.EOPNOTSUPP
-	}
-	file, err := f.File()
+	file, err := l.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +43,19 @@ func (d *door) open(l net.Listener) (*acceptor, error) {
 	d.file = file
 	_, tcp := l.(*net.TCPListener)
 	return &acceptor{raw: raw, tcp: tcp}, nil
+}
+
+// plain tells whether pollers can drive what a listener accepts.
+func plain(l Listener) bool {
+	s, ok := l.(*Socket)
+	if !ok || s.tls != nil || s.webSocket != nil {
+		return false
+	}
+	switch s.listener.(type) {
+	case *net.TCPListener, *net.UnixListener, *later:
+		return true
+	}
+	return false
 }
 
 // close closes the descriptor, also one that would be made later.

@@ -58,6 +58,7 @@ type part struct {
 // served is what the connections of one Serve share.
 type served struct {
 	listener Listener
+	counts   *tally
 	running  sync.WaitGroup // connections, and goroutines that have one
 }
 
@@ -67,6 +68,8 @@ func newPolled(fd int, peer unix.Sockaddr, s *served, p *poller) *polled {
 	c.listener, c.driver = s.listener, c
 	c.state.Store(writeBusy) // until it has arrived: a Flush leaves a mark only
 	s.running.Add(1)
+	s.counts.accepted.Add(1)
+	s.counts.open.Add(1)
 	return c
 }
 
@@ -122,6 +125,7 @@ func (c *polled) lastWritten() {
 // dead implements driver.
 func (c *polled) dead() {
 	unix.Close(int(c.fd))
+	c.served.counts.open.Add(-1)
 	c.served.running.Done()
 }
 

@@ -64,7 +64,7 @@ func still(t *testing.T, e *echo) (*poller, *polled, *os.File) {
 		t.Fatal(err)
 	}
 	peer := os.NewFile(uintptr(pair[1]), "peer")
-	s := &served{listener: &single{}}
+	s := &served{listener: &single{}, counts: new(tally)}
 	c := newPolled(pair[0], nil, s, p)
 	e.conn, e.closed = &c.Conn, make(chan error, 1)
 	c.handler = e

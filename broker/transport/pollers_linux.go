@@ -2,9 +2,7 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
 	"runtime"
 	"sync"
 )
@@ -74,20 +72,22 @@ func (ps *Pollers) pick() *poller {
 // Serve does what the function Serve does. A plain TCP or Unix socket is driven by pollers, any other listener as the
 // function does it.
 func (ps *Pollers) Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) Handler) error {
-	a, err := ps.enter(l)
-	switch {
-	case errors.Is(err, net.ErrClosed):
-	case err != nil:
-		log.Warn("every connection gets a goroutine: polling is not possible", "listener", l.Name(), "err", err)
-		return Serve(ctx, l, log, open)
-	case a == nil:
+	if ps == nil || !plain(l) {
 		return Serve(ctx, l, log, open)
 	}
-	s := &served{listener: l}
+	if err := ps.start(); err != nil {
+		log.Warn("every connection gets a goroutine: polling is not possible", "listener", l.Name(), "err", err)
+		return Serve(ctx, l, log, open)
+	}
+	s := &served{listener: l, counts: tallyOf(l)}
 	defer s.running.Wait()
-	return acceptAll(ctx, l, log, func() error {
-		if err != nil {
-			return err
+	socket := l.(*Socket)
+	var a *acceptor
+	return acceptAll(ctx, l, log, func() (err error) {
+		if a == nil {
+			if a, err = socket.door.open(socket.listener); err != nil {
+				return err
+			}
 		}
 		fd, peer, err := a.accept()
 		if err != nil {
@@ -98,16 +98,4 @@ func (ps *Pollers) Serve(ctx context.Context, l Listener, log *slog.Logger, open
 		c.poller.post(c, noteArrived)
 		return nil
 	})
-}
-
-// enter opens the door of a plain listener. nil: it is none.
-func (ps *Pollers) enter(l Listener) (*acceptor, error) {
-	t, ok := l.(*tcp)
-	if ps == nil || !ok {
-		return nil, nil
-	}
-	if err := ps.start(); err != nil {
-		return nil, err
-	}
-	return t.door.open(t.Listener)
 }

@@ -23,14 +23,20 @@ const (
 func Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) Handler) error {
 	var running sync.WaitGroup
 	defer running.Wait()
+	counts := tallyOf(l)
 	return acceptAll(ctx, l, log, func() error {
 		nc, err := l.Accept()
 		if err != nil {
 			return err
 		}
+		counts.accepted.Add(1)
+		counts.open.Add(1)
 		c := newConn(nc, l)
 		c.handler = open(c)
-		running.Go(c.run)
+		running.Go(func() {
+			defer counts.open.Add(-1)
+			c.run(counts)
+		})
 		return nil
 	})
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path"
+	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -240,4 +243,76 @@ func comeAndGo(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestEchoOnUnixSocket sends far more than a Unix socket buffers before it reads anything back, several times over one connection.
+func TestEchoOnUnixSocket(t *testing.T) { both(t, echoOnUnixSocket) }
+
+func echoOnUnixSocket(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "socket")
+	l, err := Listen(Options{Name: "local", Address: "unix:" + file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handlers, _ := serve(t, l, func() *echo { return &echo{} })
+	nc, err := net.Dial("unix", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	e := <-handlers
+	if got := e.conn.RemoteAddr().String(); got != file {
+		t.Errorf("peer %q, want the socket, %q", got, file)
+	}
+	sent := bytes.Repeat([]byte("0123456789"), 200_000)
+	for range 3 {
+		if _, err := nc.Write(sent); err != nil { // nothing was read so far: reading does not wait for writing
+			t.Fatal(err)
+		}
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("changed, or %v", err)
+		}
+	}
+	nc.Close()
+	if err := <-e.closed; !errors.Is(err, io.EOF) {
+		t.Errorf("Closed(%v), want EOF", err)
+	}
+}
+
+// TestServeLater: an address that can be opened only after Serve has begun is served as any other.
+func TestServeLater(t *testing.T) { both(t, serveLater) }
+
+func serveLater(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan error, 10)
+	l, err := Listen(Options{Address: taken.Addr().String(), Patient: func(err error) { said <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handlers, _ := serve(t, l, func() *echo { return &echo{} })
+	if err := <-said; err == nil {
+		t.Fatal("opened an address that was in use")
+	}
+	taken.Close()
+	for err := range said {
+		if err == nil {
+			break
+		}
+	}
+	nc := dial(t, l)
+	e := <-handlers
+	nc.Write([]byte("x"))
+	if _, err := io.ReadFull(nc, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if polled := e.conn.driver != nil; polled != (path.Base(t.Name()) == polling && runtime.GOOS == "linux") {
+		t.Errorf("driven by a poller: %t", polled)
+	}
+	nc.Close()
+	<-e.closed
 }
