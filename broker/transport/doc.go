@@ -1,5 +1,8 @@
-// Package transport is the shell of goroutines around sockets. It knows no MQTT: bytes come in, a [Handler] looks at
-// them, bytes go out.
+// Package transport is the shell around sockets. It knows no MQTT: bytes come in, a [Handler] looks at them, bytes go out.
+//
+// There are two shells with one Handler. Plain TCP and Unix sockets are driven by a few pollers (Linux, [Pollers]): a
+// connection then has no goroutine and no buffer. TLS, WebSocket, and everything on other systems have a goroutine each
+// ([Serve]). The next sections, up to Pollers, describe the latter; what a handler sees is the same.
 //
 //	            accept loop (Serve)
 //	                 │ open(conn) Handler
@@ -24,8 +27,55 @@
 // Whoever has put bytes where Take finds them calls Flush. Exactly one goroutine at a time writes a connection; another
 // one's Flush only leaves a mark that there is more. A plain TCP socket is first tried without blocking (Linux); what
 // the kernel does not take, and everything on other sockets, is written by a writer goroutine that is started then and
-// ends when nothing is left; plain Unix sockets are as TCP. Flush never blocks, so a slow peer never slows whoever has something for it. How much may
-// wait for a slow peer is the handler's business.
+// ends when nothing is left; plain Unix sockets are as TCP. Flush never blocks, so a slow peer never slows whoever has something
+// for it. How much may wait for a slow peer is the handler's business.
+//
+// # Pollers
+//
+//	           socket events (epoll)      letters: arrived, shutdown, failed, back
+//	                  ▼                        │ inbox, rung by an eventfd
+//	poller: wait ─▶ read into its own 64 KiB ─▶ Receive ─▶ what is left of a packet: a buffer of the connection's own
+//	          ▲       │ may wait: a goroutine has the connection until Receive returns, then a letter
+//	          └── first deadline (heap)
+//
+// There is one for each processor, at most four; a connection stays with the one it was given to in turn. A poller is a
+// goroutine, and owns what is read of its connections, so there are no locks; other goroutines send it letters, which are rare
+// (a connection comes, goes, is shut down, has logged in). Writing is not the poller's: whoever flushes writes, without blocking,
+// and only when the socket is full it is handed to the poller, which goes on when epoll says that there is room.
+//
+// What was chosen, and why:
+//
+//   - The poller sleeps in epoll_wait itself, not in the runtime's poller below a goroutine: the kernel then wakes the thread
+//     that does the work, where the runtime first wakes a thread to find a goroutine to be run by, often, a third. That was half the
+//     cost of a message at a low rate. Before it sleeps it yields once, so that goroutines started by it need not wait until the
+//     runtime notices that its thread sleeps, which on one processor takes milliseconds.
+//   - Events are edge-triggered: no system call but read and epoll_wait for what arrives. A read that does not fill the buffer
+//     has taken all there is, unless the peer has closed; then it is read to the end. A connection that fills the buffer has had its
+//     share of the round and is looked at again after the others; so has one that was written a MiB.
+//   - Room in the socket is asked for (EPOLLOUT) only after it was full for the first time: each message that a Unix peer reads is
+//     such an event. What comes between a full socket and the wait for it is seen by the state of the writing side, which the poller
+//     sets to again.
+//   - Sockets are accepted from a second descriptor of the listening socket (door), so that package net does not register each with
+//     the runtime's poller first, and no net.Conn is made. Their numbers never leave this package. A socket is closed by whoever makes its
+//     writing side dead, so nobody can write to a number that is another connection's by then; an event of a closed connection
+//     is known by its generation.
+//   - A deadline is an entry of a heap. It moves only when it passes or becomes earlier, so receiving costs nothing.
+//   - Only Receive may block, and only when Handler.MayWait says so: a CONNECT, which may check a password, take a session over
+//     or wait for the disk.
+//
+// # What it costs
+//
+// Measured on two busy cores beside Debian's mosquitto 2.0.11, medians of three interleaved short runs, CPU of the broker in µs:
+//
+//	                         goroutines   pollers   mosquitto
+//	paced 1,000/s, QoS 0         59.4        37.0        29.5
+//	fan-in QoS 0 / 1 / 2   .32/1.8/3.1 .28/1.7/2.7 5.4/15/29
+//	fan-out, a delivery         0.096       0.072         4.5
+//
+// At 1,000 messages a second nearly all of that is the kernel's: a wake-up, a read and a write. Of an idle connection with one subscription
+// this package holds 208 bytes and two words in tables; with what the broker knows of it, 1,150 bytes live, and 1.8 KiB resident, of
+// 13 KiB with a goroutine and a buffer (mosquitto: 1.0 KiB). What is resident and not live is room between objects and the
+// collector's own tables.
 //
 // # Ending
 //
@@ -86,5 +136,5 @@
 //
 // # Room left
 //
-// Handlers keep no reader state on a stack, so a poller can drive the same interface for plain sockets.
+// TLS and WebSocket connections keep their goroutine.
 package transport
