@@ -24,6 +24,7 @@ func (c *connection) connect(f packet.Frame) error {
 		return c.badConnect(&p, err)
 	}
 	c.version = p.Version
+	c.heed(&p)
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
@@ -36,6 +37,13 @@ func (c *connection) connect(f packet.Frame) error {
 		return c.refuse(refusal)
 	}
 	return c.begin(ctx, &p)
+}
+
+// heed takes over what CONNECT says of the answers it wants.
+func (c *connection) heed(p *packet.Connect) {
+	c.maxPacket = int(p.Props.MaximumPacketSize)
+	c.problems = c.version == packet.V5 && (!p.Props.Has(packet.PropRequestProblemInfo) || p.Props.RequestProblemInfo) // v5 [MQTT-3.1.2-29]
+	c.short = newShortener(int(p.Props.TopicAliasMaximum), c.b.cfg.TopicAliases)
 }
 
 // badConnect answers a CONNECT that could not be decoded, if it is known in which form.
@@ -53,6 +61,7 @@ func (c *connection) badConnect(p *packet.Connect, err error) error {
 	default: // 3.1.1 [MQTT-3.1.4-1]: without CONNACK
 		return err
 	}
+	c.heed(p)
 	c.connack(wrong) // v5 [MQTT-3.1.2-1] [MQTT-3.1.2-2] [MQTT-3.1.4-1]
 	return err
 }
@@ -122,9 +131,29 @@ func (c *connection) connack(why *packet.Error) {
 	if !a.Reason.Fits(packet.TypeConnack) {
 		a.Reason = packet.UnspecifiedError
 	}
-	if b, err := a.Append(nil, c.version); err == nil { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits
+	switch a.Reason {
+	case packet.UnspecifiedError, packet.ServerUnavailable, packet.BadUserNameOrPassword, packet.NotAuthorized: // for the log only
+	default:
+		a.Props.SetReasonString([]byte(why.Text))
+	}
+	b, err := a.Append(nil, c.version)
+	if err == nil && c.tooLarge(len(b)) { // v5 [MQTT-3.2.2-19]
+		a.Props.Reset()
+		b, err = a.Append(nil, c.version)
+	}
+	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits
 		c.out.Store(&out{conn: c, closing: true, pending: b})
 	}
+}
+
+// alive is how often the client has to send something. 3.1.1 has no way to tell a client that it is to be more often than it
+// said. v5 [MQTT-3.2.2-22]
+func (c *connection) alive(p *packet.Connect) time.Duration {
+	asked, most := time.Duration(p.KeepAlive)*time.Second, c.b.cfg.MaxKeepAlive
+	if c.version == packet.V5 && most > 0 && (asked == 0 || asked > most) {
+		return most
+	}
+	return asked
 }
 
 // expiry turns a session expiry interval into a time, within what is allowed.
@@ -166,8 +195,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
-	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
-	c.maxPacket = int(p.Props.MaximumPacketSize)
+	c.keepAlive = c.alive(p)
 	window := b.cfg.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
 		window = min(window, int(p.Props.ReceiveMaximum))
@@ -202,6 +230,9 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 	}
 	if cfg.ReceiveMaximum < 65535 {
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
+	}
+	if asked := time.Duration(p.KeepAlive) * time.Second; c.keepAlive != asked { // v5 [MQTT-3.2.2-22]
+		a.Props.SetServerKeepAlive(uint16(c.keepAlive / time.Second))
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
 	if cfg.TopicAliases > 0 {

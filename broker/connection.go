@@ -26,12 +26,14 @@ type connection struct {
 	keepAlive  time.Duration // 0: off
 	maxPacket  int           // of the client; 0: any
 	generation uint32
-	token      uint64   // what Entry.Publisher says
-	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
-	zeroExpiry bool     // CONNECT asked for session expiry 0
-	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
-	over       promise  // the same for PUBCOMPs
-	ended      bool     // the end is accounted for
+	token      uint64     // what Entry.Publisher says
+	aliases    [][]byte   // topics by alias, 1 to the announced maximum; made when first used
+	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
+	problems   bool       // a 5.0 client wants reasons in words on every packet
+	zeroExpiry bool       // CONNECT asked for session expiry 0
+	kept       promise    // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
+	over       promise    // the same for PUBCOMPs
+	ended      bool       // the end is accounted for
 }
 
 // errDone ends a connection whose client said DISCONNECT or was refused: nothing is to be told any more.
@@ -325,6 +327,9 @@ func (c *connection) Take(done []byte) []byte {
 	o.pending, o.answers = nil, 0
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
+	}
+	if c.short != nil && len(b) > 0 {
+		b = c.short.shorten(b, c.maxPacket)
 	}
 	o.mu.Unlock()
 	if o.durable != nil && len(b) > 0 {

@@ -132,7 +132,7 @@
 //     [MQTT-3.3.5-2]; the message is dropped and counted. A will for one is refused. Publishers within the process may.
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
-//     is refused (0x87; 3.1.1: return code 5) rather than taken without it [MQTT-3.1.4-2]; the will is not
+//     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is not
 //     judged again when it is published. A SUBSCRIBE is granted if one right covers the whole filter, and refused
 //     otherwise (0x87, or 0x80), not narrowed. Nothing is judged at delivery: a subscription stays as
 //     granted for as long as its session lives.

@@ -157,7 +157,7 @@ func (p *Properties) append(dst []byte, block int) []byte {
 	if block < 0 {
 		return dst
 	}
-	dst = appendVarint(dst, block) // [MQTT-2.2.2-1]
+	dst = appendVarint(dst, block) // v5 [MQTT-2.2.2-1]
 	if block == 0 {
 		return dst
 	}
