@@ -68,10 +68,10 @@ func (c *connection) badConnect(p *packet.Connect, err error) error {
 
 // check judges what CONNECT asks for, before anybody is asked for a password.
 func (c *connection) check(p *packet.Connect) *packet.Error {
-	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1]
+	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1] [MQTT-4.12.0-4]
 		return packet.Errorf(packet.BadAuthenticationMethod, "no authentication methods are supported")
 	}
-	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8]
+	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8] [MQTT-3.1.3-9]
 		return packet.Errorf(packet.ClientIdentifierNotValid, "an empty client id needs a clean session")
 	}
 	if !p.HasWill {
@@ -241,7 +241,7 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 	return a
 }
 
-// claim makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
+// claim is what Clean Start, or Clean Session, decides: v5 [MQTT-3.1.4-4], 3.1.1 [MQTT-3.1.4-3]. It makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
 // told and waited for. discarded: a session that was stored has ended.
 func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, assigned, discarded bool, err error) {
 	id := string(p.ClientID) // any id is taken: v5 [MQTT-3.1.3-5], 3.1.1 [MQTT-3.1.3-5]
@@ -295,7 +295,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 
 // newWill is the will that CONNECT leaves, if any. v5 [MQTT-3.1.2-7], 3.1.1 [MQTT-3.1.2-8]
 func newWill(p *packet.Connect, s *session) *will {
-	if !p.HasWill {
+	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
 		return nil
 	}
 	m := message.Message{Origin: s.id}

@@ -51,7 +51,8 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 }
 
 // Receive implements transport.Handler: it handles all packets of one read, hands the journal what it is to keep, and
-// lets every subscriber that got something have it.
+// lets every subscriber that got something have it. After an error the connection is closed, once its last words are
+// written: v5 [MQTT-3.14.4-2] [MQTT-4.13.2-1], 3.1.1 [MQTT-4.8.0-2].
 func (c *connection) Receive(b []byte) (n int, err error) {
 	r := c.b.newReading()
 	if c.session != nil {
@@ -120,7 +121,7 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 		return c.disconnect(f)
 	case packet.TypeAuth: // v5 [MQTT-4.12.0-7]: no method was agreed on, because none is supported
 		return packet.Errorf(packet.ProtocolError, "AUTH without an authentication method in CONNECT")
-	case packet.TypeConnect: // v5 [MQTT-3.1.0-2], 3.1.1 [MQTT-3.1.0-2]
+	case packet.TypeConnect: // and no second CONNACK: [MQTT-3.1.0-2], v5 [MQTT-3.2.0-2]
 		return packet.Errorf(packet.ProtocolError, "a second CONNECT")
 	}
 	return packet.Errorf(packet.ProtocolError, "%s from a client", f.Type)

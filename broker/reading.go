@@ -106,8 +106,8 @@ func (r *reading) message() *message.Message {
 // a retained topic is new or gone. entry is its place there, or noEntry; wanted tells whether anyone wants it.
 func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
 	r.counts.received[m.QoS]++
-	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
-	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
+	must := m.Retain && r.b.retain(r, m)               // before looking for subscribers: see replay
+	r.matches = r.b.tree.Match(m.Topic, r.matches[:0]) // [MQTT-3.3.2-3]
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
 		return noEntry, false
@@ -205,7 +205,7 @@ func (r *reading) choose(route *Route) {
 }
 
 // aim adds a subscription of a session to the targets. A session gets one copy, at the highest QoS and with all
-// identifiers of its subscriptions: v5 [MQTT-3.3.4-2] [MQTT-3.3.4-3], 3.1.1 [MQTT-3.3.5-1].
+// identifiers of its subscriptions: v5 [MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4], 3.1.1 [MQTT-3.3.5-1].
 func (r *reading) aim(s *subscription, m *message.Message, from source) {
 	o := s.load()
 	if o.noLocal() && s.session == from.session { // v5 [MQTT-3.8.3-3]
@@ -247,10 +247,10 @@ func (t *target) identify(o options) {
 }
 
 // aimGroup adds one member of a shared group. It gets a copy of its own even if it has another subscription that
-// matches: v5 section 4.8.2.
+// matches: v5 section 4.8.2, [MQTT-3.3.4-5].
 func (r *reading) aimGroup(g *group, m *message.Message) {
 	if member := g.pick(m.QoS > 0); member != nil {
-		r.add(member.session, member.load(), m)
+		r.add(member.session, member.load(), m) // v5 [MQTT-4.8.2-3]
 	}
 }
 
@@ -274,7 +274,7 @@ func (r *reading) deliver(m *message.Message, t *target) {
 	case o.gone || o.closing && !o.persistent || c == nil && (q == 0 || !o.persistent):
 		o.mu.Unlock()
 		return
-	case q == 0:
+	case q == 0: // the window does not matter: v5 [MQTT-3.3.4-10] [MQTT-4.9.0-3]
 		dropped = r.sendQoS0(o, m, t)
 	default: // v5 [MQTT-4.5.0-1], 3.1.1 [MQTT-3.1.2-5] [MQTT-4.5.0-1]
 		dropped = r.sendOrQueue(o, m, t, q)
@@ -373,7 +373,7 @@ func (r *reading) encode(m *message.Message, v packet.Version, q byte, t *target
 	if e.valid && !own {
 		return e
 	}
-	p := m.Publish
+	p := m.Publish // as it came: v5 [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]
 	p.Dup, p.Retain, p.QoS, p.ID = false, false, q, 1
 	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection: v5 [MQTT-3.3.2-7]
 	p.Props.SubscriptionIDs = nil

@@ -22,11 +22,11 @@ const (
 // each connection: v5 [MQTT-3.3.2-7]. It is used under the mutex of the out the bytes are taken from.
 type shortener struct {
 	most    int
-	aliases map[string]int // alias by topic
-	names   []string       // topic by alias less one
-	last    []int          // when it was sent last, by alias less one
-	hand    int            // the alias to be looked at next, less one
-	now     int            // messages so far
+	aliases map[string]int      // alias by topic
+	names   []string            // topic by alias less one
+	last    []int               // when it was sent last, by alias less one
+	hand    int                 // the alias to be looked at next, less one
+	now     int                 // messages so far
 	seen    map[string]struct{} // sent once, at most four for each alias
 	publish packet.Publish      // space
 }
