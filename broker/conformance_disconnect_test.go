@@ -205,3 +205,33 @@ func TestExpiryChangedAtTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingFollowsDisconnect: what is published between the last words and the end of the connection, or was asked for by the
+// client, is not sent. v5 [MQTT-3.14.4-1]
+func TestNothingFollowsDisconnect(t *testing.T) {
+	h := build(t, Config{})
+	pub, _ := h.login(packet.V5, "pub")
+	sub, _ := h.login(packet.V5, "sub", keepSession)
+	sub.subscribe(1, "x")
+	s := h.session("sub")
+	s.out.mu.Lock()
+	c := s.out.conn
+	s.out.mu.Unlock()
+	c.lastWords(packet.AdministrativeAction, "")
+	pub.publish("x", "0", 0, 0)
+	pub.publish("x", "1", 1, 1)
+	pub.expectAck(packet.TypePuback, 1)
+	sub.write([]byte{0xC0, 0}) // PINGREQ
+	sub.expectDisconnect(packet.AdministrativeAction)
+	c.conn.Shutdown()
+	sub.expectEnd(packet.Success)
+	sub, _ = h.login(packet.V5, "sub", resume, keepSession)
+	sub.expectMessage("x", "1") // it was kept for the next one
+}
+
+func (c *client) expectDisconnect(reason packet.Reason) {
+	c.t.Helper()
+	if d := c.expect(packet.TypeDisconnect).(*packet.Disconnect); d.Reason != reason {
+		c.t.Fatalf("DISCONNECT %s, want %s", d.Reason, reason)
+	}
+}

@@ -297,3 +297,32 @@ func TestHandshakeOfExpired(t *testing.T) {
 		sub.nothing()
 	})
 }
+
+// TestHighestOfOverlapping: one copy, at the highest QoS of the subscriptions that match, whichever has it, and not above that of
+// the message. v5 [MQTT-3.3.4-2] [MQTT-3.8.4-8], 3.1.1 [MQTT-3.3.5-1] [MQTT-3.8.4-6]
+func TestHighestOfOverlapping(t *testing.T) {
+	each(t, func(t *testing.T, v packet.Version) {
+		h := build(t, Config{})
+		pub, _ := h.login(v, "pub")
+		id := uint16(0)
+		for _, granted := range [][3]byte{{2, 0, 0}, {0, 2, 0}, {0, 0, 2}, {0, 1, 0}, {1, 0, 2}, {0, 0, 0}} {
+			sub, _ := h.login(v, "sub")
+			for i, f := range []string{"a/#", "a/+", "a/b"} {
+				sub.subscribe(granted[i], f)
+			}
+			for q := range byte(3) {
+				id++
+				pub.publish("a/b", "x", q, id)
+				p := sub.expectMessage("a/b", "x")
+				if want := min(q, max(granted[0], granted[1], granted[2])); p.QoS != want {
+					t.Errorf("granted %v, published at %d: came at %d, want %d", granted, q, p.QoS, want)
+				}
+				if p.QoS > 0 {
+					sub.finish(p)
+				}
+				sub.nothing()
+			}
+			sub.leave()
+		}
+	})
+}
