@@ -25,10 +25,12 @@ func raw(t *testing.T, digits string) []byte {
 // asks are the logins that an Authenticator was asked about.
 type asks chan [2]string
 
-func (a asks) Verify(_ context.Context, user string, password []byte) (bool, error) {
+func (a asks) Verify(_ context.Context, _, user string, password []byte) (bool, error) {
 	a <- [2]string{user, string(password)}
 	return true, nil
 }
+
+func (a asks) Credential(_, _ string) uint64 { return 1 }
 
 // TestConnectFields: a CONNECT built by hand with everything in it, each field in its place.
 // [MQTT-3.1.3-1] [MQTT-3.1.3-3], v5 [MQTT-3.1.2-9] [MQTT-3.1.2-17] [MQTT-3.1.2-19],

@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -173,9 +173,17 @@
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
 //     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is not
-//     judged again when it is published. A SUBSCRIBE is granted if one right covers the whole filter, and refused
-//     otherwise (0x87, or 0x80), not narrowed. Nothing is judged at delivery: a subscription stays as
-//     granted for as long as its session lives.
+//     judged again when it is published. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
+//     narrowed. What a granted subscription gets is judged at delivery, message by message, unless the rights cover
+//     its whole filter, which is found out once: rights may grant # and let through what the user may read. Retained
+//     messages for a new subscription, what waited in a queue and what is sent again are judged when they leave; of
+//     a QoS 2 message that was sent before and may not be sent again the handshake is completed without it. A member of
+//     a shared subscription that may not have a message is passed over; one that no member who is there may have is dropped.
+//   - After a change of users or rights, see [Broker.Reauthorize], clients whose login does not hold any more are
+//     disconnected with 0x98, and all others stay, their subscriptions too.
+//   - Failed logins make an address and user name wait, a second that doubles up to a minute, and many names from one
+//     address the address: refused unseen with 0x9F (return code 3). So are logins beyond the number that may wait for
+//     their check: see attempts.go. A client that is logged in notices nothing.
 //   - So that a client id does not carry rights over, a session belongs to the user who made it. Another user who connects
 //     with its client id ends it, as with Clean Start, and gets a new one.
 //   - A filter that breaks the rules is refused by itself in SUBACK (0x8F, or 0x80), the connection stays. Shared
@@ -183,7 +191,12 @@
 //   - A client without a user name may use listeners on loopback addresses, or those that Config.Anonymous names. A user
 //     name is checked wherever there are users.
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
-//   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C) and no server keep alive.
+//   - Topic aliases are taken, and sent to 5.0 clients that allow them: see shorten.go, where they are put into bytes on
+//     their way to the socket. A payload format indicator is passed on and not held against the payload.
+//   - A refused CONNECT says why in words unless it is the login that failed, and so does SUBACK of a filter that breaks the
+//     rules and DISCONNECT of a broken rule; acknowledgements have their code only. Nothing but PUBLISH has user properties.
+//   - Config.MaxKeepAlive is told to 5.0 clients as server keep alive; 3.1.1 has no way to tell, so there the client's counts.
+//   - There is no enhanced authentication (0x8C).
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.
@@ -194,6 +207,17 @@
 //     window: the standard orders each QoS by itself (5.0 section 4.6).
 //   - Large payloads are copied into each subscriber's output; nothing is shared by writev yet.
 //   - Numbers of connections, sessions, subscriptions and retained messages have no limits of their own yet.
+//
+// # The standards
+//
+// statements.txt lists every normative statement of 5.0 and 3.1.1 that binds a server. Where one is decided, and in the test that
+// shows it, its id is cited with the version it is of, for the same id may mean something else in the other:
+//
+//	v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25], 3.1.1 [MQTT-3.1.2-8]
+//
+// TestConformance makes CONFORMANCE.md of the list and the citations (statement, function, test), and fails if that is stale, if
+// a statement has no test, or no place and no word why there is nothing to decide, or if an id is cited that does not exist. Tests
+// that are there for the standards alone are in conformance_*_test.go.
 //
 // # Time
 //
