@@ -19,7 +19,7 @@ import (
 type citation struct {
 	version string // 5.0, 3.1.1, or empty: none was given
 	id      string
-	place   string // "connect.go: connection.check" or the name of a test; empty: in a test file, but part of no test
+	place   string // "connect.go: connection.check" or the name of a test; empty: neither, as in doc.go
 	test    bool
 	at      string // file and line, for messages only
 }
@@ -123,14 +123,12 @@ func scan(t *testing.T, root string) (all []citation) {
 	return all
 }
 
-// placeName says where something is: "file: function", or a test with its package unless that is this one.
+// placeName says where something is: "file: function", or a test with its package unless that is this one. Empty: nowhere.
 func placeName(path, name string, test bool) string {
 	path = strings.TrimPrefix(path, "../")
 	switch dir := filepath.ToSlash(filepath.Dir(path)); {
-	case name == "" && test:
-		return ""
 	case name == "":
-		return path
+		return ""
 	case !test:
 		return path + ": " + name
 	case dir == ".":
@@ -171,11 +169,7 @@ func declared(f *ast.File, pos token.Pos) string {
 		case *ast.FuncDecl:
 			name = d.Name.Name
 			if d.Recv != nil {
-				typ := d.Recv.List[0].Type
-				if star, ok := typ.(*ast.StarExpr); ok {
-					typ = star.X
-				}
-				name = fmt.Sprint(typ, ".", name)
+				name = receiver(d.Recv.List[0].Type) + "." + name
 			}
 			if d.Doc != nil {
 				from = d.Doc.Pos()
@@ -198,6 +192,21 @@ func declared(f *ast.File, pos token.Pos) string {
 		}
 	}
 	return ""
+}
+
+// receiver is the name of a receiver's type.
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.IndexListExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return "?"
 }
 
 // tester is the test that a name of a test file belongs to: itself, or the first one that uses it.

@@ -30,8 +30,6 @@ type Config struct {
 	MaxPacket   int           // largest packet accepted, bytes; default 1 MiB
 	ConnectWait time.Duration // time for a whole CONNECT and the check of its login; default 10 s
 
-	MaxKeepAlive time.Duration // longest keep alive of a 5.0 client, whole seconds to 65535; 0: any, and none at all
-
 	ReceiveMaximum int // QoS 1 and 2 messages a client may have unacknowledged, 1 to 65535; default 1024
 	TopicAliases   int // topic aliases of a 5.0 client, each way, to 65535; default 32; negative: none
 	Inflight       int // QoS 1 and 2 messages unacknowledged towards a client at most; default 256

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"weir/broker/packet"
 )
@@ -238,34 +237,6 @@ func TestAllQoSAndRetain(t *testing.T) {
 			}
 		}
 	})
-}
-
-// v5 [MQTT-3.2.2-22]
-func TestServerKeepAlive(t *testing.T) {
-	for _, tt := range []struct {
-		v           packet.Version
-		asked, told uint16
-		enforced    time.Duration
-	}{
-		{packet.V5, 60, 20, 20 * time.Second}, {packet.V5, 0, 20, 20 * time.Second},
-		{packet.V5, 20, 0, 20 * time.Second}, {packet.V5, 10, 0, 10 * time.Second},
-		{packet.V311, 60, 0, 60 * time.Second}, // cannot be told
-	} {
-		t.Run(fmt.Sprint(tt.v, " ", tt.asked), func(t *testing.T) {
-			bubble(t, Config{MaxKeepAlive: 20 * time.Second}, func(t *testing.T, h *house) {
-				c, ack := h.login(tt.v, "c", func(p *packet.Connect) { p.KeepAlive = tt.asked })
-				if ack.Props.ServerKeepAlive != tt.told || ack.Props.Has(packet.PropServerKeepAlive) != (tt.told > 0) {
-					t.Errorf("server keep alive %d, want %d", ack.Props.ServerKeepAlive, tt.told)
-				}
-				after(tt.enforced*3/2 - time.Second)
-				if h.b.Stats().KeepAliveLost != 0 {
-					t.Fatal("closed too early")
-				}
-				after(2 * time.Second)
-				c.expectEnd(packet.KeepAliveTimeout)
-			})
-		})
-	}
 }
 
 // TestReasonsInWords: a refused CONNECT and a refused filter say why, unless the client does not want it or takes no packet

@@ -182,16 +182,6 @@ func (c *connection) connack(why *packet.Error) {
 	}
 }
 
-// alive is how often the client has to send something. 3.1.1 has no way to tell a client that it is to be more often than it
-// said. v5 [MQTT-3.2.2-22]
-func (c *connection) alive(p *packet.Connect) time.Duration {
-	asked, most := time.Duration(p.KeepAlive)*time.Second, c.b.cfg.MaxKeepAlive
-	if c.version == packet.V5 && most > 0 && (asked == 0 || asked > most) {
-		return most
-	}
-	return asked
-}
-
 // expiry turns a session expiry interval into a time, within what is allowed.
 func (b *Broker) expiry(seconds uint32) time.Duration {
 	return min(time.Duration(seconds)*time.Second, b.cfg.MaxSessionExpiry)
@@ -233,7 +223,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
-	c.keepAlive = c.alive(p)
+	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
 	window := b.cfg.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
 		window = min(window, int(p.Props.ReceiveMaximum))
@@ -269,9 +259,6 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 	}
 	if cfg.ReceiveMaximum < 65535 {
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
-	}
-	if asked := time.Duration(p.KeepAlive) * time.Second; c.keepAlive != asked { // v5 [MQTT-3.2.2-22]
-		a.Props.SetServerKeepAlive(uint16(c.keepAlive / time.Second))
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
 	if cfg.TopicAliases > 0 {

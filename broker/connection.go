@@ -319,7 +319,7 @@ func (c *connection) Deadline() time.Time {
 	switch {
 	case c.session == nil:
 		return c.started.Add(c.b.cfg.ConnectWait)
-	case c.keepAlive > 0: // v5 [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
+	case c.keepAlive > 0: // the client's own, since none of ours is sent: v5 [MQTT-3.2.2-22] [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
 		return c.heard.Add(c.keepAlive * 3 / 2)
 	}
 	return time.Time{}

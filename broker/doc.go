@@ -195,8 +195,7 @@
 //     their way to the socket. A payload format indicator is passed on and not held against the payload.
 //   - A refused CONNECT says why in words unless it is the login that failed, and so does SUBACK of a filter that breaks the
 //     rules and DISCONNECT of a broken rule; acknowledgements have their code only. Nothing but PUBLISH has user properties.
-//   - Config.MaxKeepAlive is told to 5.0 clients as server keep alive; 3.1.1 has no way to tell, so there the client's counts.
-//   - There is no enhanced authentication (0x8C).
+//   - There is no enhanced authentication (0x8C) and no server keep alive.
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.

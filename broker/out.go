@@ -206,7 +206,8 @@ func (f *filler) expireQueue() {
 	})
 }
 
-// wait puts a message at the end of the queue: v5 [MQTT-4.6.0-5], 3.1.1 [MQTT-4.6.0-6]. The caller holds mu.
+// wait puts a message at the end of the queue: v5 [MQTT-4.6.0-5] [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-5] [MQTT-4.6.0-6]. The
+// caller holds mu.
 func (o *out) wait(h held) {
 	o.queue.push(h)
 	o.stale = min(o.stale, expires(h.message))

@@ -37,7 +37,7 @@ func newShortener(client, server int) *shortener {
 	if most <= 0 {
 		return nil
 	}
-	return &shortener{most: most, aliases: map[string]int{}, seen: map[string]struct{}{}}
+	return &shortener{most: most}
 }
 
 // shorten gives b, which is whole packets, with aliases in it. b is recycled. largest is the packet the client takes; 0: any.
@@ -86,6 +86,9 @@ func (s *shortener) alias(name []byte) (alias int, known bool) {
 	}
 	if len(name) < shortestAliased || len(name) > longestAliased {
 		return 0, false
+	}
+	if s.seen == nil { // an idle client costs nothing
+		s.aliases, s.seen = map[string]int{}, map[string]struct{}{}
 	}
 	if _, again := s.seen[string(name)]; !again {
 		if len(s.seen) >= 4*s.most { // most of them stay, or of many topics in turn none would be seen again
