@@ -328,3 +328,41 @@ func TestHighestOfOverlapping(t *testing.T) {
 		}
 	})
 }
+
+// TestIdentifiersOfWhatWaited: retained messages, and messages that waited for the client or are sent again, carry the identifiers
+// too. v5 [MQTT-3.3.4-3] [MQTT-3.3.4-4]
+func TestIdentifiersOfWhatWaited(t *testing.T) {
+	for _, name := range []string{"memory", "memory" + stored} {
+		t.Run(name, func(t *testing.T) {
+			h := build(t, Config{})
+			pub, _ := h.login(packet.V5, "pub")
+			pub.send(retainedMessage("a/b", "retained", 1, 1))
+			pub.expectAck(packet.TypePuback, 1)
+			c, _ := h.login(packet.V5, "c", keepSession)
+			for i, f := range []string{"a/#", "+/b"} {
+				p := packet.Subscribe{ID: 1, Filters: []packet.Subscription{{Filter: []byte(f), QoS: 1, RetainHandling: byte(i) * 2}}}
+				p.Props.SubscriptionIDs = []uint32{uint32(i + 1)}
+				c.subscribeWith(&p)
+				if i == 0 {
+					m := c.expectMessage("a/b", "retained")
+					if got := fmt.Sprint(m.Props.SubscriptionIDs); got != "[1]" {
+						t.Errorf("retained: identifiers %s, want [1]", got)
+					}
+					c.finish(m)
+				}
+			}
+			h.vanish(c)
+			pub.publish("a/b", "waited", 1, 2)
+			pub.expectAck(packet.TypePuback, 2)
+			for _, what := range []string{"waited", "sent again"} {
+				c, _ = h.login(packet.V5, "c", resume, keepSession)
+				m := c.expectMessage("a/b", "waited")
+				slices.Sort(m.Props.SubscriptionIDs)
+				if got := fmt.Sprint(m.Props.SubscriptionIDs); got != "[1 2]" {
+					t.Errorf("%s: identifiers %s, want [1 2]", what, got)
+				}
+				h.vanish(c)
+			}
+		})
+	}
+}
