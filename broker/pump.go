@@ -2,8 +2,10 @@ package broker
 
 import (
 	"slices"
+	"sync"
 	"time"
 
+	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/qos"
 )
@@ -253,9 +255,10 @@ func (d *durable) feed() {
 		return
 	}
 	messages, _ := d.queue.Waiting()
-	var meal meal
+	meal := meals.Get().(*meal)
+	defer meal.clear()
 	o.mu.Lock()
-	d.serve(&meal, batchSize-messages)
+	d.serve(meal, batchSize-messages)
 	o.mu.Unlock()
 	if len(meal.entries) == 0 {
 		return
@@ -269,7 +272,7 @@ func (d *durable) feed() {
 	}
 	if n < len(meal.entries) {
 		o.mu.Lock()
-		o.replay = append(meal.from[n:], o.replay...)
+		o.replay = slices.Concat(meal.from[n:], o.replay)
 		o.mu.Unlock()
 		d.starved.Store(true)
 		b.pledges.add(d)
@@ -278,8 +281,30 @@ func (d *durable) feed() {
 
 // meal is what one feed takes from the replays.
 type meal struct {
-	entries []Entry
-	from    []replay // each with the message of one entry
+	entries  []Entry
+	from     []replay           // each with the message of one entry
+	messages []*message.Message // to read retained messages into; those of entries come first
+}
+
+var meals = sync.Pool{New: func() any { return new(meal) }}
+
+// message is space for the message of the next entry.
+func (m *meal) message() *message.Message {
+	if len(m.messages) == len(m.entries) {
+		m.messages = append(m.messages, new(message.Message))
+	}
+	return m.messages[len(m.entries)]
+}
+
+// clear gives the meal back.
+func (m *meal) clear() {
+	for _, used := range m.messages[:len(m.entries)] {
+		used.Props.Reset()
+	}
+	clear(m.entries)
+	clear(m.from)
+	m.entries, m.from = m.entries[:0], m.from[:0]
+	meals.Put(m)
 }
 
 // serve takes up to most retained messages of QoS 1 and 2 for the queue, and sends those of QoS 0 that stand between them.
@@ -287,17 +312,17 @@ type meal struct {
 func (d *durable) serve(meal *meal, most int) {
 	o := &d.s.out
 	f := filler{b: d.s.b, out: o}
-	defer func() { f.b.count.add(&f.counts) }()
+	defer func() {
+		f.done()
+		f.b.count.add(&f.counts)
+	}()
 	for len(o.replay) > 0 {
 		p := &o.replay[0]
 		opt := p.sub.load()
 		for len(p.list) > 0 {
 			kept := p.list[0]
-			q := min(kept.message.QoS, opt.qos())
-			h := held{message: &kept.message, qos: q, retain: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
-			if id := opt.id(); id != 0 {
-				h.ids = []uint32{id}
-			}
+			q := min(kept.qos, opt.qos())
+			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			away := o.conn == nil || o.closing
 			switch {
 			case kept.over.Load() || q == 0 && away: // QoS 0 is not kept for a session without a connection
@@ -307,7 +332,9 @@ func (d *durable) serve(meal *meal, most int) {
 				f.encode(h, 0, false)
 			default:
 				hit := SessionHit{Queue: d.queue.ID(), QoS: q, Data: appendHit(nil, q, true, h.ids), session: d.s}
-				meal.entries = append(meal.entries, Entry{Message: h.message, Sessions: []SessionHit{hit}})
+				m := meal.message()
+				kept.read(m)
+				meal.entries = append(meal.entries, Entry{Message: m, Sessions: []SessionHit{hit}})
 				meal.from = append(meal.from, replay{sub: p.sub, list: []*retained{kept}})
 			}
 			p.list = p.list[1:]
