@@ -22,7 +22,8 @@ type Broker struct {
 	log     *slog.Logger
 	notice  chan struct{} // capacity 1: the journal says that something was settled or there is room
 
-	tree     topic.Tree[*subscription, *subscription]
+	tree     subscriptions
+	readings sync.Pool // of *reading
 	groups   groups
 	retained retainedStore
 	owing    owing

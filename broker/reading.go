@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"sync"
-
 	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
@@ -22,8 +20,10 @@ type reading struct {
 	queued   []*durable    // the journal was given something for their queues
 	counts   counts
 
+	memory matches // which subscriptions topics have
+
 	// Of the message that is being delivered:
-	matches []*subscription
+	matches []*subscription // lent by memory
 	targets []target
 	seen    map[*session]int // where in targets a session with several subscriptions is
 	routes  []*Route
@@ -52,10 +52,11 @@ type source struct {
 	publisher string   // the name of a Publisher
 }
 
-var readings = sync.Pool{New: func() any { return &reading{seen: map[*session]int{}} }}
-
 func (b *Broker) newReading() *reading {
-	r := readings.Get().(*reading)
+	r, _ := b.readings.Get().(*reading)
+	if r == nil {
+		r = &reading{seen: map[*session]int{}}
+	}
 	r.b, r.token, r.stamp = b, b.token.Add(1), b.stamp()
 	return r
 }
@@ -68,12 +69,14 @@ func (r *reading) finish() {
 	for _, c := range r.touched {
 		c.conn.Flush()
 	}
-	r.b.count.add(&r.counts)
+	b := r.b
+	b.count.add(&r.counts)
 	clear(r.touched)
 	clear(r.queued)
 	clear(r.queues)
 	clear(r.batch.entries)
-	clear(r.matches)
+	r.memory.rest()
+	r.matches = nil
 	for i := range r.targets {
 		r.targets[i].session = nil
 	}
@@ -90,7 +93,7 @@ func (r *reading) finish() {
 	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
-	readings.Put(r)
+	b.readings.Put(r)
 }
 
 // message is space for the next message; it is used again unless the message goes to the journal.
@@ -107,7 +110,7 @@ func (r *reading) message() *message.Message {
 func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
 	r.counts.received[m.QoS]++
 	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
-	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
+	r.matches = r.memory.find(&r.b.tree, m.Topic)
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
 		return noEntry, false
