@@ -10,7 +10,6 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
-	"weir/broker/topic"
 	"weir/broker/transport"
 )
 

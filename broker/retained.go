@@ -55,6 +55,13 @@ func (k *retained) size() int { return retainedSize + len(k.value) }
 // read decodes the message in place; the property lists of m are used again.
 func (k *retained) read(m *message.Message) { _ = decodeMessage(k.value, m) } // it was written, or tried, before
 
+// topic is the name it stands at.
+func (k *retained) topic() string {
+	var m message.Message
+	k.read(&m)
+	return string(m.Topic)
+}
+
 // opened are messages to read retained ones into.
 var opened = sync.Pool{New: func() any { return new(message.Message) }}
 
@@ -145,7 +152,7 @@ func (b *Broker) sweep(f *filler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, kept := range list {
-		name := string(f.message(&held{kept: kept}).Topic)
+		name := kept.topic()
 		if s.names.Get(name) == kept { // not replaced meanwhile
 			s.names.Remove(name)
 			s.forget(kept)
@@ -157,9 +164,10 @@ func (b *Broker) sweep(f *filler) {
 // replay is what is left to be sent of the retained messages for one subscription. The list only refers to messages that
 // the store holds anyway, and there is one for a subscription at most.
 type replay struct {
-	sub  *subscription
-	list []*retained
-	ids  []uint32 // what identify returned last
+	sub   *subscription
+	list  []*retained
+	round uint32   // of sub
+	ids   []uint32 // what identify returned last
 }
 
 // identify gives the subscription identifiers of its deliveries: one list for all of them.
@@ -174,24 +182,31 @@ func (p *replay) identify(o options) []uint32 {
 	return p.ids
 }
 
-// replayRetained begins to send the retained messages that a subscription matches: 3.1.1 [MQTT-3.3.1-6], and again for
-// one that was replaced: v5 [MQTT-3.8.4-4], 3.1.1 [MQTT-3.8.4-3].
-func (b *Broker) replayRetained(s *session, sub *subscription, again bool) {
+// replayRetained begins to send the retained messages that a subscription matches, those that which says if it is not nil:
+// 3.1.1 [MQTT-3.3.1-6], and again for one that was replaced: v5 [MQTT-3.8.4-4], 3.1.1 [MQTT-3.8.4-3].
+func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which func(*retained) bool) {
 	if again {
 		b.forgetReplay(s, sub)
 	}
 	var list []*retained
 	b.retained.names.Match(sub.filter, func(kept *retained) bool {
-		list = append(list, kept)
+		if which == nil || which(kept) {
+			list = append(list, kept)
+		}
 		return true
 	})
-	if len(list) == 0 {
-		return
-	}
 	o := &s.out
 	o.mu.Lock()
-	o.replay = append(o.replay, replay{sub: sub, list: list})
+	p := replay{sub: sub, list: list, round: sub.round}
+	if len(list) > 0 {
+		o.replay = append(o.replay, p)
+	}
 	o.mu.Unlock()
+	if d := s.durable; d != nil && len(list) == 0 {
+		o.mu.Lock()
+		d.paying = append(d.paying, payment{0, p})
+		o.mu.Unlock()
+	}
 }
 
 // forgetReplay drops what was not sent yet for a subscription.

@@ -267,6 +267,9 @@ func (l *Log) stateTaken() {
 		l.c.before = append(l.c.before, l.changed[k])
 		delete(l.changed, k)
 	}
+	if len(l.changed) == 0 && len(l.c.taken) > 1024 { // a map keeps the room it once needed
+		l.changed = map[string]prior{}
+	}
 	for _, c := range l.consumers {
 		l.counting = l.counting || c.counted
 		c.fresh, c.dirty, c.marked, c.counted, c.lossy = false, false, false, false, false
