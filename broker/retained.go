@@ -36,7 +36,7 @@ type retained struct {
 
 // retainedSize is about what a retained message takes beside its value: its place in the tree of names, and key and place in
 // the Store.
-const retainedSize = 200
+const retainedSize = 280
 
 // newRetained is nil for a message that has no stored form; the broker lets none in.
 func newRetained(m *message.Message) *retained {
