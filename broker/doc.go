@@ -45,7 +45,7 @@
 //
 //	tree of names ─▶ retained: over, QoS ─▶ [ boot | since | record body with the PUBLISH ] ◀── Store: retain/ key
 //
-// Some 280 bytes for each beside that run: half of them are the Store's key and its place. Nothing is allocated for each
+// Some 280 bytes for each beside that run: more than half of them are the Store's key and its place. Nothing is allocated for each
 // message when they are sent to a new subscriber; one in flight is held by that run of bytes, also when another has taken its place.
 //
 // # Acknowledgements

@@ -35,8 +35,8 @@ func TestRetainedMemory(t *testing.T) {
 		if s := b.Stats(); s.Retained != n {
 			t.Fatalf("%s: %d retained, want %d", what, s.Retained, n)
 		}
-		if per > 450 {
-			t.Errorf("%s: %.0f bytes per retained message of 64 bytes, want at most 450", what, per)
+		if per > 480 { // a second copy would make it more than 550
+			t.Errorf("%s: %.0f bytes per retained message of 64 bytes, want at most 480", what, per)
 		}
 	}
 	before := inUse()
