@@ -241,9 +241,10 @@ func (d *durable) serve(meal *meal, most int) {
 			kept := p.list[0]
 			q := min(kept.qos, opt.qos())
 			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
+			h.message = f.message(&h)
 			away := o.conn == nil || o.closing
 			switch {
-			case kept.over.Load() || q == 0 && away: // QoS 0 is not kept for a session without a connection
+			case kept.over.Load() || !f.mayHave(h.message) || q == 0 && away: // QoS 0 is not kept for a session without a connection
 			case q == 0 && len(o.pending) >= fillBytes || q > 0 && len(meal.entries) >= most:
 				return
 			case q == 0:
