@@ -35,6 +35,7 @@ type Broker struct {
 	serving  context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
 
 	waitingBytes bounded // of all publishers, for room in the journal
+	limits       limits
 
 	routesMu sync.Mutex // guards the field below
 	routes   []*subscription
@@ -42,6 +43,7 @@ type Broker struct {
 	mu          sync.Mutex // guards the fields below, and parts of sessions as said there
 	sessions    map[string]*session
 	connections map[*connection]struct{} // those before CONNECT too
+	listeners   map[string]*limit        // connections of each listener that has a limit of its own
 	calendar    calendar
 	stopping    bool
 }
@@ -54,8 +56,10 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 		notice:      make(chan struct{}, 1),
 		sessions:    map[string]*session{},
 		connections: map[*connection]struct{}{},
+		listeners:   map[string]*limit{},
 		calendar:    calendar{wake: make(chan struct{}, 1)},
 	}
+	b.limits = newLimits(&b.cfg)
 	b.wills = b.NewPublisher("", nil)
 	if b.cfg.Store != nil {
 		b.restore()

@@ -29,18 +29,29 @@ type connection struct {
 	token      uint64   // what Entry.Publisher says
 	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
 	zeroExpiry bool     // CONNECT asked for session expiry 0
-	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
-	over       promise  // the same for PUBCOMPs
-	ended      bool     // the end is accounted for
+	inputs     int      // what limits.memory counts for its read buffer, see input
+	names      int      // and for the topics of its aliases
+	counted    *limit   // of its listener; nil: it has none, or the connection is not counted
+
+	manySubscriptions bool    // it was logged that there are no more for this client
+	kept              promise // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
+	over              promise // the same for PUBCOMPs
+	ended             bool    // the end is accounted for
 }
 
 // errDone ends a connection whose client said DISCONNECT or was refused: nothing is to be told any more.
 var errDone = errors.New("done")
 
+// open makes the handler of a connection, or nil if there are so many that it is not even told why it is refused.
 func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.connections) >= b.sockets() || !b.limits.memory.take(b, costConnection) {
+		b.count.refused.Add(1)
+		return nil
+	}
+	b.count.sockets.Add(1)
 	b.connections[c] = struct{}{}
 	if b.stopping {
 		conn.Shutdown()
@@ -61,6 +72,11 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 	if n > 0 {
 		c.heard = time.Now()
 		r.counts.bytesIn += uint64(n)
+	}
+	if cap(b) > 4<<10 || c.inputs > 0 {
+		if e := c.input(cap(b), len(b)-n); err == nil {
+			err = e
+		}
 	}
 	if c.session != nil {
 		if e := c.submit(r); err == nil {
@@ -139,7 +155,7 @@ func (c *connection) answer(r *reading, p interface {
 		return nil
 	}
 	o.room()
-	if err := o.unread(); err != nil {
+	if err := o.unread(c.b); err != nil {
 		return err
 	}
 	at := len(o.pending)
@@ -215,6 +231,7 @@ func (c *connection) acknowledged(r *reading, f packet.Frame) error {
 		o.fill(c.b) // the window may have room now
 		r.touch(o)
 	}
+	o.settle(c.b)
 	return nil
 }
 
@@ -322,10 +339,11 @@ func (c *connection) Take(done []byte) []byte {
 		}
 	}
 	b := o.pending
-	o.pending, o.answers = nil, 0
+	o.pending, o.answers, o.writing = nil, 0, len(b)
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
 	}
+	o.settle(c.b)
 	o.mu.Unlock()
 	if o.durable != nil && len(b) > 0 {
 		o.durable.pump()

@@ -74,10 +74,9 @@ func TestRetainedValuesAreCoalesced(t *testing.T) {
 	b := New(Config{Store: newVault(t)}, newVault(t), stampNow, quietLog())
 	v := b.cfg.Store.(*vault)
 	retain := func(payload string) bool {
-		r := b.newReading()
-		defer r.finish()
 		m := message.Message{Stamp: stampNow(), Publish: *retainedMessage("x", payload, 0, 0)}
-		return b.retain(r, &m)
+		changed, _ := b.retain(&m, source{})
+		return changed
 	}
 	value := func() (payload string) {
 		v.Range(keyRetain, func(_ string, value []byte) bool {

@@ -17,6 +17,10 @@ func (c *connection) fail(err error, received []byte) {
 		return
 	}
 	c.ended = true
+	if c.session == nil && err == errMemory {
+		c.b.count.refused.Add(1)
+		return
+	}
 	if c.session == nil {
 		c.b.count.protocolErrors.Add(1)
 		c.b.quiet.warn(c.b.log, "connection did not begin with a valid CONNECT", "peer", c.peer(),
@@ -90,6 +94,7 @@ func (c *connection) Closed(err error) {
 	b.mu.Lock()
 	delete(b.connections, c)
 	b.mu.Unlock()
+	b.limits.memory.give(b, costConnection+c.inputs+c.names)
 	s := c.session
 	if s == nil {
 		if !c.ended && !errors.Is(err, io.EOF) && !errors.Is(err, transport.ErrShutdown) && !errors.Is(err, errDone) {
@@ -100,6 +105,7 @@ func (c *connection) Closed(err error) {
 	s.detach(c)
 	ended := b.letGo(s)
 	b.count.connected.Add(-1)
+	b.leaves(c)
 	b.log.Debug("client gone", "client", string(s.id), "err", err)
 	if ended {
 		b.bury(s)

@@ -112,6 +112,9 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 		d.save(now)
 	}
 	b.sessions[string(s.id)] = s
+	b.limits.sessions.force(1)
+	s.charged = s.base(s.will)
+	b.limits.memory.force(s.charged)
 	b.calendar.add(s)
 	return s
 }
@@ -131,7 +134,10 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 			strays = append(strays, key)
 			return true
 		}
-		s.subscribe(f, parseOptions(value))
+		if _, isNew := s.subscribe(f, parseOptions(value).atMost(*b.cfg.MaxQoS)); isNew {
+			b.limits.subscriptions.force(1)
+			b.limits.memory.force(cost(f))
+		}
 		return true
 	})
 	b.cfg.Store.Range(keyHeld, func(key string, _ []byte) bool {

@@ -43,6 +43,9 @@ type out struct {
 	replay  []replay // retained messages still to be sent
 	bytes   int      // of messages in flight and in the queue
 	replays int      // of retained messages in flight because of a new subscription; not in bytes
+	writing int      // bytes that the socket has taken and not written yet
+	charged int      // what limits.memory counts for it, see fits
+	queued  int      // what limits.queued counts for it: len of queue, or more until settle
 
 	durable   *durable      // nil: it lives in memory; set before the session is found by others
 	stale     time.Duration // since boot; no message in the queue expires before. 0: not known
@@ -160,13 +163,14 @@ func (o *out) fill(b *Broker) {
 	}
 	f := filler{b: b, out: o}
 	o.resend(&f)
-	for o.queue.len() > 0 && len(o.pending) < fillBytes && o.flight.Free() > 0 { // v5 [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+	for o.queue.len() > 0 && o.more(b) && o.flight.Free() > 0 { // v5 [MQTT-3.3.4-9] [MQTT-4.9.0-2]
 		h := o.queue.pop()
 		if !f.send(h) {
 			o.bytes -= h.bytes
 		}
 	}
 	o.fillReplay(&f)
+	o.settle(b)
 	b.count.add(&f.counts)
 }
 
@@ -347,8 +351,11 @@ func appendAck(b []byte, t packet.Type, id uint16) []byte {
 }
 
 // unread is an error if the client asks, or publishes, without reading the answers. The caller holds mu.
-func (o *out) unread() error {
+func (o *out) unread(b *Broker) error {
 	if o.answers <= answerBytes {
+		if o.answers > freeOut && !o.fits(b, 0) {
+			return errMemory
+		}
 		return nil
 	}
 	return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", o.answers)

@@ -31,6 +31,7 @@ type reading struct {
 	queues  []SessionHit
 	data    []byte // of queues
 	copies  [ownCopy + 1]encoded
+	refused bool             // it was, see source.told
 	shared  *message.Message // a copy out of the read buffer, for sessions that keep it
 }
 
@@ -50,6 +51,7 @@ type target struct {
 type source struct {
 	session   *session // of a client; nil: within the process
 	publisher string   // the name of a Publisher
+	told      bool     // a message that is not retained for want of room is refused, as its publisher can be told
 }
 
 var readings = sync.Pool{New: func() any { return &reading{seen: map[*session]int{}} }}
@@ -106,7 +108,12 @@ func (r *reading) message() *message.Message {
 // a retained topic is new or gone. entry is its place there, or noEntry; wanted tells whether anyone wants it.
 func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
 	r.counts.received[m.QoS]++
-	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
+	must := false
+	if r.refused = false; m.Retain && !r.b.cfg.NoRetain { // before looking for subscribers: see replay
+		if must, r.refused = r.b.retain(m, from); r.refused {
+			return noEntry, false
+		}
+	}
 	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
@@ -305,6 +312,10 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 		r.counts.tooLarge++
 		return 0
 	}
+	if !o.fits(r.b, len(e.bytes)) {
+		r.counts.droppedQoS0++
+		return 1
+	}
 	o.room()
 	o.put(e, 0, t.retain, 0)
 	r.counts.sent[0]++
@@ -328,6 +339,10 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 			return 1
 		}
 	}
+	if !o.fits(r.b, 2*size) || busy && !o.mayWait(r.b) {
+		r.counts.droppedQueue++
+		return 1
+	}
 	if busy {
 		o.wait(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 		o.bytes += size
@@ -344,6 +359,10 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		h := o.slots[ref]
 		o.slots[ref], o.free = held{}, append(o.free, ref)
 		o.wait(h)
+		if o.queued < o.queue.len() { // it was to be in flight
+			o.queued++
+			r.b.limits.queued.force(1)
+		}
 	} else {
 		o.room()
 		o.put(e, q, t.retain, id)

@@ -13,12 +13,10 @@ import (
 
 // retainedStore holds the last retained message of each topic.
 type retainedStore struct {
-	mu    sync.Mutex // makes finding the old message and storing the new one a single step
-	names topic.Names[*retained]
-	dirty map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
-	bytes atomic.Int64
-
-	expiring atomic.Int64 // those with a message expiry: while there are any, they are looked through now and then
+	mu       sync.Mutex // makes finding the old message and storing the new one a single step
+	names    topic.Names[*retained]
+	dirty    map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
+	expiring atomic.Int64        // those with a message expiry: while there are any, they are looked through now and then
 }
 
 // sweepEvery is how often retained messages that have expired are looked for. Until then they are only not delivered.
@@ -39,22 +37,32 @@ type retained struct {
 // subscriber first enters the tree and then collects retained messages, and a collected one is sent only if it is not
 // over at that moment. If it is over, its successor was published when the subscriber was in the tree already.
 //
+// One that there is no room for is refused (full), and nothing happens, if its publisher can be told. Otherwise it is only
+// delivered, and the topic has no retained message then, rather than one of any age: 3.1.1 [MQTT-3.3.1-7]. What comes from within the
+// process always has room.
+//
 // changed: it is stored that the topic has a message now, or has none, and that must be durable before m is acknowledged. A
 // new value for a topic that has one is stored later: see keepRetained.
-func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
+func (b *Broker) retain(m *message.Message, from source) (changed, full bool) {
 	s := &b.retained
 	name := string(m.Topic)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, had := s.names.Get(name)
-	if len(m.Payload) == 0 {
+	room := len(m.Payload) == 0 || b.roomForRetained(m, old, from.session != nil)
+	if !room {
+		b.count.notRetained.Add(1)
+		if from.told {
+			return false, true
+		}
+	}
+	if len(m.Payload) == 0 || !room {
 		if had {
 			s.names.Remove(name)
 			changed = b.unstoreRetained(name)
 		}
 	} else {
 		kept := &retained{message: m.Clone()}
-		s.bytes.Add(int64(footprint(m)))
 		s.names.Set(name, kept)
 		if m.Props.Has(packet.PropMessageExpiry) && s.expiring.Add(1) == 1 {
 			b.calendar.look()
@@ -68,17 +76,51 @@ func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
 		}
 	}
 	if had {
-		s.forget(old)
+		b.forgetRetained(old)
 	}
-	return changed
+	return changed, false
 }
 
-// forget notes that a message was taken out of the store. The caller holds mu.
-func (s *retainedStore) forget(old *retained) {
+// roomForRetained takes the place of a message beside the one that it replaces, if any. The caller holds mu.
+func (b *Broker) roomForRetained(m *message.Message, old *retained, bounded bool) bool {
+	l, size := &b.limits, footprint(m)
+	if !bounded || old != nil && size <= footprint(&old.message) { // less than before always fits
+		l.retained.force(1)
+		l.retainedBytes.force(size)
+		l.memory.force(size)
+		return true
+	}
+	before := 0 // is given back when the new one has taken its place
+	if old != nil {
+		before = footprint(&old.message)
+	}
+	switch {
+	case old == nil && !l.retained.take(b, 1):
+	case !l.retainedBytes.take(b, size-before):
+		l.retained.give(b, 1)
+	case !l.memory.take(b, size-before):
+		l.retainedBytes.give(b, size-before)
+		l.retained.give(b, 1)
+	default:
+		if old != nil {
+			l.retained.force(1)
+		}
+		l.retainedBytes.force(before)
+		l.memory.force(before)
+		return true
+	}
+	return false
+}
+
+// forgetRetained notes that a message was taken out of the store. The caller holds mu.
+func (b *Broker) forgetRetained(old *retained) {
 	old.over.Store(true)
-	s.bytes.Add(int64(-footprint(&old.message)))
+	size := footprint(&old.message)
+	b.limits.retained.give(b, 1)
+	b.limits.retainedBytes.give(b, size)
+	b.limits.memory.give(b, size)
 	if old.message.Props.Has(packet.PropMessageExpiry) {
-		s.expiring.Add(-1)
+		b.retained.expiring.Add(-1)
 	}
 }
 
@@ -98,7 +140,7 @@ func (b *Broker) sweep(f *filler) {
 		name := string(kept.message.Topic)
 		if now, _ := s.names.Get(name); now == kept { // not replaced meanwhile
 			s.names.Remove(name)
-			s.forget(kept)
+			b.forgetRetained(kept)
 			b.unstoreRetained(name)
 		}
 	}
@@ -147,7 +189,7 @@ func (o *out) fillReplay(f *filler) {
 		for len(p.list) > 0 {
 			kept := p.list[0]
 			q := min(kept.message.QoS, opt.qos())
-			if len(o.pending) >= fillBytes || q > 0 && o.flight.Free() == 0 {
+			if !o.more(f.b) || q > 0 && o.flight.Free() == 0 {
 				return
 			}
 			h := held{message: &kept.message, qos: q, retain: true, replay: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]

@@ -31,6 +31,7 @@ type session struct {
 	away    message.Stamp // guarded by Broker.mu: when its connection was lost; meaningful if it is stored
 	willDue time.Time     // guarded by Broker.mu: when its will is published while nobody owns it
 	place   int           // guarded by Broker.mu: in the calendar; -1: not there
+	charged int           // what limits.memory counts for it, see base
 
 	out     out
 	owed    owed
@@ -88,11 +89,12 @@ func (s *session) freeAcked() error {
 		s.in.Completed(id) // v5 [MQTT-4.3.3-12]
 	}
 	o.completed = o.completed[:0]
-	return o.unread()
+	return o.unread(s.b)
 }
 
 // subscribe adds or replaces a subscription and tells whether it is new. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the
-// options change in one step, so no message is lost or repeated meanwhile. Called by the reader.
+// options change in one step, so no message is lost or repeated meanwhile. The caller has counted a new one; remove counts
+// it out. Called by the reader.
 func (s *session) subscribe(f topic.Filter, o options) (sub *subscription, isNew bool) {
 	if sub = s.subs[f.String()]; sub != nil {
 		sub.options.Store(uint64(o))
@@ -127,6 +129,7 @@ func (s *session) unsubscribe(filter string) bool {
 
 func (s *session) remove(sub *subscription) {
 	s.b.count.subscriptions.Add(-1)
+	s.b.uncountSubscription(sub.filter)
 	if _, shared := sub.filter.Shared(); shared {
 		s.b.leave(sub)
 	} else {
@@ -178,11 +181,16 @@ func (s *session) detach(c *connection) {
 	last := &out{conn: c, closing: true, version: c.version}
 	o.mu.Lock()
 	o.online.Store(false)
-	last.pending = o.pending
-	o.conn, o.closing, o.pending, o.answers = nil, false, nil, 0
+	if o.conn == c {
+		last.pending = o.pending
+	}
+	o.conn, o.closing, o.pending, o.answers, o.writing = nil, false, nil, 0, 0
+	o.settle(s.b)
 	o.persistent = s.lasts > 0
 	o.mu.Unlock()
-	c.out.Store(last)
+	if c.out.Load() == o { // or it has last words already, being refused
+		c.out.Store(last)
+	}
 	if s.durable != nil {
 		s.durable.queue.Live(false)
 	}
@@ -203,10 +211,13 @@ func (s *session) end() {
 	o.gone = true
 	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo{}, nil, nil, nil, 0, 0
 	o.flight.Reset()
+	o.settle(s.b)
 	o.mu.Unlock()
 	if s.durable != nil {
 		s.durable.forget()
 	}
 	s.subs = nil
 	s.owed.drop()
+	s.charge(0)
+	s.b.limits.sessions.give(s.b, 1)
 }

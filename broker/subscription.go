@@ -38,6 +38,7 @@ func appendOptions(b []byte, o options) []byte { return binary.BigEndian.AppendU
 func parseOptions(b []byte) options            { return options(binary.BigEndian.Uint64(b)) }
 
 func (o options) qos() byte               { return byte(o & 3) }
+func (o options) atMost(q byte) options   { return o&^3 | options(min(o.qos(), q)) }
 func (o options) noLocal() bool           { return o&(1<<2) != 0 }
 func (o options) retainAsPublished() bool { return o&(1<<3) != 0 }
 func (o options) id() uint32              { return uint32(o >> 8) }

@@ -35,6 +35,9 @@ func (b *Broker) restoreRetained() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty = map[string]struct{}{}
+	if b.cfg.NoRetain {
+		return
+	}
 	b.cfg.Store.Range(keyRetain, func(key string, value []byte) bool {
 		m, err := parseMessage(value)
 		if err != nil {
@@ -42,7 +45,7 @@ func (b *Broker) restoreRetained() {
 			b.cfg.Store.Delete(key)
 			return true
 		}
-		s.bytes.Add(int64(footprint(&m)))
+		b.roomForRetained(&m, nil, false)
 		if m.Props.Has(packet.PropMessageExpiry) {
 			s.expiring.Add(1)
 		}
