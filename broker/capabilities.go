@@ -97,8 +97,8 @@ func (c *connection) countSubscription(f topic.Filter) bool {
 	b := c.b
 	if most := b.cfg.MaxClientSubscriptions; len(c.session.subs) >= most {
 		b.count.tooManySubscriptions.Add(1)
-		if !c.manySubscriptions {
-			c.manySubscriptions = true
+		if !c.many {
+			c.many = true
 			b.quiet.warn(b.log, "limit reached: subscriptions of one client", "client", string(c.session.id), "most", most)
 		}
 		return false

@@ -148,7 +148,7 @@ func cost(f topic.Filter) int { return costSubscription + 2*len(f.String()) }
 // messages that wait or are in flight, bytes for the socket, and bytes that are being written.
 
 // holds is how many bytes that are.
-func (o *out) holds() int { return o.bytes + o.replays + len(o.pending) + o.writing }
+func (o *out) holds() int { return o.bytes + o.replays + o.lentBytes + len(o.pending) + o.writing }
 
 // fits makes room for n more bytes; false: the memory of the broker is used up. The caller holds mu.
 func (o *out) fits(b *Broker, n int) bool {
@@ -197,6 +197,28 @@ func (o *out) mayWait(b *Broker) bool {
 	}
 	o.queued++
 	return true
+}
+
+// fits takes the place of a message of that size among those that wait for a group; false: there is none. The caller holds mu.
+func (g *group) fits(size int) bool {
+	l := &g.b.limits
+	if !l.queued.take(g.b, 1) {
+		return false
+	}
+	if !l.memory.take(g.b, size) {
+		l.queued.give(g.b, 1)
+		return false
+	}
+	g.queued++
+	g.charged += size
+	return true
+}
+
+// settle gives back what is held no more. The caller holds mu.
+func (g *group) settle() {
+	g.b.limits.memory.give(g.b, g.charged-g.held)
+	g.b.limits.queued.give(g.b, g.queued-g.memory.len())
+	g.charged, g.queued = g.held, g.memory.len()
 }
 
 // charge makes what the session is counted for n bytes; false: there is no room for more. Called by its owner, or under

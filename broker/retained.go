@@ -59,6 +59,7 @@ func (b *Broker) retain(m *message.Message, from source) (changed, full bool) {
 	if len(m.Payload) == 0 || !room {
 		if had {
 			s.names.Remove(name)
+			b.retainedGone(old)
 			changed = b.unstoreRetained(name)
 		}
 	} else {
@@ -76,51 +77,51 @@ func (b *Broker) retain(m *message.Message, from source) (changed, full bool) {
 		}
 	}
 	if had {
-		b.forgetRetained(old)
+		s.forget(old)
 	}
 	return changed, false
 }
 
-// roomForRetained takes the place of a message beside the one that it replaces, if any. The caller holds mu.
+// roomForRetained takes the place of a message in that of the one that it replaces, if any. The caller holds mu.
 func (b *Broker) roomForRetained(m *message.Message, old *retained, bounded bool) bool {
-	l, size := &b.limits, footprint(m)
-	if !bounded || old != nil && size <= footprint(&old.message) { // less than before always fits
-		l.retained.force(1)
+	l, count, size := &b.limits, 1, footprint(m)
+	if old != nil {
+		count, size = 0, size-footprint(&old.message)
+	}
+	if !bounded || count == 0 && size <= 0 { // less than before always fits
+		l.retained.force(count)
 		l.retainedBytes.force(size)
 		l.memory.force(size)
 		return true
 	}
-	before := 0 // is given back when the new one has taken its place
-	if old != nil {
-		before = footprint(&old.message)
+	if !l.retained.take(b, count) {
+		return false
 	}
-	switch {
-	case old == nil && !l.retained.take(b, 1):
-	case !l.retainedBytes.take(b, size-before):
-		l.retained.give(b, 1)
-	case !l.memory.take(b, size-before):
-		l.retainedBytes.give(b, size-before)
-		l.retained.give(b, 1)
-	default:
-		if old != nil {
-			l.retained.force(1)
-		}
-		l.retainedBytes.force(before)
-		l.memory.force(before)
-		return true
+	if !l.retainedBytes.take(b, size) {
+		l.retained.give(b, count)
+		return false
 	}
-	return false
+	if !l.memory.take(b, size) {
+		l.retained.give(b, count)
+		l.retainedBytes.give(b, size)
+		return false
+	}
+	return true
 }
 
-// forgetRetained notes that a message was taken out of the store. The caller holds mu.
-func (b *Broker) forgetRetained(old *retained) {
-	old.over.Store(true)
+// retainedGone counts a message out that nothing has taken the place of. The caller holds mu.
+func (b *Broker) retainedGone(old *retained) {
 	size := footprint(&old.message)
 	b.limits.retained.give(b, 1)
 	b.limits.retainedBytes.give(b, size)
 	b.limits.memory.give(b, size)
+}
+
+// forget notes that a message was taken out of the store. The caller holds mu.
+func (s *retainedStore) forget(old *retained) {
+	old.over.Store(true)
 	if old.message.Props.Has(packet.PropMessageExpiry) {
-		b.retained.expiring.Add(-1)
+		s.expiring.Add(-1)
 	}
 }
 
@@ -140,7 +141,8 @@ func (b *Broker) sweep(f *filler) {
 		name := string(kept.message.Topic)
 		if now, _ := s.names.Get(name); now == kept { // not replaced meanwhile
 			s.names.Remove(name)
-			b.forgetRetained(kept)
+			s.forget(kept)
+			b.retainedGone(kept)
 			b.unstoreRetained(name)
 		}
 	}
@@ -149,28 +151,36 @@ func (b *Broker) sweep(f *filler) {
 // replay is what is left to be sent of the retained messages for one subscription. The list only refers to messages that
 // the store holds anyway, and there is one for a subscription at most.
 type replay struct {
-	sub  *subscription
-	list []*retained
+	sub   *subscription
+	list  []*retained
+	round uint32 // of sub
 }
 
-// replayRetained begins to send the retained messages that a subscription matches: 3.1.1 [MQTT-3.3.1-6], and again for
+// replayRetained begins to send the retained messages that a subscription matches, those that which says if it is not nil: 3.1.1 [MQTT-3.3.1-6], and again for
 // one that was replaced: v5 [MQTT-3.8.4-4], 3.1.1 [MQTT-3.8.4-3].
-func (b *Broker) replayRetained(s *session, sub *subscription, again bool) {
+func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which func(*retained) bool) {
 	if again {
 		b.forgetReplay(s, sub)
 	}
 	var list []*retained
 	b.retained.names.Match(sub.filter, func(_ string, kept *retained) bool {
-		list = append(list, kept)
+		if which == nil || which(kept) {
+			list = append(list, kept)
+		}
 		return true
 	})
-	if len(list) == 0 {
-		return
-	}
 	o := &s.out
 	o.mu.Lock()
-	o.replay = append(o.replay, replay{sub: sub, list: list})
+	p := replay{sub: sub, list: list, round: sub.round}
+	if len(list) > 0 {
+		o.replay = append(o.replay, p)
+	}
 	o.mu.Unlock()
+	if d := s.durable; d != nil && len(list) == 0 {
+		o.mu.Lock()
+		d.paying = append(d.paying, payment{0, p})
+		o.mu.Unlock()
+	}
 }
 
 // forgetReplay drops what was not sent yet for a subscription.
