@@ -36,6 +36,7 @@ type Broker struct {
 
 	waitingBytes bounded // of all publishers, for room in the journal
 	limits       limits
+	expiring     expiries
 
 	routesMu sync.Mutex // guards the field below
 	routes   []*subscription

@@ -74,6 +74,7 @@ func (b *Broker) keepDates(ctx context.Context) {
 	for {
 		now := time.Now()
 		wait := b.passDates(now)
+		wait = min(wait, b.dropExpired())
 		b.tellLimits()
 		switch {
 		case b.retained.expiring.Load() == 0:

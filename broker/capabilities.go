@@ -134,6 +134,19 @@ func (c *connection) nameAlias(n int) bool {
 // more, which are those that come and those that are told that they are too many.
 func (b *Broker) sockets() int { return b.cfg.MaxConnections + b.cfg.MaxConnections/8 + 16 }
 
+// roomToRefuse counts a new connection. When memory is used up there is a sixteenth more, so that clients can be told.
+func (b *Broker) roomToRefuse() bool {
+	m := &b.limits.memory
+	if m.take(b, costConnection) {
+		return true
+	}
+	if m.n.Load() > m.most+m.most/16 {
+		return false
+	}
+	m.force(costConnection)
+	return true
+}
+
 // admit takes the places of a client that is about to have a session: the one there is (resumed), or a new one. Who took a
 // session over has been counted out before. The caller holds mu. v5 section 3.2.2.2; on 3.1.1 return code 3
 func (b *Broker) admit(c *connection, old *session, resumed bool) error {
@@ -146,9 +159,9 @@ func (b *Broker) admit(c *connection, old *session, resumed bool) error {
 	case !b.limits.connections.take(b, 1):
 		full = "max_connections clients are connected"
 	case resumed:
-	case old != nil: // which ends, and is counted until it has
-		b.limits.sessions.force(1)
-		b.limits.memory.force(costSession)
+	case old != nil: // which ends; the new one has its place from now on
+		old.charged -= costSession
+		old.placed = false
 	case !b.limits.sessions.take(b, 1):
 		full = "there are max_sessions sessions"
 		b.limits.connections.give(b, 1)

@@ -264,7 +264,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 			return old, true, false, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
 		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
-		s.owner, s.user, s.charged = c, c.user, costSession
+		s.owner, s.user, s.charged, s.placed = c, c.user, costSession, true
 		b.sessions[id] = s
 		if old != nil {
 			b.calendar.remove(old)

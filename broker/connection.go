@@ -47,7 +47,7 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.connections) >= b.sockets() || !b.limits.memory.take(b, costConnection) {
+	if len(b.connections) >= b.sockets() || !b.roomToRefuse() {
 		b.count.refused.Add(1)
 		return nil
 	}

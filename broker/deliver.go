@@ -90,6 +90,9 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 	if busy {
 		o.wait(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 		o.bytes += size
+		if m.Props.Has(packet.PropMessageExpiry) {
+			o.expect(r.b, expires(m))
+		}
 		return 0
 	}
 	e := r.encode(m, o.version, q, t)
@@ -106,6 +109,9 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		if o.queued < o.queue.len() { // it was to be in flight
 			o.queued++
 			r.b.limits.queued.force(1)
+		}
+		if m.Props.Has(packet.PropMessageExpiry) {
+			o.expect(r.b, expires(m))
 		}
 	} else {
 		o.room()

@@ -130,6 +130,7 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 	}
 	b.sessions[string(s.id)] = s
 	b.limits.sessions.force(1)
+	s.placed = true
 	s.charged = s.base(s.will)
 	b.limits.memory.force(s.charged)
 	b.calendar.add(s)

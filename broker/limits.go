@@ -170,8 +170,12 @@ func (o *out) more(b *Broker) bool {
 	return len(o.pending) == 0 || len(o.pending) < fillBytes && o.fits(b, 0)
 }
 
-// settle counts what is held now, also beyond the limit, and gives back what is held no more. The caller holds mu.
+// settle counts what is held now, also beyond the limit, and gives back what is held no more. Last words of a connection do not
+// count. The caller holds mu.
 func (o *out) settle(b *Broker) {
+	if o.flight == nil {
+		return
+	}
 	if n := o.queued - o.queue.len(); n > 0 {
 		b.limits.queued.give(b, n)
 		o.queued -= n

@@ -51,9 +51,11 @@ type out struct {
 	finished  []*lent          // groups are to be told that these are over,
 	unsent    []*lent          // and that these were not sent
 
-	writing int // bytes that the socket has taken and not written yet
-	charged int // what limits.memory counts for it, see fits
-	queued  int // what limits.queued counts for it: len of queue, or more until settle
+	writing int           // bytes that the socket has taken and not written yet
+	charged int           // what limits.memory counts for it, see fits
+	alarm   time.Duration // since boot, guarded by expiring.mu: when a message of the queue may expire
+	alarmAt int           // guarded by expiring.mu: the place in its list, from 1; 0: none
+	queued  int           // what limits.queued counts for it: len of queue, or more until settle
 
 	durable   *durable      // nil: it lives in memory; set before the session is found by others
 	stale     time.Duration // since boot; no message in the queue expires before. 0: not known

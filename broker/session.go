@@ -31,6 +31,7 @@ type session struct {
 	away    message.Stamp // guarded by Broker.mu: when its connection was lost; meaningful if it is stored
 	willDue time.Time     // guarded by Broker.mu: when its will is published while nobody owns it
 	place   int           // guarded by Broker.mu: in the calendar; -1: not there
+	placed  bool          // it counts as a session
 	charged int           // what limits.memory counts for it, see base
 
 	out     out
@@ -237,6 +238,7 @@ func (s *session) end() {
 	o.flight.Reset()
 	lent, dropped := o.endLent()
 	o.settle(s.b)
+	o.forgo(s.b)
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
@@ -250,5 +252,7 @@ func (s *session) end() {
 	s.subs = nil
 	s.owed.drop()
 	s.charge(0)
-	s.b.limits.sessions.give(s.b, 1)
+	if s.placed {
+		s.b.limits.sessions.give(s.b, 1)
+	}
 }
