@@ -51,7 +51,7 @@ type Config struct {
 	ListenerConnections    func(listener string) int // the same for one listener; nil, or 0: as many as there may be at all
 	MaxSessions            int                       // with and without a connection; default 20,000
 	MaxSubscriptions       int                       // default 200,000
-	MaxClientSubscriptions int                       // of one client; default 10,000
+	MaxClientSubscriptions int                       // of one client; default 100,000
 	MaxRetained            int                       // retained messages; default 200,000
 	MaxRetainedBytes       int                       // bytes they take, about; default 64 MiB
 	QueueTotal             int                       // messages that wait for sessions in memory; default 200,000
@@ -91,7 +91,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MaxConnections, 10_000)
 	orDefault(&c.MaxSessions, 20_000)
 	orDefault(&c.MaxSubscriptions, 200_000)
-	orDefault(&c.MaxClientSubscriptions, 10_000)
+	orDefault(&c.MaxClientSubscriptions, 100_000)
 	orDefault(&c.MaxRetained, 200_000)
 	orDefault(&c.MaxRetainedBytes, 64<<20)
 	orDefault(&c.QueueTotal, 200_000)

@@ -242,6 +242,9 @@ func (g *Gateway) Status() status.Snapshot {
 			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedShared + b.DroppedTail, NotKept: b.NotKept,
 		},
 	}
+	for _, l := range b.Limits {
+		s.Broker.Limits = append(s.Broker.Limits, status.Limit(l))
+	}
 	for _, sampler := range g.all() {
 		s.Sensors = append(s.Sensors, sampler.snapshot())
 	}
@@ -310,12 +313,15 @@ func (g *Gateway) buildBroker() error {
 	if err != nil {
 		return err
 	}
-	g.broker = broker.New(broker.Config{
+	c := broker.Config{
 		InnerWildcard: g.cfg.Broker.InnerWildcard, MaxPacket: int(g.cfg.Broker.MaxPacket),
 		QueueMessages: g.cfg.Broker.QueueMessages, QueueBytes: int(g.cfg.Broker.QueueBytes),
-		Users: users, Anonymous: func(l string) bool { return g.cfg.Listener[l] != nil && g.cfg.Listener[l].Anonymous },
+		Version: "weir version " + g.o.Version,
+		Users:   users, Anonymous: func(l string) bool { return g.cfg.Listener[l] != nil && g.cfg.Listener[l].Anonymous },
 		Rights: userRights(g.cfg.User),
 		Store:  g.store.journal, RetainFlush: g.cfg.Buffer.RetainFlush, SpillAfter: g.cfg.Buffer.SpillAfter,
-	}, g.store.journal, g.clock.Now, g.log)
+	}
+	g.limits(&c)
+	g.broker = broker.New(c, g.store.journal, g.clock.Now, g.log)
 	return g.listen()
 }

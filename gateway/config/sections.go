@@ -126,6 +126,8 @@ func listenerSection() *section {
 		}}
 	add(s, "address", addressKind, nil, func(l *Listener) *Address { return &l.Address },
 		"IP address and port; 0.0.0.0 is every interface", example(`"0.0.0.0:1883"`), required)
+	add(s, "max_connections", integerKind[int](1, 1_000_000), nil, func(l *Listener) *int { return &l.MaxConnections },
+		"how many clients may be connected here at once", byDefault("as many as [broker] allows"), example("100"), restart)
 	add(s, "anonymous", boolKind, nil, func(l *Listener) *bool { return &l.Anonymous },
 		"whether clients may connect without user and password",
 		byDefault("true on a loopback address, false on any other"), example("true"))
@@ -146,6 +148,7 @@ func brokerSection() *section {
 		"how many messages may wait for one slow client", example("1000"), restart)
 	add(s, "queue_bytes", sizeKind(1<<10, 1<<30, 1, "1MiB"), "1MiB", func(b *Broker) *Size { return &b.QueueBytes },
 		"how many bytes may wait for one slow client", example(`"1MiB"`), restart)
+	limitFields(s)
 	return s
 }
 

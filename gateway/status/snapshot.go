@@ -45,7 +45,15 @@ type Store struct {
 type Broker struct {
 	Connections, Sessions, Subscriptions, Retained int
 	Received, Delivered, Dropped                   uint64 // messages since start
+	Limits                                         []Limit
 	NotKept                                        uint64 // what should survive a restart and may not, since start
+}
+
+// Limit is something that clients can use up. Name is that of the setting in [broker].
+type Limit struct {
+	Name      string
+	Now, Most int64
+	Refused   uint64 // since start
 }
 
 // Sensor is one configured or found sensor.
