@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/broker/message"
 	"weir/broker/packet"
@@ -37,6 +38,7 @@ type Broker struct {
 	waitingBytes bounded // of all publishers, for room in the journal
 	limits       limits
 	expiring     expiries
+	sys          sys
 
 	routesMu sync.Mutex // guards the field below
 	routes   []*subscription
@@ -45,6 +47,7 @@ type Broker struct {
 	sessions    map[string]*session
 	connections map[*connection]struct{} // those before CONNECT too
 	listeners   map[string]*limit        // connections of each listener that has a limit of its own
+	most        int                      // sessions there were at once
 	calendar    calendar
 	stopping    bool
 }
@@ -62,6 +65,9 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 	}
 	b.limits = newLimits(&b.cfg)
 	b.wills = b.NewPublisher("", nil)
+	b.sys.began = time.Now()
+	b.sys.at, b.sys.publisher = b.sys.began, b.NewPublisher("", nil)
+	b.sys.publisher.unretained = true
 	if b.cfg.Store != nil {
 		b.restore()
 	}

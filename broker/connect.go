@@ -126,7 +126,7 @@ func (c *connection) connack(why *packet.Error) {
 		a.Reason = packet.UnspecifiedError
 	}
 	if b, err := a.Append(nil, c.version); err == nil { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits
-		c.out.Store(&out{conn: c, closing: true, pending: b})
+		c.out.Store(&out{conn: c, closing: true, pending: b, others: 1})
 	}
 }
 
@@ -266,6 +266,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
 		s.owner, s.user, s.charged, s.placed = c, c.user, costSession, true
 		b.sessions[id] = s
+		b.most = max(b.most, len(b.sessions))
 		if old != nil {
 			b.calendar.remove(old)
 		}

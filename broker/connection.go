@@ -106,6 +106,7 @@ func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 		} else {
 			err = c.packet(r, f)
 		}
+		r.counts.packetsIn++
 		if n += size; err != nil {
 			return n, err
 		}
@@ -168,6 +169,7 @@ func (c *connection) answer(r *reading, p interface {
 		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
 	}
 	o.pending = b
+	o.others++
 	o.answers += len(b) - at
 	r.touch(o)
 	return nil
@@ -189,6 +191,7 @@ func (c *connection) answerKept(r *reading, p interface {
 		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
 	}
 	c.kept.bytes = b
+	c.kept.packets++
 	return nil
 }
 
@@ -284,6 +287,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
 		c.b.cfg.Store.Delete(d.serial.held(a.ID))
 		b, err := answer.Append(c.over.bytes, c.version)
+		c.over.packets++
 		c.over.bytes, c.over.completed = b, append(c.over.completed, a.ID)
 		return err
 	}
@@ -371,7 +375,8 @@ func (c *connection) Take(done []byte) []byte {
 		}
 	}
 	b := o.pending
-	o.pending, o.answers, o.writing = nil, 0, len(b)
+	add(&c.b.count.others, uint64(o.others))
+	o.pending, o.answers, o.others, o.writing = nil, 0, 0, len(b)
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
 	}

@@ -63,6 +63,7 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 	o.room()
 	o.put(e, 0, t.retain, 0)
 	r.counts.sent[0]++
+	r.counts.payloadOut += uint64(len(m.Payload))
 	return 0
 }
 
@@ -117,6 +118,7 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		o.room()
 		o.put(e, q, t.retain, id)
 		r.counts.sent[q]++
+		r.counts.payloadOut += uint64(len(m.Payload))
 	}
 	o.bytes += size
 	return 0

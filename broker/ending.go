@@ -77,6 +77,7 @@ func (c *connection) lastWords(reason packet.Reason, text string) {
 		b, err = d.Append(o.pending[:at], packet.V5)
 	}
 	if err == nil && (o.maxPacket == 0 || len(b)-at <= o.maxPacket) {
+		o.others++
 		o.pending = b
 	}
 }

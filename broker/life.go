@@ -129,6 +129,7 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 		d.save(now)
 	}
 	b.sessions[string(s.id)] = s
+	b.most = max(b.most, len(b.sessions))
 	b.limits.sessions.force(1)
 	s.placed = true
 	s.charged = s.base(s.will)

@@ -660,9 +660,8 @@ func TestLimitIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		m := newMemory()
-		h := &house{t: t, journal: newJournal(), memory: m}
+		h := &house{t: t, journal: newJournal(), memory: m, log: slog.New(slog.NewTextHandler(&out, nil))}
 		h.run(Config{MaxConnections: 1}, m)
-		h.b.log = slog.New(slog.NewTextHandler(&out, nil))
 		c, _ := h.login(packet.V5, "c")
 		for range 10 {
 			h.refused(packet.V5, "d", packet.QuotaExceeded)

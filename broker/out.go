@@ -52,6 +52,7 @@ type out struct {
 	unsent    []*lent          // and that these were not sent
 
 	writing int           // bytes that the socket has taken and not written yet
+	others  int           // packets in pending that are no PUBLISH
 	charged int           // what limits.memory counts for it, see fits
 	alarm   time.Duration // since boot, guarded by expiring.mu: when a message of the queue may expire
 	alarmAt int           // guarded by expiring.mu: the place in its list, from 1; 0: none
@@ -269,6 +270,7 @@ func (f *filler) encode(h held, id uint16, dup bool) bool {
 	}
 	o.pending = b
 	f.counts.sent[h.qos]++
+	f.counts.payloadOut += uint64(len(p.Payload))
 	return true
 }
 
@@ -317,6 +319,7 @@ func (o *out) resend(f *filler) {
 // acknowledge appends a PUBACK, PUBREC, PUBREL or PUBCOMP. The caller holds mu.
 func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
 	o.room()
+	o.others++
 	if o.version == packet.V5 && reason != packet.Success {
 		a := packet.Ack{Type: t, ID: id, Reason: reason}
 		if b, err := a.Append(o.pending, o.version); err == nil {

@@ -42,9 +42,10 @@ const ownCopy = 4
 
 // source says where a message comes from.
 type source struct {
-	session   *session // of a client; nil: within the process
-	publisher string   // the name of a Publisher
-	told      bool     // a message that is not retained for want of room is refused, as its publisher can be told
+	session    *session // of a client; nil: within the process
+	publisher  string   // the name of a Publisher
+	unretained bool     // the retained message of the topic is not kept here, see sys
+	told       bool     // a message that is not retained for want of room is refused, as its publisher can be told
 }
 
 var readings = sync.Pool{New: func() any { return &reading{seen: map[*session]int{}} }}
@@ -101,9 +102,12 @@ func (r *reading) message() *message.Message {
 // journal if a route or a stored session takes it, or if something must be durable before it is acknowledged: key, or that
 // a retained topic is new or gone. entry is its place there, or noEntry; wanted tells whether anyone wants it.
 func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
-	r.counts.received[m.QoS]++
+	if !from.unretained {
+		r.counts.received[m.QoS]++
+		r.counts.payloadIn += uint64(len(m.Payload))
+	}
 	must := false
-	if r.refused = false; m.Retain && !r.b.cfg.NoRetain { // before looking for subscribers: see replay
+	if r.refused = false; m.Retain && !from.unretained && !r.b.cfg.NoRetain { // before looking for subscribers: see replay
 		if must, r.refused = r.b.retain(m, from); r.refused {
 			return noEntry, false
 		}

@@ -169,6 +169,9 @@ func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which
 		}
 		return true
 	})
+	if which == nil {
+		list = append(list, b.replaySys(sub.filter)...)
+	}
 	o := &s.out
 	o.mu.Lock()
 	p := replay{sub: sub, list: list, round: sub.round}

@@ -113,6 +113,7 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 		s.out.mu.Unlock()
 	}
 	s.b.count.subscriptions.Add(1)
+	s.b.watch(sub, true)
 	if len(s.subs) > 1 {
 		s.out.several.Store(true) // before the tree has two, so that whoever finds both knows
 	}
@@ -139,6 +140,7 @@ func (s *session) unsubscribe(filter string) bool {
 func (s *session) remove(sub *subscription) {
 	s.b.count.subscriptions.Add(-1)
 	s.b.uncountSubscription(sub.filter)
+	s.b.watch(sub, false)
 	if sharedFilter(sub.filter) {
 		s.b.leave(sub)
 	} else {
@@ -161,6 +163,7 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.acked, o.completed = o.acked[:0], o.completed[:0]
 	o.pending, o.answers = nil, 0
 	o.room()
+	o.others++
 	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
 	o.flight.Reconnect(window)
 	if s.durable != nil {

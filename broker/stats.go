@@ -25,6 +25,10 @@ type Stats struct {
 
 	Received      [3]uint64 // PUBLISHes received by QoS, in-process ones and wills included
 	Sent          [3]uint64 // PUBLISHes given to subscribers' sockets by QoS
+	PacketsIn     uint64    // of all kinds
+	PacketsOut    uint64
+	PayloadIn     uint64 // bytes of the payloads of Received, and of Sent
+	PayloadOut    uint64
 	BytesIn       uint64
 	BytesOut      uint64
 	Journaled     uint64 // messages that the journal took
@@ -43,16 +47,17 @@ type Stats struct {
 
 // counters are the counts behind Stats.
 type counters struct {
-	connected, subscriptions                                                                                  atomic.Int64
-	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
-	received, sent                                                                                            [3]atomic.Uint64
-	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
-	notKept, droppedShared, notRetained, tooManySubscriptions, sockets                                        atomic.Uint64
+	connected, subscriptions                                                                                                      atomic.Int64
+	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills                          atomic.Uint64
+	received, sent                                                                                                                [3]atomic.Uint64
+	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied                     atomic.Uint64
+	notKept, droppedShared, notRetained, tooManySubscriptions, sockets, expiredSessions, packetsIn, others, payloadIn, payloadOut atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
 type counts struct {
 	received, sent                                                  [3]uint64
+	packetsIn, payloadIn, payloadOut                                uint64
 	bytesIn, rejected, droppedQoS0, droppedQueue, expired, tooLarge uint64
 }
 
@@ -61,6 +66,9 @@ func (c *counters) add(n *counts) {
 		add(&c.received[q], n.received[q])
 		add(&c.sent[q], n.sent[q])
 	}
+	add(&c.packetsIn, n.packetsIn)
+	add(&c.payloadIn, n.payloadIn)
+	add(&c.payloadOut, n.payloadOut)
 	add(&c.bytesIn, n.bytesIn)
 	add(&c.rejected, n.rejected)
 	add(&c.droppedQoS0, n.droppedQoS0)
@@ -89,11 +97,12 @@ func (b *Broker) Stats() Stats {
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
 		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(), NotRetained: c.notRetained.Load(), TooManySubscriptions: c.tooManySubscriptions.Load(),
-		Limits: b.limits.stats(),
+		Limits: b.limits.stats(), PacketsIn: c.packetsIn.Load(), PayloadIn: c.payloadIn.Load(), PayloadOut: c.payloadOut.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()
 	}
+	s.PacketsOut = sumOf(s.Sent) + c.others.Load()
 	b.mu.Lock()
 	s.Sessions = len(b.sessions)
 	b.mu.Unlock()

@@ -62,9 +62,11 @@ func (b *Broker) SetRoutes(routes []Route) {
 		r.Exclude = slices.Clone(r.Exclude)
 		b.routes[i] = &subscription{filter: r.Filter, route: &r}
 		b.tree.Set(r.Filter, b.routes[i], b.routes[i])
+		b.watch(b.routes[i], true)
 	}
 	for _, s := range before {
 		b.tree.Remove(s.filter, s)
+		b.watch(s, false)
 	}
 }
 
