@@ -34,6 +34,10 @@ type Stats struct {
 	Journaled     uint64 // messages that the journal took
 	Rejected      uint64 // PUBLISHes to topics that clients may not publish to
 	Denied        uint64 // PUBLISHes, wills and filters of SUBSCRIBEs that the rights of their user do not cover
+	Withheld      uint64 // messages not delivered: the subscriber's rights do not cover their topic
+	LoginsFailed  uint64 // with a wrong user name or password
+	LoginsLimited uint64 // not looked at: too many had failed, or too many at once
+	Revoked       uint64 // connections closed by Reauthorize
 	DroppedQoS0   uint64 // not given to a subscriber: its socket is too slow
 	DroppedQueue  uint64 // QoS 1 and 2, not queued for a session: its queue is full
 	DroppedShared uint64 // QoS 1 and 2 of shared groups: nobody was left to take them, or QoS 2 whose session ended before it was completed
@@ -47,11 +51,12 @@ type Stats struct {
 
 // counters are the counts behind Stats.
 type counters struct {
-	connected, subscriptions                                                                                                      atomic.Int64
-	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills                          atomic.Uint64
-	received, sent                                                                                                                [3]atomic.Uint64
-	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied                     atomic.Uint64
-	notKept, droppedShared, notRetained, tooManySubscriptions, sockets, expiredSessions, packetsIn, others, payloadIn, payloadOut atomic.Uint64
+	connected, subscriptions                                                                                  atomic.Int64
+	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
+	received, sent                                                                                            [3]atomic.Uint64
+	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
+	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                    atomic.Uint64
+	notRetained, tooManySubscriptions, sockets, expiredSessions, packetsIn, others, payloadIn, payloadOut     atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
@@ -59,6 +64,7 @@ type counts struct {
 	received, sent                                                  [3]uint64
 	packetsIn, payloadIn, payloadOut                                uint64
 	bytesIn, rejected, droppedQoS0, droppedQueue, expired, tooLarge uint64
+	withheld                                                        uint64
 }
 
 func (c *counters) add(n *counts) {
@@ -75,6 +81,7 @@ func (c *counters) add(n *counts) {
 	add(&c.droppedQueue, n.droppedQueue)
 	add(&c.expired, n.expired)
 	add(&c.tooLarge, n.tooLarge)
+	add(&c.withheld, n.withheld)
 }
 
 func add(c *atomic.Uint64, n uint64) {
@@ -98,6 +105,7 @@ func (b *Broker) Stats() Stats {
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
 		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(), NotRetained: c.notRetained.Load(), TooManySubscriptions: c.tooManySubscriptions.Load(),
 		Limits: b.limits.stats(), PacketsIn: c.packetsIn.Load(), PayloadIn: c.payloadIn.Load(), PayloadOut: c.payloadOut.Load(),
+		Withheld: c.withheld.Load(), Revoked: c.revoked.Load(), LoginsFailed: c.loginsFailed.Load(), LoginsLimited: c.loginsLimited.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()

@@ -216,7 +216,7 @@ func TestSysSleeps(t *testing.T) {
 // TestSysByRights: who may see them is a matter of rights, and they can be forwarded.
 func TestSysByRights(t *testing.T) {
 	for _, v := range versions {
-		h := build(t, Config{Rights: func(string) Rights { return &grant{subscribe: mustFilters(t, "#", "$SYS/broker/clients/#")} }})
+		h := build(t, Config{Rights: func(Who) Rights { return &grant{subscribe: mustFilters(t, "#", "$SYS/broker/clients/#")} }})
 		h.route("$SYS/broker/clients/total")
 		c, _ := h.login(v, "c")
 		denied := packet.NotAuthorized

@@ -4,10 +4,10 @@ import "weir/broker"
 
 // limits puts what [broker] and the listeners say about limits into the broker's configuration.
 func (g *Gateway) limits(c *broker.Config) {
-	b := &g.cfg.Broker
+	b, listeners := g.cfg.Broker, g.cfg.Listener
 	c.MaxConnections, c.MaxSessions = b.MaxConnections, b.MaxSessions
 	c.ListenerConnections = func(name string) int {
-		if l := g.cfg.Listener[name]; l != nil {
+		if l := listeners[name]; l != nil {
 			return l.MaxConnections
 		}
 		return 0
