@@ -240,6 +240,9 @@
 //     filters are open to 3.1.1 clients.
 //   - A client without a user name may use listeners on loopback addresses, or those that Config.Anonymous names. A user
 //     name is checked wherever there are users.
+//   - A client whose certificate gives it a name (transport.Conn.Identity) is that user; user name and password in its CONNECT
+//     are not looked at, as mosquitto does it, so that devices can keep sending them. Recheck disconnects (0x98) whose
+//     certificate is not accepted any more.
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
 //   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C).
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any

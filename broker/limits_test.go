@@ -597,7 +597,7 @@ func TestSwarm(t *testing.T) {
 		})
 		var swarm sync.WaitGroup
 		for worker := range 40 {
-			swarm.Go(func() { vanish(h.address, v, worker, 25) })
+			swarm.Go(func() { vanish(h.address, v, worker, 15) })
 		}
 		for range 100 {
 			c.nothing()
