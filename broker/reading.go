@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"sync"
-
 	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
@@ -22,9 +20,11 @@ type reading struct {
 	queued   []sender      // they were given something to send, or the journal was for their queues
 	counts   counts
 
+	memory matches // which subscriptions topics have
+
 	// Of the message that is being delivered:
-	matches []*subscription
-	shares  []*group // they get the message at QoS 1 or 2
+	matches []*subscription // lent by memory
+	shares  []*group        // they get the message at QoS 1 or 2
 	targets []target
 	seen    map[*session]int // where in targets a session with several subscriptions is
 	routes  []*Route
@@ -48,10 +48,11 @@ type source struct {
 	told       bool     // a message that is not retained for want of room is refused, as its publisher can be told
 }
 
-var readings = sync.Pool{New: func() any { return &reading{seen: map[*session]int{}} }}
-
 func (b *Broker) newReading() *reading {
-	r := readings.Get().(*reading)
+	r, _ := b.readings.Get().(*reading)
+	if r == nil {
+		r = &reading{seen: map[*session]int{}}
+	}
 	r.b, r.token, r.stamp = b, b.token.Add(1), b.stamp()
 	return r
 }
@@ -64,12 +65,14 @@ func (r *reading) finish() {
 	for _, c := range r.touched {
 		c.conn.Flush()
 	}
-	r.b.count.add(&r.counts)
+	b := r.b
+	b.count.add(&r.counts)
 	clear(r.touched)
 	clear(r.queued)
 	clear(r.queues)
 	clear(r.batch.entries)
-	clear(r.matches)
+	r.memory.rest()
+	r.matches = nil
 	for i := range r.targets {
 		r.targets[i].session = nil
 	}
@@ -87,7 +90,7 @@ func (r *reading) finish() {
 	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
-	readings.Put(r)
+	b.readings.Put(r)
 }
 
 // message is space for the next message; it is used again unless the message goes to the journal.
@@ -112,7 +115,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 			return noEntry, false
 		}
 	}
-	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
+	r.matches = r.memory.find(&r.b.tree, m.Topic)
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
 		return noEntry, false

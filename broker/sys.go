@@ -42,11 +42,12 @@ type sys struct {
 
 // sysTopic is one of them.
 type sysTopic struct {
-	name  string // behind sysPrefix
-	value string // by the last view
-	said  string // what subscribers know
-	given []*retained
-	mixed bool // not all of them know the same
+	name   string      // behind sysPrefix
+	value  string      // by the last view
+	said   string      // what subscribers know
+	given  []*retained // what new subscribers got since, the last one with newest
+	newest string
+	mixed  bool // not all of them know the same
 }
 
 // wantsSys tells whether a filter takes topics below $SYS: wildcards at its start do not, v5 [MQTT-4.7.2-1], 3.1.1 [MQTT-4.7.2-1].
@@ -126,7 +127,7 @@ func (y *sys) changes(now message.Stamp) (list []message.Message) {
 		for _, kept := range t.given {
 			kept.over.Store(true) // see retain: before its successor is published
 		}
-		t.given = nil
+		t.given, t.newest = nil, ""
 		list = append(list, t.message(now))
 	}
 	return list
@@ -153,13 +154,14 @@ func (b *Broker) replaySys(f topic.Filter) (list []*retained) {
 		if !f.Match([]byte(sysPrefix + t.name)) {
 			continue
 		}
-		if last := len(t.given) - 1; last >= 0 && string(t.given[last].message.Payload) == t.value {
+		if last := len(t.given) - 1; last >= 0 && t.newest == t.value {
 			list = append(list, t.given[last])
 			continue
 		}
 		t.mixed = t.mixed || t.said != t.value
-		kept := &retained{message: t.message(stamp)}
-		t.given = append(t.given, kept) // at most one a second, until the next changes
+		m := t.message(stamp)
+		kept := newRetained(&m)
+		t.newest, t.given = t.value, append(t.given, kept) // at most one a second, until the next changes
 		list = append(list, kept)
 	}
 	return list
