@@ -198,6 +198,19 @@ func TestShortener(t *testing.T) {
 			t.Fatalf("round %d: %d aliases, %d names, %d seen", i, len(s.aliases), len(s.names), len(s.seen))
 		}
 	}
+	want := 0
+	for _, all := range []int{len(s.names), len(s.seen)} {
+		want += all * costAlias
+	}
+	for _, name := range s.names {
+		want += len(name)
+	}
+	for name := range s.seen {
+		want += len(name)
+	}
+	if s.bytes != want {
+		t.Errorf("%d bytes counted, want %d", s.bytes, want)
+	}
 	if len(s.aliases) != 3 {
 		t.Errorf("%d aliases, want 3", len(s.aliases))
 	}

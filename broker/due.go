@@ -245,7 +245,7 @@ func (d *durable) serve(meal *meal, most int) {
 			away := o.conn == nil || o.closing
 			switch {
 			case kept.over.Load() || !f.mayHave(h.message) || q == 0 && away: // QoS 0 is not kept for a session without a connection
-			case q == 0 && len(o.pending) >= fillBytes || q > 0 && len(meal.entries) >= most:
+			case q == 0 && !o.more(f.b) || q > 0 && len(meal.entries) >= most:
 				return
 			case q == 0:
 				f.encode(h, 0, false)

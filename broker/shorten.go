@@ -5,7 +5,8 @@ import "weir/broker/packet"
 // Which topics get an alias: shorter ones gain nothing, longer ones would cost memory for each client.
 const (
 	shortestAliased = 8
-	longestAliased  = 256
+	longestAliased  = 128
+	costAlias       = 64 // bytes that a topic takes besides its own
 	disused         = 64 // so many messages for each alias a topic was not sent in before it loses its own
 )
 
@@ -28,6 +29,8 @@ type shortener struct {
 	hand    int                 // the alias to be looked at next, less one
 	now     int                 // messages so far
 	seen    map[string]struct{} // sent once, at most four for each alias
+	bytes   int                 // what all this takes, about
+	counted int                 // of it, in limits.memory
 	publish packet.Publish      // space
 }
 
@@ -38,6 +41,12 @@ func newShortener(client, server int) *shortener {
 		return nil
 	}
 	return &shortener{most: most}
+}
+
+// count has the limit of all memory know what this takes.
+func (s *shortener) count(l *limit) {
+	l.force(s.bytes - s.counted)
+	s.counted = s.bytes
 }
 
 // shorten gives b, which is whole packets, with aliases in it. b is recycled. largest is the packet the client takes; 0: any.
@@ -97,10 +106,12 @@ func (s *shortener) alias(name []byte) (alias int, known bool) {
 			}
 			for some := range s.seen {
 				delete(s.seen, some)
+				s.bytes -= len(some) + costAlias
 				break
 			}
 		}
 		s.seen[string(name)] = struct{}{}
+		s.bytes += len(name) + costAlias
 		return 0, false
 	}
 	if len(s.names) < s.most {
@@ -113,6 +124,7 @@ func (s *shortener) alias(name []byte) (alias int, known bool) {
 			return 0, false
 		}
 		delete(s.aliases, s.names[alias-1])
+		s.bytes -= len(s.names[alias-1]) + costAlias
 	}
 	delete(s.seen, string(name))
 	s.names[alias-1], s.last[alias-1] = string(name), s.now
