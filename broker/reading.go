@@ -32,6 +32,14 @@ type reading struct {
 	data    []byte // of queues
 	copies  [ownCopy + 1]encoded
 	shared  *message.Message // a copy out of the read buffer, for sessions that keep it
+
+	most struct{ matches, targets, routes int } // of any message of the batch: so many places are to be cleared
+}
+
+// mark notes how many places the message before used, which the next one may not overwrite.
+func (r *reading) mark() {
+	m := &r.most
+	m.matches, m.targets, m.routes = max(m.matches, len(r.matches)), max(m.targets, len(r.targets)), max(m.routes, len(r.routes))
 }
 
 // ownCopy is the place in reading.copies of an encoding for one target only; before it stand those for 3.1.1 and 5.0, with
@@ -73,11 +81,12 @@ func (r *reading) finish() {
 	clear(r.queued)
 	clear(r.queues)
 	clear(r.batch.entries)
-	clear(r.matches)
-	for i := range r.targets {
-		r.targets[i].session = nil
+	r.mark()
+	clear(r.matches[:r.most.matches])
+	for i := range r.targets[:r.most.targets] {
+		r.targets[:r.most.targets][i].session = nil
 	}
-	clear(r.routes)
+	clear(r.routes[:r.most.routes])
 	for _, m := range r.messages[:min(r.used+1, len(r.messages))] { // slices into the read buffer
 		user := m.Props.User
 		clear(user[:cap(user)])
@@ -89,6 +98,8 @@ func (r *reading) finish() {
 	r.used, r.touched, r.queued, r.shared = 0, r.touched[:0], r.queued[:0], nil
 	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
+	r.matches, r.targets, r.routes = r.matches[:0], r.targets[:0], r.routes[:0]
+	r.most.matches, r.most.targets, r.most.routes = 0, 0, 0
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
 	readings.Put(r)
 }
@@ -107,6 +118,7 @@ func (r *reading) message() *message.Message {
 func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
 	r.counts.received[m.QoS]++
 	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
+	r.mark()
 	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
