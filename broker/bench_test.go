@@ -19,7 +19,7 @@ func TestLiveRoutingAllocatesNothing(t *testing.T) {
 		sub := func(id string, v packet.Version, filters ...string) *session {
 			s := b.newSession([]byte(id))
 			for i, f := range filters {
-				s.subscribe(mustFilter(t, f), packOptions(&packet.Subscription{QoS: 1}, uint32(i+len(filters)-1)))
+				s.subscribe(mustFilter(t, f), packOptions(&packet.Subscription{QoS: 1}, uint32(i+len(filters)-1)), false)
 			}
 			s.out.conn, s.out.version = &connection{}, v
 			return s
@@ -176,7 +176,7 @@ func BenchmarkFanOut100(b *testing.B) {
 func BenchmarkRoute(b *testing.B) {
 	br := New(Config{}, newJournal(), stampNow, quietLog())
 	s := br.newSession([]byte("sub"))
-	s.subscribe(mustFilter(b, "home/#"), packOptions(&packet.Subscription{}, 0))
+	s.subscribe(mustFilter(b, "home/#"), packOptions(&packet.Subscription{}, 0), false)
 	s.out.conn, s.out.version = &connection{}, packet.V311
 	c := &connection{b: br, version: packet.V311, session: br.newSession([]byte("pub"))}
 	var batch []byte

@@ -151,7 +151,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 	case s.durable != nil:
 		s.durable.save(message.Stamp{})
 	case b.cfg.Store != nil && lasts > 0 && !present:
-		b.newDurable(s)
+		b.makeDurable(s)
 	}
 	if discarded || s.durable != nil && !present {
 		kept, err := b.await(ctx, b.barrier())

@@ -31,6 +31,7 @@ type connection struct {
 	zeroExpiry bool     // CONNECT asked for session expiry 0
 	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
 	over       promise  // the same for PUBCOMPs
+	even       bool     // whose turn it was: see refill
 	ended      bool     // the end is accounted for
 }
 
@@ -69,6 +70,7 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 		if e := c.promise(); err == nil {
 			err = e
 		}
+		c.refill(r)
 	}
 	if err != nil {
 		c.fail(err, b)
@@ -192,7 +194,9 @@ func (c *connection) promise() error {
 			return packet.Errorf(packet.QuotaExceeded, "answers that wait for the disk were not waited for")
 		}
 	}
-	d.pumpOut()
+	if c.session.out.shares.Load() == nil { // else see refill
+		d.pumpOut()
+	}
 	return nil
 }
 
@@ -212,10 +216,39 @@ func (c *connection) acknowledged(r *reading, f packet.Frame) error {
 		return packet.Errorf(packet.ProtocolError, "%s for packet id %d, which is in another state", a.Type, a.ID)
 	}
 	if o.conn == c {
-		o.fill(c.b) // the window may have room now
+		if o.shares.Load() == nil { // else see refill
+			o.fill(c.b) // the window may have room now
+		}
 		r.touch(o)
 	}
 	return nil
+}
+
+// refill uses the room that acknowledgements have made, for a session that is or was in a shared group: the group comes first every
+// other time, so that neither it nor the session's own messages wait for ever.
+func (c *connection) refill(r *reading) {
+	s := c.session
+	if s.out.shares.Load() == nil {
+		return
+	}
+	s.settleLent()
+	if c.even = !c.even; c.even {
+		s.share()
+	}
+	if s.durable == nil {
+		o := &s.out
+		o.mu.Lock()
+		if o.conn == c && !o.closing {
+			o.fill(c.b)
+			r.touch(o)
+		}
+		o.mu.Unlock()
+	} else {
+		s.durable.pumpOut()
+	}
+	if !c.even {
+		s.share()
+	}
 }
 
 // release handles PUBREL from a publisher. v5 [MQTT-4.3.3-11], 3.1.1 [MQTT-4.3.3-2]
@@ -327,8 +360,12 @@ func (c *connection) Take(done []byte) []byte {
 		o.fill(c.b)
 	}
 	o.mu.Unlock()
-	if o.durable != nil && len(b) > 0 {
-		o.durable.pump()
+	if len(b) > 0 {
+		if o.durable != nil {
+			o.durable.pump()
+		} else if o.shares.Load() != nil {
+			c.session.share()
+		}
 	}
 	if dropped > 0 {
 		c.b.quiet.info(c.b.log, "subscriber keeps up again", "peer", c.peer(), "dropped", dropped)

@@ -15,9 +15,11 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets; reading.go one batch with matching and delivery; session.go, out.go and calendar.go what lives
-// longer; owed.go and owing.go the acknowledgements; publisher.go messages from within the process; durable.go, pump.go
-// and pledges.go sessions that are stored; keep.go, life.go and values.go what is stored and how it comes back; weed.go what makes room in it.
+// ending.go its packets; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
+// process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
+// group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
+// comes back; weed.go what makes room in it.
 //
 // # Two halves
 //
@@ -51,7 +53,7 @@
 // and counted, QoS 0 and others apart. One message is always taken, whatever its size. QoS 0 is not queued for a session
 // without a connection. Retained messages for a new subscription are sent as the socket takes them and do not count: they
 // are references to what is stored anyway. Of those in flight, which may have been replaced meanwhile, there are
-// QueueBytes again. A client that asks, or publishes, without reading the answers is disconnected.
+// QueueBytes again, and of those lent by shared groups. What a group holds is bounded as what a session does. A client that asks, or publishes, without reading the answers is disconnected.
 //
 // # Stored sessions
 //
@@ -71,7 +73,7 @@
 // released pair is PUBREL only. Should damage have brought back more messages than there are ids, the rest is sent as new, and
 // pairs given up for it are counted (Stats.NotKept). A message that the store gave up under way is completed without it: the subscriber may have it.
 //
-// What there is to do for a session (durable.go) is done by one goroutine at a time, the one who asks: a publisher after
+// What there is to do for a session, or a shared group (line.go), is done by one goroutine at a time, the one who asks: a publisher after
 // Append, its own reader after acknowledgements, the releaser when something is settled. None of them reads the disk. If
 // the next message has to be read from there, a goroutine of the session's own does it, and ends when it has caught up.
 //
@@ -80,6 +82,41 @@
 // unknown id too, whose deletion may not be kept yet. CONNACK that makes or discards a stored session, SUBACK and UNSUBACK to one wait
 // for barriers of their own, behind no acknowledgement. A CONNECT whose barrier a slow store does not settle in time is refused (0x88). While the store fails these three go out after
 // SpillAfter and are counted (Stats.NotKept): the session works in memory, and is stored with the first commit that succeeds.
+//
+// Retained messages for a new subscription are part of what SUBACK promised, but go into the queue some at a time. The
+// subscription is stored with a mark that they are due (due.go), and after a crash all of them come again: at QoS 1 as repeats,
+// at QoS 2 only those whose key given/ was not stored along with them, or with the message that replaced them.
+//
+// # Shared groups
+//
+// A message of QoS 1 or 2 for a shared subscription belongs to the group, not to a member, until a member has room for it: in its
+// window, in QueueBytes, at its socket. Members that have room are served in turn; one that has none holds up nobody, and what was
+// not sent to one that leaves was never its own.
+//
+//	publish ─▶ queue ─Next─┐            ┌─▶ QoS 1, or QoS 0 to who was granted that ────────▶ PUBLISH
+//	           or memory ──┴─▶ offer ───┤
+//	                             ▲      └─▶ QoS 2 ─▶ Keep(pair: id, record, member) ─▶ barrier ─▶ PUBLISH
+//	                             │ sorted in by number                                    │
+//	                             ├── not sent: the connection was lost before the barrier ┘  Forget(pair)
+//	                             └── QoS 1, not acknowledged: the member's session has ended
+//
+// A group has a queue of its own in the store, named as its filter, once a stored session is a member at QoS 1 or 2, and keeps it as
+// long as it has members; before that it lives in memory. Records are stored as published; QoS, retain and identifier are
+// those of the member's subscription when it is sent.
+//
+// What a member has is lent to it: it is in its flight under its packet ids, with its content in memory (it has no order with the
+// messages of the session's own queue, which is read again instead). A member with a session keeps what it was sent, across lost
+// connections. The pair of QoS 2 is kept with the member's own pairs, and says which group's queue has the record; for a
+// session in memory it is kept with the group's, under a number that only counts, and means after a restart that the session has
+// ended: the message is dropped and counted, as all are that were sent at QoS 2 to a session that ends (Stats.DroppedShared). At
+// QoS 1 nothing says who had a message, so after a crash it may go to another member. If there is only one, what stands before the
+// last pair goes back into its flight, so that order holds.
+//
+// When the last member leaves, what was not sent is dropped and counted. The queue stays until what is in flight is over;
+// a group that is made meanwhile has a queue of the same name with a number before it, "2:$share/...". What was in flight at QoS 1
+// to a member that unsubscribed as the last one does not survive a crash.
+//
+// # Keys
 //
 // The life of a session in the store:
 //
@@ -92,14 +129,17 @@
 //	session/ serial u64               version u8 (1) | flags u8 (1: will) | protocol u8 | expiry s u32 | away: boot u64, since
 //	                                  i64, wall i64 | user length u16 | id length u16 | user | id | [delay s u32 | message]
 //	sub/ serial u64, name             options u64 (see options) | filter
+//	given/ serial u64, SHA-256 of the filter [8], of the topic [16]
+//	                                  empty: a retained message of QoS 2 that is in the queue while others are due
 //	held/ serial u64, packet id u16   empty: a QoS 2 id that was received and not released
 //	retain/ name                      message
 //	name                              "=" and the name, or "#" and its SHA-256 if it is longer than 1000 bytes
 //	message                           boot u64 | since i64 | record body, see package message
-//	queue                             "session/" and the serial in hex
+//	queue                             "session/" and the serial in hex, or the filter of a group, "$share/" and so on; if that is longer
+//	                                  than 1000 bytes "$share/" and its SHA-256 in hex
 //
 // Destination data of a message in a queue: flags u8 (bits 0-1 QoS 1 or 2, bit 2 retain), then subscription identifiers, each
-// a uvarint.
+// a uvarint. For a group they are those of the PUBLISH, without identifiers.
 //
 // That a topic has a retained message, or has none, is durable before the PUBLISH is acknowledged, and at QoS 0 as soon
 // as records are gathered. New values of it are put every RetainFlush less the seconds a Store takes, and at the stop. A
@@ -121,9 +161,9 @@
 //   - A pair or a packet id that the Store has no room for is counted and the message goes on: rather repeated than lost.
 //   - What a stored session's queue has no room for is dropped, and acknowledged when the store has the count. If nobody else was
 //     given the message either, a 5.0 publisher gets 0x97, and the packet id is free.
-//   - Retained messages for a new subscription that did not reach the queue when the process died are not sent for it again.
 //   - Expired messages in a stored queue go when their turn comes, or when it is full: then the first message without room,
 //     which is dropped, has them looked for, once a second at most. What has expired on its way to a subscriber stays.
+//     In the queue of a shared group they go when their turn comes.
 //   - Wills at shutdown are published, the delayed ones of sessions in memory too. The standard lets a server put them off until
 //     it is back (5.0 section 3.1.2.5), but a session that is in memory only ends with the broker, and the end
 //     of the session is when a will must be sent [MQTT-3.1.2-8]. The journal must outlive Run for that.
@@ -144,8 +184,12 @@
 //     name is checked wherever there are users.
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
 //   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C) and no server keep alive.
-//   - Messages for a shared subscription go to connected members in turn. What was queued for a member that leaves stays
-//     with its session and ends with it. Members are restored in the order of their serials.
+//   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
+//     message if all members were granted QoS 0.
+//   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.
+//   - A group whose queue the store has no room for lives in memory, and gets one when the next member comes.
+//   - A group and the messages of a member's own come first in turn when the member's window opens.
+//   - A message may come before the SUBACK of the subscription that it comes for, which waits for its commit (5.0 section 3.8.4).
 //   - A PUBLISH at QoS 0 may overtake one at QoS 1 or 2 of the same publisher and topic that waits for a subscriber's
 //     window: the standard orders each QoS by itself (5.0 section 4.6).
 //   - Large payloads are copied into each subscriber's output; nothing is shared by writev yet.

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,58 +12,62 @@ import (
 // QoS 1 and 2 go, and what it may say only when something is kept. Only one goroutine at a time works on it (turn), so the
 // queue has one user; any may ask for it. What it has to do is collected under the lock of the session's out.
 type durable struct {
+	line
 	s      *session
 	serial serial
-	queue  Queue
-	turn   turn
 
-	noted    atomic.Uint64 // the last reading that has it in its list
-	waking   atomic.Bool   // a goroutine that may read the disk is on its way
-	reminded atomic.Bool   // remind waits
-	resting  atomic.Bool   // the queue could not be read, and is not for a moment
-	starved  atomic.Bool   // the journal had no room for retained messages
-	coming   atomic.Int64  // messages for the queue that the journal does not have yet
-	bytes    atomic.Int64  // of them
-	weeds    atomic.Bool   // the queue is to be looked through for what has expired
-	stale    atomic.Int64  // nothing more of it can have expired before this time since boot; 0: it was never looked through
+	reminded atomic.Bool  // remind waits
+	starved  atomic.Bool  // the journal had no room for retained messages
+	weeds    atomic.Bool  // the queue is to be looked through for what has expired
+	stale    atomic.Int64 // nothing more of it can have expired before this time since boot; 0: it was never looked through
 
 	// Guarded by out.mu:
-	acks     []uint64  // records the subscriber is done with
-	released []Pair    // of which PUBREC came
-	freed    []uint16  // ids whose pair is over
-	promises []promise // what may be said when something is kept, in order
-	hold     uint64    // nothing is sent again before this number is settled; 0: nothing to wait for
-	rewind   bool      // a new connection: what was read before is to be read again
-	through  uint64    // the highest record that was sent; there is no lower one that was not
-	staged   bool      // PUBLISHes of QoS 2 wait among the promises; nothing may pass them
+	acks     []uint64        // records the subscriber is done with
+	released []Pair          // of which PUBREC came
+	freed    []uint16        // ids whose pair is over
+	promises []promise       // what may be said when something is kept, in order
+	hold     uint64          // nothing is sent again before this number is settled; 0: nothing to wait for
+	rewind   bool            // a new connection: what was read before is to be read again
+	through  uint64          // the highest record that was sent; there is no lower one that was not
+	due      []*subscription // retained messages for them are not all in the queue
+	paying   []payment       // when they will be
+	staged   bool            // PUBLISHes of QoS 2 wait among the promises; nothing may pass them
 
-	// Of the one who has the turn:
-	batch  []Queued
-	at, n  int  // batch[at:n] was read and not sent yet
+	// Of the one who has the turn, besides those of line:
 	ended  bool // Next had nothing more for sending again
 	ids    []uint32
 	acked  []uint64
 	looked []promise
+	fed    uint64          // the last record with a retained message that was due
+	used   map[uint16]bool // while it is restored: ids in flight
+	tried  int             // ids up to this one were tried then
 }
-
-// batchSize is how many messages are read from the queue at a time.
-const batchSize = 64
 
 // promise is something that may be said to a connection when a number is settled.
 type promise struct {
 	number     uint64
 	since      time.Time
-	soft       bool   // if the store fails it is said all the same, after Config.SpillAfter
-	sends      bool   // it holds PUBLISHes or PUBRELs, which come again by themselves on the next connection
-	staged     bool   // it holds PUBLISHes
-	generation uint32 // of the connection it is for
+	soft       bool     // if the store fails it is said all the same, after Config.SpillAfter
+	sends      bool     // it holds PUBLISHes or PUBRELs, which come again by themselves on the next connection
+	staged     bool     // it holds PUBLISHes
+	lending    *lending // it holds PUBLISHes of a shared group
+	generation uint32   // of the connection it is for
 	bytes      []byte
 	completed  []uint16 // ids whose PUBCOMP is in bytes
 	ready      bool     // working space of keepPromises
 }
 
+// publishes tells whether it holds PUBLISHes, which the window bounds.
+func (p *promise) publishes() bool { return p.staged || p.lending != nil }
+
 // never is the number of a barrier that could not be had.
 const never = 1<<64 - 1
+
+func newDurable(s *session, n serial) *durable {
+	d := &durable{s: s, serial: n}
+	d.line.b, d.of = s.b, d
+	return d
+}
 
 func (b *Broker) barrier() uint64 {
 	number, err := b.cfg.Store.Barrier()
@@ -75,9 +78,9 @@ func (b *Broker) barrier() uint64 {
 	return number
 }
 
-// newDurable stores a new session and gives it a queue. It stays in memory if the store has no room.
-func (b *Broker) newDurable(s *session) {
-	d := &durable{s: s, serial: newSerial()}
+// makeDurable stores a new session and gives it a queue. It stays in memory if the store has no room.
+func (b *Broker) makeDurable(s *session) {
+	d := newDurable(s, newSerial())
 	if !b.openQueue(d) {
 		return
 	}
@@ -100,23 +103,6 @@ func (b *Broker) openQueue(d *durable) bool {
 	return true
 }
 
-// batches are shared by all sessions: one whose queue is at its end has none.
-var batches = sync.Pool{New: func() any { b := make([]Queued, batchSize); return &b }}
-
-// read fills the batch, of which everything was sent, with up to most messages. The caller has the turn.
-func (d *durable) read(most int, disk bool) (onDisk bool, err error) {
-	if d.batch == nil {
-		d.batch = *batches.Get().(*[]Queued)
-	}
-	d.at = 0
-	if d.n, onDisk, err = d.queue.Next(d.batch[:min(most, batchSize)], disk); d.n == 0 || err != nil {
-		b := d.batch
-		d.batch, d.n = nil, 0
-		batches.Put(&b)
-	}
-	return onDisk, err
-}
-
 // put sets a key, or counts that it could not be kept.
 func (b *Broker) put(key string, value []byte, what string) bool {
 	err := b.cfg.Store.Put(key, value)
@@ -127,52 +113,14 @@ func (b *Broker) put(key string, value []byte, what string) bool {
 	return err == nil
 }
 
-// room tells whether one more message may wait for the session, and takes its place.
-func (d *durable) room(size, inFlight int) bool {
-	cfg := &d.s.b.cfg
-	n, bytes := d.queue.Waiting()
-	n += int(d.coming.Load())
-	bytes += d.bytes.Load()
-	if n > 0 && bytes+int64(size) > int64(cfg.QueueBytes) || n-inFlight >= cfg.QueueMessages { // the newest is dropped
-		return false
-	}
-	d.coming.Add(1)
-	d.bytes.Add(int64(size))
-	return true
-}
-
-// arrived gives the places of messages back that the journal has, or never gets.
-func arrived(e *Entry) {
-	if e.Message == nil {
-		return
-	}
-	for i := range e.Sessions {
-		if e.Sessions[i].Drop {
-			continue
-		}
-		d := e.Sessions[i].session.durable
-		d.coming.Add(-1)
-		d.bytes.Add(int64(-footprint(e.Message)))
-	}
-}
-
 // pump does what there is to do for the session: keeps what must be kept, says what may be said, and moves messages from
-// the queue to the socket's buffer, which the caller flushes; pump does it itself for those who asked meanwhile. Not called under any lock. It reads no disk: if that is needed
-// it is done by a goroutine of its own.
+// the queue to the socket's buffer, which the caller flushes; pump does it itself for those who asked meanwhile. Then the shared
+// groups of the session have their turn, whose members may have room now. Not called under any lock.
 func (d *durable) pump() {
-	if !d.turn.begin() {
-		return
-	}
-	onDisk, asked := d.work(false), false
-	for !d.turn.end() {
-		onDisk, asked = d.work(false), true
-	}
-	if asked { // by somebody who may have flushed before this was done
+	if d.run() {
 		d.s.out.flush()
 	}
-	if onDisk {
-		d.wake()
-	}
+	d.s.share()
 }
 
 // pumpOut pumps and flushes.
@@ -181,28 +129,21 @@ func (d *durable) pumpOut() {
 	d.s.out.flush()
 }
 
-// wake starts the goroutine that reads the disk, unless one is on its way.
-func (d *durable) wake() {
-	if d.waking.Swap(true) {
-		return
-	}
-	if !d.s.b.readers.start(d.readDisk) {
-		d.waking.Store(false)
-	}
+func (d *durable) flush() { d.s.out.flush() }
+
+func (d *durable) rested() {
+	d.s.out.flush()
+	d.s.share()
 }
 
-// readDisk works with the disk. Whoever has the turn meanwhile wakes another one: it sees that waking is off by then.
-func (d *durable) readDisk() {
-	d.waking.Store(false)
-	if !d.turn.begin() {
-		return
+func (d *durable) unreadable(err error) (on bool) {
+	d.s.out.mu.Lock()
+	gone := d.s.out.gone
+	d.s.out.mu.Unlock()
+	if !gone {
+		d.b.quiet.warn(d.b.log, "queue of a session cannot be read, trying again", "client", string(d.s.id), "err", err)
 	}
-	for again := true; again; again = !d.turn.end() {
-		for d.work(true) {
-			d.s.out.flush()
-		}
-	}
-	d.s.out.flush()
+	return !gone
 }
 
 // work does everything once; more: the disk has to be read, or with disk that it is worth flushing and going on.
@@ -218,7 +159,9 @@ func (d *durable) work(disk bool) (more bool) {
 	for {
 		d.keepPromises()
 		d.settleUp()
+		d.keepLent()
 		d.feed()
+		d.pay()
 		again, onDisk := d.step(disk)
 		if onDisk || disk && again {
 			return true
@@ -295,6 +238,12 @@ func (d *durable) say(p *promise) {
 	if o.conn == nil || o.closing {
 		return
 	}
+	if p.lending != nil {
+		if o.lending == p.lending {
+			o.say(p.lending)
+		}
+		return
+	}
 	o.room()
 	o.pending = append(o.pending, p.bytes...)
 	if !p.sends {
@@ -312,14 +261,14 @@ func (d *durable) promise(p promise) (ok bool) {
 	o.mu.Lock()
 	size := len(p.bytes)
 	for i := range d.promises {
-		if x := &d.promises[i]; !x.staged && x.sends == p.sends {
+		if x := &d.promises[i]; !x.publishes() && x.sends == p.sends {
 			size += len(x.bytes)
 		}
 	}
-	if ok = p.staged || size <= answerBytes; ok {
+	if ok = p.publishes() || size <= answerBytes; ok {
 		d.promises = append(d.promises, p)
 	}
-	if p.sends && !p.staged && o.flight.Resending() { // or the PUBREL would be sent again before it may be sent at all
+	if p.sends && !p.publishes() && o.flight.Resending() { // or the PUBREL would be sent again before it may be sent at all
 		d.hold = max(d.hold, p.number)
 	}
 	o.mu.Unlock()
@@ -334,30 +283,63 @@ func (d *durable) promise(p promise) (ok bool) {
 func (d *durable) settleUp() {
 	o := &d.s.out
 	o.mu.Lock()
-	if len(d.acks)+len(d.released)+len(d.freed) == 0 {
+	if len(d.acks)+len(d.released)+len(d.freed)+len(o.finished)+len(o.unsent) == 0 {
 		o.mu.Unlock()
 		return
 	}
+	lent := o.takeReturned()
 	acks, released, freed, generation := d.acks, d.released, d.freed, o.generation
 	d.acks, d.released, d.freed = d.acked[:0], nil, nil
 	o.mu.Unlock()
 	p := promise{sends: true, generation: generation}
 	for _, r := range released {
-		d.keep(Pair{ID: r.ID, Number: r.Number, Released: true}) // first: a record that is gone with a pair that is not released would come again
-		acks = append(acks, r.Number)
+		r.Released = true
+		d.keep(r) // first: a record that is gone with a pair that is not released would come again
+		if r.Queue == 0 {
+			acks = append(acks, r.Number)
+		}
 		p.bytes = appendAck(p.bytes, packet.TypePubrel, r.ID) // v5 [MQTT-4.3.3-4], 3.1.1 [MQTT-4.3.3-1]
 	}
 	if len(acks) > 0 {
 		d.queue.Ack(acks)
 	}
+	lent.finish()
 	for _, id := range freed {
 		d.queue.Forget(id)
+	}
+	for _, g := range lent.unsend() { // now that they are nobody's
+		d.b.pledges.add(g)
+		d.b.Notify()
 	}
 	d.acked = acks[:0]
 	if len(released) > 0 {
 		d.promise(p)
 		d.keepPromises()
 	}
+}
+
+// keepLent puts the pairs of what a shared group gives this session; it is sent when they are kept.
+func (d *durable) keepLent() {
+	o := &d.s.out
+	o.mu.Lock()
+	x := o.lending
+	if x == nil || x.open || x.asked {
+		o.mu.Unlock()
+		return
+	}
+	x.asked = true
+	var pairs []Pair
+	for i, l := range x.lents {
+		if l.sent.qos == 2 {
+			pairs = append(pairs, l.pair(x.ids[i]))
+		}
+	}
+	o.mu.Unlock()
+	for _, p := range pairs {
+		d.keep(p)
+	}
+	d.promise(promise{sends: true, lending: x, generation: x.generation})
+	d.keepPromises()
 }
 
 func (d *durable) keep(p Pair) {
@@ -372,7 +354,7 @@ func (d *durable) hangs() bool {
 	o := &d.s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.gone && (len(d.promises) > 0 || o.conn != nil && d.hold != 0 || d.starved.Load())
+	return !o.gone && (len(d.promises)+len(d.paying) > 0 || o.conn != nil && d.hold != 0 || d.starved.Load())
 }
 
 // attached begins with a new connection: what was sent and not finished is sent again. The caller holds out.mu.

@@ -38,13 +38,13 @@ type Entry struct {
 	Publisher uint64
 }
 
-// SessionHit names one queue as a destination of a message.
+// SessionHit names one queue, of a session or a shared group, as a destination of a message.
 type SessionHit struct {
-	Queue   uint32 // Queue.ID
-	QoS     byte   // 1 or 2: with 2 it is durable before it is settled
-	Drop    bool   // there is no room in the queue: counted there as dropped
-	Data    []byte // given back by Queue.Next
-	session *session
+	Queue uint32 // Queue.ID
+	QoS   byte   // 1 or 2: with 2 it is durable before it is settled
+	Drop  bool   // there is no room in the queue: counted there as dropped
+	Data  []byte // given back by Queue.Next
+	to    sender
 }
 
 // RouteHit names one destination of a message: the upstream and the rule of it that takes the message.

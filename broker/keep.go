@@ -18,6 +18,7 @@ const (
 	keySub     = "sub/"
 	keyHeld    = "held/"
 	keyRetain  = "retain/"
+	keyGiven   = "given/"
 )
 
 // serial is the name of one life of a session: drawn at random, so never used again.

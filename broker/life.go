@@ -26,8 +26,11 @@ func (d *durable) save(away message.Stamp) (ok bool) {
 	return s.b.put(key, k.append(nil), "session")
 }
 
-// saveSub keeps a subscription. Called by the reader.
-func (d *durable) saveSub(f topic.Filter, o options) (ok bool) {
+// saveSub keeps a subscription, and whether retained messages for it are due.
+func (d *durable) saveSub(f topic.Filter, o options, due bool) (ok bool) {
+	if due {
+		o |= optionDue
+	}
 	value := append(appendOptions(nil, o), f.String()...)
 	return d.s.b.put(d.serial.sub(f.String()), value, "subscription")
 }
@@ -39,6 +42,11 @@ func (d *durable) forget() {
 	for name := range d.s.subs {
 		store.Delete(d.serial.sub(name))
 	}
+	d.s.out.mu.Lock()
+	for _, sub := range d.due {
+		d.forgetGiven(sub)
+	}
+	d.s.out.mu.Unlock()
 	d.s.in.Held(func(id uint16) bool {
 		store.Delete(d.serial.held(id))
 		return true
@@ -69,22 +77,31 @@ func (b *Broker) restore() {
 		all[n] = s
 		return true
 	})
+	b.findGroups()
 	bad = append(bad, b.restoreParts(all)...)
+	bad = append(bad, b.restoreDue(all)...)
 	for _, key := range bad {
 		store.Delete(key)
 	}
 	var strays []string
 	store.Queues(func(name string) bool {
-		strays = append(strays, name)
+		if _, shared := groupOf(name); !shared {
+			strays = append(strays, name)
+		}
 		return true
 	})
+	lent := map[uint32][]bound{}
 	for _, s := range all {
-		s.durable.resume()
+		s.durable.resume(lent)
 		name := s.durable.serial.queue()
 		strays = slices.DeleteFunc(strays, func(have string) bool { return have == name })
 	}
 	for _, name := range strays {
 		store.DropQueue(name)
+	}
+	b.restoreGroups(lent)
+	for _, s := range all {
+		s.durable.used = nil
 	}
 	if len(all) > 0 {
 		b.log.Info("sessions restored", "sessions", len(all), "retained", b.retained.names.Len())
@@ -95,7 +112,7 @@ func (b *Broker) restore() {
 func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 	s := b.newSession(k.id)
 	s.user, s.lasts, s.will, s.version = string(k.user), k.lasts, k.will, k.protocol
-	d := &durable{s: s, serial: n}
+	d := newDurable(s, n)
 	s.durable, s.out.durable = d, d
 	s.out.persistent = true
 	s.out.version = k.protocol
@@ -131,7 +148,8 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 			strays = append(strays, key)
 			return true
 		}
-		s.subscribe(f, parseOptions(value))
+		o := parseOptions(value)
+		s.subscribe(f, o&^optionDue, o&optionDue != 0)
 		return true
 	})
 	b.cfg.Store.Range(keyHeld, func(key string, _ []byte) bool {
@@ -148,13 +166,33 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 }
 
 // resume puts messages that were on their way back into flight. Messages are sent in the order of their numbers, so every one
-// up to the last that has a pair was sent, or was about to be; those of QoS 1 have no pair and get a new id.
-func (d *durable) resume() {
-	if pairs := d.queue.Pairs(); len(pairs) > 0 {
-		slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
-		r := resuming{d: d, pairs: pairs, used: map[uint16]bool{}}
+// up to the last that has a pair was sent, or was about to be; those of QoS 1 have no pair and get a new id. Pairs of messages of
+// shared groups are added to lent, by queue.
+func (d *durable) resume(lent map[uint32][]bound) {
+	r := resuming{d: d, used: map[uint16]bool{}}
+	for _, p := range d.queue.Pairs() {
+		r.used[p.ID] = true
+		if p.Queue != 0 {
+			lent[p.Queue] = append(lent[p.Queue], bound{d: d, Pair: p})
+		} else {
+			r.pairs = append(r.pairs, p)
+		}
+	}
+	d.used = r.used
+	if len(r.pairs) > 0 {
+		slices.SortFunc(r.pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
 		r.run(math.MaxUint16)
 	}
+}
+
+// unused is an id that no message in flight has; 0: there is none. Called by who restores the session, after resume.
+func (d *durable) unused() uint16 {
+	for d.tried++; d.tried <= math.MaxUint16; d.tried++ {
+		if !d.used[uint16(d.tried)] {
+			return uint16(d.tried)
+		}
+	}
+	return 0
 }
 
 // resuming is one resume. When the ids are used up, which takes damage that brings acknowledged messages back, the rest is not
@@ -217,7 +255,9 @@ func (r *resuming) message(m *Queued, most int) {
 		for r.free++; r.free <= most && r.used[uint16(r.free)]; {
 			r.free++
 		}
-		r.spent = r.free > most
+		if r.spent = r.free > most; !r.spent {
+			r.used[uint16(r.free)] = true
+		}
 		p.ID = uint16(r.free)
 	}
 	if r.spent {

@@ -21,8 +21,9 @@ const (
 // to the socket. It belongs to the session, not to the connection. Its mutex is held to append, release or take, never
 // during I/O, a call of the journal, or together with the mutex of another out.
 type out struct {
-	online  atomic.Bool // conn is set; for choosing without the lock
-	several atomic.Bool // the session has had more than one subscription, so a message may match it more than once
+	online  atomic.Bool              // conn is set; for choosing without the lock
+	shares  atomic.Pointer[[]*group] // shared groups that the session is in; nil: it never was in one
+	several atomic.Bool              // the session has had more than one subscription, so a message may match it more than once
 
 	mu         sync.Mutex // guards everything below
 	conn       *connection
@@ -37,12 +38,18 @@ type out struct {
 	pending []byte // for the socket
 	answers int    // bytes of pending that answer what the client sent
 	flight  *qos.Outbound
-	slots   []held   // of messages in flight, by reference
-	free    []uint64 // slots without a message
-	queue   fifo     // QoS 1 and 2 messages that wait for the window or the connection
-	replay  []replay // retained messages still to be sent
-	bytes   int      // of messages in flight and in the queue
-	replays int      // of retained messages in flight because of a new subscription; not in bytes
+	slots   []held     // of messages in flight, by reference
+	free    []uint64   // slots without a message
+	queue   fifo[held] // QoS 1 and 2 messages that wait for the window or the connection
+	replay  []replay   // retained messages still to be sent
+	bytes   int        // of messages in flight and in the queue
+	replays int        // of retained messages in flight because of a new subscription; not in bytes
+
+	lent      map[uint16]*lent // messages of shared groups in flight, by packet id
+	lentBytes int              // of them
+	lending   *lending         // of them: what has not left yet
+	finished  []*lent          // groups are to be told that these are over,
+	unsent    []*lent          // and that these were not sent
 
 	durable   *durable      // nil: it lives in memory; set before the session is found by others
 	stale     time.Duration // since boot; no message in the queue expires before. 0: not known
@@ -59,34 +66,6 @@ type held struct {
 	ids     []uint32 // subscription identifiers
 	bytes   int
 	replay  bool // a retained message for a new subscription
-}
-
-// fifo of messages; the zero value is empty.
-type fifo struct {
-	list []held
-	head int
-}
-
-func (f *fifo) len() int { return len(f.list) - f.head }
-
-func (f *fifo) push(h held) { f.list = append(f.list, h) }
-
-func (f *fifo) pop() held {
-	h := f.list[f.head]
-	f.list[f.head] = held{}
-	f.head++
-	switch {
-	case f.head == len(f.list):
-		f.list, f.head = f.list[:0], 0
-		if cap(f.list) > 64 {
-			f.list = nil
-		}
-	case f.head >= 64 && 2*f.head >= len(f.list):
-		n := copy(f.list, f.list[f.head:])
-		clear(f.list[n:])
-		f.list, f.head = f.list[:n], 0
-	}
-	return h
 }
 
 // Output buffers are shared by all connections: an idle one has none.
@@ -215,18 +194,15 @@ func (f *filler) expireQueue() {
 		return
 	}
 	o.stale = math.MaxInt64
-	kept := o.queue.list[:0]
-	for _, h := range o.queue.list[o.queue.head:] {
+	o.queue.remove(func(h held) bool {
 		if f.expired(h.message) {
 			f.counts.expired++
 			o.bytes -= h.bytes
-			continue
+			return true
 		}
 		o.stale = min(o.stale, expires(h.message))
-		kept = append(kept, h)
-	}
-	clear(o.queue.list[len(kept):])
-	o.queue.list, o.queue.head = kept, 0
+		return false
+	})
 }
 
 // wait puts a message at the end of the queue. The caller holds mu.
@@ -308,9 +284,13 @@ func (o *out) resend(f *filler) {
 	}
 	var tooLarge []dropped
 	o.flight.Resend(func(id uint16, ref uint64, q byte, released bool) bool {
-		switch {
+		switch l := o.lent[id]; {
 		case released: // v5 [MQTT-4.3.3-6]
 			o.acknowledge(packet.TypePubrel, id, packet.Success)
+		case l != nil: // v5 [MQTT-4.8.2-4]
+			if !f.encode(l.sent, id, true) {
+				tooLarge = append(tooLarge, dropped{id, ref, q})
+			}
 		case !f.encode(o.slots[ref], id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
 			tooLarge = append(tooLarge, dropped{id, ref, q})
 		}
@@ -318,6 +298,11 @@ func (o *out) resend(f *filler) {
 	})
 	for _, d := range tooLarge {
 		o.abandon(d.id, d.qos)
+		if l := o.lent[d.id]; l != nil {
+			o.giveBack(d.id, l)
+			o.finish(l)
+			continue
+		}
 		o.letGo(d.ref)
 	}
 }
@@ -357,6 +342,9 @@ func (o *out) unread() error {
 // received handles an acknowledgement from the subscriber. ok is false if it breaks the protocol. The caller holds mu.
 func (o *out) received(t packet.Type, id uint16, reason packet.Reason) (ok bool) {
 	step, ref := o.flight.Receive(t, id, reason)
+	if l := o.lent[id]; l != nil {
+		return o.lentReceived(l, step, t, id)
+	}
 	if o.durable != nil && (step == qos.SendPubrel || step == qos.Done || step == qos.Refused) {
 		o.durable.received(step, t, id, ref)
 		return true

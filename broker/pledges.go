@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// pledges are the sessions that wait for the store, and who waits for a single number.
+// pledges are the sessions and groups that wait for the store, and who waits for a single number.
 type pledges struct {
 	mu      sync.Mutex // guards everything below
-	all     map[*durable]struct{}
+	all     map[sender]struct{}
 	changed chan struct{} // closed at the next notice; nil: nobody waits
-	work    []*durable    // reused by the one goroutine that calls keep
+	work    []sender      // reused by the one goroutine that calls keep
 }
 
-func (p *pledges) add(d *durable) {
+func (p *pledges) add(d sender) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.all == nil {
-		p.all = map[*durable]struct{}{}
+		p.all = map[sender]struct{}{}
 	}
 	p.all[d] = struct{}{}
 }
@@ -33,7 +33,7 @@ func (p *pledges) notice() <-chan struct{} {
 	return p.changed
 }
 
-// keep lets every session look at what it waits for.
+// keep lets every one of them look at what it waits for.
 func (p *pledges) keep() {
 	p.mu.Lock()
 	if p.changed != nil {

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"time"
 
 	"weir/broker/packet"
 	"weir/broker/qos"
@@ -59,27 +58,6 @@ func (d *durable) step(disk bool) (again, onDisk bool) {
 		return false, false
 	}
 	return d.send(generation, resending), false
-}
-
-// restAfter is how long a queue that could not be read is left alone.
-const restAfter = time.Second
-
-// broke notes that the queue could not be read, and sees to it that it is tried again, once in a while however often it is
-// asked for.
-func (d *durable) broke(err error) {
-	b := d.s.b
-	d.s.out.mu.Lock()
-	gone := d.s.out.gone
-	d.s.out.mu.Unlock()
-	if gone || d.resting.Swap(true) {
-		return
-	}
-	b.quiet.warn(b.log, "queue of a session cannot be read, trying again", "client", string(d.s.id), "err", err)
-	time.AfterFunc(restAfter, func() {
-		d.resting.Store(false)
-		b.pledges.add(d) // so that the notice reaches it
-		b.Notify()
-	})
 }
 
 // send encodes messages of the batch for the connection of a generation. Those of QoS 2, and whatever follows them in the
@@ -175,11 +153,11 @@ func (d *durable) held(m *Queued) held {
 func (d *durable) resend(f *filler) (again bool) {
 	o := f.out
 	for len(o.pending) < fillBytes {
-		number, released, ok := o.flight.Peek()
+		id, number, released, ok := o.flight.Peek()
 		if !ok {
 			return true
 		}
-		if !released {
+		if !released && o.lent[id] == nil {
 			for d.at < d.n && d.batch[d.at].Number < number { // finished meanwhile
 				d.at++
 			}
@@ -191,9 +169,13 @@ func (d *durable) resend(f *filler) (again bool) {
 		sent := false
 		o.flight.Resend(func(id uint16, number uint64, q byte, released bool) bool {
 			sent = true
-			switch {
+			switch l := o.lent[id]; {
 			case released: // v5 [MQTT-4.3.3-6]
 				o.acknowledge(packet.TypePubrel, id, packet.Success)
+			case l != nil: // v5 [MQTT-4.8.2-4]
+				if l.sent.message == nil || !f.encode(l.sent, id, true) {
+					lost = &Pair{ID: id, Number: number, Released: q == 2}
+				}
 			case d.at == d.n || d.batch[d.at].Number != number:
 				lost = &Pair{ID: id, Number: number, Released: q == 2}
 			case f.encode(d.held(&d.batch[d.at]), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
@@ -217,6 +199,15 @@ func (d *durable) resend(f *filler) (again bool) {
 // giveUp ends the delivery of a message that cannot be sent again. The caller holds out.mu.
 func (d *durable) giveUp(p Pair) {
 	o := &d.s.out
+	if l := o.lent[p.ID]; l != nil && !p.Released {
+		o.abandon(p.ID, 1)
+		o.giveBack(p.ID, l)
+		o.finish(l)
+		return
+	} else if l != nil {
+		o.received(packet.TypePubrec, p.ID, packet.Success)
+		return
+	}
 	if p.Released {
 		if step, _ := o.flight.Receive(packet.TypePubrec, p.ID, packet.Success); step == qos.SendPubrel {
 			d.released = append(d.released, p)
@@ -240,79 +231,4 @@ func (d *durable) received(step qos.Step, t packet.Type, id uint16, number uint6
 		d.freed = append(d.freed, id)
 	}
 	d.acks = append(d.acks, number) // v5 [MQTT-4.4.0-2]: refused is acknowledged too
-}
-
-// feed puts retained messages for new subscriptions into the queue, some at a time, and sends those of QoS 0. One that was
-// replaced by then is left out: its successor comes by the subscription itself.
-func (d *durable) feed() {
-	o, b := &d.s.out, d.s.b
-	o.mu.Lock()
-	waiting := len(o.replay) > 0
-	o.mu.Unlock()
-	if !waiting {
-		return
-	}
-	messages, _ := d.queue.Waiting()
-	var meal meal
-	o.mu.Lock()
-	d.serve(&meal, batchSize-messages)
-	o.mu.Unlock()
-	if len(meal.entries) == 0 {
-		return
-	}
-	first, n := b.journal.Append(meal.entries)
-	b.count.journaled.Add(uint64(n))
-	for i, r := range meal.from[:n] { // only who has the turn reads the queue, so none has left yet
-		if kept := r.list[0]; kept.over.Load() {
-			d.queue.Ack([]uint64{first + uint64(i)})
-		}
-	}
-	if n < len(meal.entries) {
-		o.mu.Lock()
-		o.replay = append(meal.from[n:], o.replay...)
-		o.mu.Unlock()
-		d.starved.Store(true)
-		b.pledges.add(d)
-	}
-}
-
-// meal is what one feed takes from the replays.
-type meal struct {
-	entries []Entry
-	from    []replay // each with the message of one entry
-}
-
-// serve takes up to most retained messages of QoS 1 and 2 for the queue, and sends those of QoS 0 that stand between them.
-// The caller holds out.mu.
-func (d *durable) serve(meal *meal, most int) {
-	o := &d.s.out
-	f := filler{b: d.s.b, out: o}
-	defer func() { f.b.count.add(&f.counts) }()
-	for len(o.replay) > 0 {
-		p := &o.replay[0]
-		opt := p.sub.load()
-		for len(p.list) > 0 {
-			kept := p.list[0]
-			q := min(kept.message.QoS, opt.qos())
-			h := held{message: &kept.message, qos: q, retain: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
-			if id := opt.id(); id != 0 {
-				h.ids = []uint32{id}
-			}
-			away := o.conn == nil || o.closing
-			switch {
-			case kept.over.Load() || q == 0 && away: // QoS 0 is not kept for a session without a connection
-			case q == 0 && len(o.pending) >= fillBytes || q > 0 && len(meal.entries) >= most:
-				return
-			case q == 0:
-				f.encode(h, 0, false)
-			default:
-				hit := SessionHit{Queue: d.queue.ID(), QoS: q, Data: appendHit(nil, q, true, h.ids), session: d.s}
-				meal.entries = append(meal.entries, Entry{Message: h.message, Sessions: []SessionHit{hit}})
-				meal.from = append(meal.from, replay{sub: p.sub, list: []*retained{kept}})
-			}
-			p.list = p.list[1:]
-		}
-		o.replay = o.replay[1:]
-	}
-	o.replay = nil
 }

@@ -87,8 +87,9 @@ func TestResumeEnds(t *testing.T) {
 	l := buildLasting(t, Config{})
 	q := &manyQueue{messages: 70_000}
 	s := l.b.newSession([]byte("sub"))
-	d := &durable{s: s, queue: q}
-	d.resume()
+	d := newDurable(s, 0)
+	d.queue = q
+	d.resume(map[uint32][]bound{})
 	if got := s.out.flight.InFlight(); got != 65_534 || d.through != 65_534 || q.forgotten != 1 {
 		t.Errorf("%d in flight, through %d, %d pairs given up; want 65534, 65534, 1", got, d.through, q.forgotten)
 	}

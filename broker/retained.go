@@ -107,28 +107,36 @@ func (b *Broker) sweep(f *filler) {
 // replay is what is left to be sent of the retained messages for one subscription. The list only refers to messages that
 // the store holds anyway, and there is one for a subscription at most.
 type replay struct {
-	sub  *subscription
-	list []*retained
+	sub   *subscription
+	list  []*retained
+	round uint32 // of sub
 }
 
-// replayRetained begins to send the retained messages that a subscription matches: 3.1.1 [MQTT-3.3.1-6], and again for
+// replayRetained begins to send the retained messages that a subscription matches, those that which says if it is not nil: 3.1.1 [MQTT-3.3.1-6], and again for
 // one that was replaced: v5 [MQTT-3.8.4-4], 3.1.1 [MQTT-3.8.4-3].
-func (b *Broker) replayRetained(s *session, sub *subscription, again bool) {
+func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which func(*retained) bool) {
 	if again {
 		b.forgetReplay(s, sub)
 	}
 	var list []*retained
 	b.retained.names.Match(sub.filter, func(_ string, kept *retained) bool {
-		list = append(list, kept)
+		if which == nil || which(kept) {
+			list = append(list, kept)
+		}
 		return true
 	})
-	if len(list) == 0 {
-		return
-	}
 	o := &s.out
 	o.mu.Lock()
-	o.replay = append(o.replay, replay{sub: sub, list: list})
+	p := replay{sub: sub, list: list, round: sub.round}
+	if len(list) > 0 {
+		o.replay = append(o.replay, p)
+	}
 	o.mu.Unlock()
+	if d := s.durable; d != nil && len(list) == 0 {
+		o.mu.Lock()
+		d.paying = append(d.paying, payment{0, p})
+		o.mu.Unlock()
+	}
 }
 
 // forgetReplay drops what was not sent yet for a subscription.

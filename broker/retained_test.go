@@ -174,8 +174,8 @@ func TestRetainedOverBeforeSent(t *testing.T) {
 	publish("old")
 	s := b.newSession([]byte("sub"))
 	s.out.conn, s.out.version = &connection{}, packet.V311
-	sub, _ := s.subscribe(mustFilter(t, "r"), 0)
-	b.replayRetained(s, sub, false)
+	sub := s.subscribe(mustFilter(t, "r"), 0, false)
+	b.replayRetained(s, sub, false, nil)
 	publish("new")
 	s.out.fill(b)
 	want, _ := message1("r", "new", 0, 0).Append(nil, packet.V311)

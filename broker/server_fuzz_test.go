@@ -93,7 +93,7 @@ func newStorm(t *testing.T, data []byte) *storm {
 // narrow are rights that leave something out.
 type narrow string
 
-func (n narrow) MayPublish(name []byte) bool       { return len(name) == 0 || name[0] != 'n' }
+func (n narrow) MayPublish(name []byte) bool     { return len(name) == 0 || name[0] != 'n' }
 func (n narrow) MaySubscribe(f topicFilter) bool { return f.String()[0] != 'n' }
 
 func (s *storm) run() {

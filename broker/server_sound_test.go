@@ -108,9 +108,10 @@ func remains() string {
 		}),
 		held("target", len(targets), func(i int) bool { return targets[i].session == nil }),
 		held("entry", len(entries), func(i int) bool { return entries[i].Message == nil && entries[i].Key == "" }),
-		held("queue", len(queues), func(i int) bool { return queues[i].session == nil && queues[i].Data == nil }),
+		held("queue", len(queues), func(i int) bool { return queues[i].to == nil && queues[i].Data == nil }),
 		held("match", cap(r.matches), func(i int) bool { return r.matches[:cap(r.matches)][i] == nil }),
 		held("route", cap(r.routes), func(i int) bool { return r.routes[:cap(r.routes)][i] == nil }),
+		held("share", cap(r.shares), func(i int) bool { return r.shares[:cap(r.shares)][i] == nil }),
 		held("touched", cap(r.touched), func(i int) bool { return r.touched[:cap(r.touched)][i] == nil }),
 		held("queued", cap(r.queued), func(i int) bool { return r.queued[:cap(r.queued)][i] == nil }),
 	} {
@@ -123,4 +124,3 @@ func remains() string {
 	}
 	return ""
 }
-

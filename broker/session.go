@@ -91,26 +91,34 @@ func (s *session) freeAcked() error {
 	return o.unread()
 }
 
-// subscribe adds or replaces a subscription and tells whether it is new. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the
-// options change in one step, so no message is lost or repeated meanwhile. Called by the reader.
-func (s *session) subscribe(f topic.Filter, o options) (sub *subscription, isNew bool) {
-	if sub = s.subs[f.String()]; sub != nil {
+// subscribe adds or replaces a subscription. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the options change in one step, so no
+// message is lost or repeated meanwhile. due: see durable.owe. Called by the reader.
+func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
+	if sub := s.subs[f.String()]; sub != nil {
 		sub.options.Store(uint64(o))
-		return sub, false
+		if sharedFilter(f) {
+			s.b.rejoin(sub)
+		}
+		return sub
 	}
-	sub = &subscription{filter: f, session: s}
+	sub := &subscription{filter: f, session: s}
 	sub.options.Store(uint64(o))
 	s.subs[f.String()] = sub
+	if due {
+		s.out.mu.Lock()
+		s.durable.due = append(s.durable.due, sub)
+		s.out.mu.Unlock()
+	}
 	s.b.count.subscriptions.Add(1)
 	if len(s.subs) > 1 {
 		s.out.several.Store(true) // before the tree has two, so that whoever finds both knows
 	}
-	if _, shared := f.Shared(); shared {
+	if sharedFilter(f) {
 		s.b.join(sub)
 	} else {
 		s.b.tree.Set(f, sub, sub)
 	}
-	return sub, true
+	return sub
 }
 
 // unsubscribe removes a subscription and tells whether there was one. Filters are compared byte for byte:
@@ -127,7 +135,7 @@ func (s *session) unsubscribe(filter string) bool {
 
 func (s *session) remove(sub *subscription) {
 	s.b.count.subscriptions.Add(-1)
-	if _, shared := sub.filter.Shared(); shared {
+	if sharedFilter(sub.filter) {
 		s.b.leave(sub)
 	} else {
 		s.b.tree.Remove(sub.filter, sub)
@@ -162,6 +170,11 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 		s.durable.queue.Live(true)
 		s.durable.pump()
 	}
+	for _, g := range o.groups() {
+		g.enliven()
+	}
+	s.settleLent()
+	s.share()
 }
 
 // receiveMaximum is how many messages may be unacknowledged: 3.1.1 clients cannot be told, so they may use every id.
@@ -181,10 +194,21 @@ func (s *session) detach(c *connection) {
 	last.pending = o.pending
 	o.conn, o.closing, o.pending, o.answers = nil, false, nil, 0
 	o.persistent = s.lasts > 0
+	o.unstage()
 	o.mu.Unlock()
 	c.out.Store(last)
 	if s.durable != nil {
 		s.durable.queue.Live(false)
+	}
+	if o.shares.Load() == nil {
+		return
+	}
+	for _, g := range o.groups() {
+		g.enliven()
+	}
+	s.settleLent()
+	if s.durable != nil {
+		s.durable.pump() // which tells the groups
 	}
 }
 
@@ -201,12 +225,19 @@ func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true
-	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo{}, nil, nil, nil, 0, 0
+	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo[held]{}, nil, nil, nil, 0, 0
 	o.flight.Reset()
+	lent, dropped := o.endLent()
 	o.mu.Unlock()
+	if dropped > 0 {
+		s.b.count.droppedShared.Add(uint64(dropped))
+		s.b.quiet.warn(s.b.log, "session has ended with messages of a shared group that it was sent at QoS 2: they are dropped", "client", string(s.id), "messages", dropped)
+	}
+	lent.finish() // before the pairs go
 	if s.durable != nil {
 		s.durable.forget()
 	}
+	s.b.share(lent.unsend()...)
 	s.subs = nil
 	s.owed.drop()
 }

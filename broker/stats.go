@@ -20,20 +20,21 @@ type Stats struct {
 	ConnectTimeouts uint64 // connections closed because no CONNECT came in time
 	AllowanceClosed uint64 // connections closed because too much waited for the journal, or for them to read
 
-	Received     [3]uint64 // PUBLISHes received by QoS, in-process ones and wills included
-	Sent         [3]uint64 // PUBLISHes given to subscribers' sockets by QoS
-	BytesIn      uint64
-	BytesOut     uint64
-	Journaled    uint64 // messages that the journal took
-	Rejected     uint64 // PUBLISHes to topics that clients may not publish to
-	Denied       uint64 // PUBLISHes, wills and filters of SUBSCRIBEs that the rights of their user do not cover
-	DroppedQoS0  uint64 // not given to a subscriber: its socket is too slow
-	DroppedQueue uint64 // QoS 1 and 2, not queued for a session: its queue is full
-	DroppedTail  uint64 // QoS 0 and wills, not given to the journal: it is full
-	Expired      uint64 // message expiry passed before delivery
-	TooLarge     uint64 // larger than the subscriber's maximum packet size
-	WillsSent    uint64
-	NotKept      uint64 // what should survive a restart and may not: the store failed or had no room
+	Received      [3]uint64 // PUBLISHes received by QoS, in-process ones and wills included
+	Sent          [3]uint64 // PUBLISHes given to subscribers' sockets by QoS
+	BytesIn       uint64
+	BytesOut      uint64
+	Journaled     uint64 // messages that the journal took
+	Rejected      uint64 // PUBLISHes to topics that clients may not publish to
+	Denied        uint64 // PUBLISHes, wills and filters of SUBSCRIBEs that the rights of their user do not cover
+	DroppedQoS0   uint64 // not given to a subscriber: its socket is too slow
+	DroppedQueue  uint64 // QoS 1 and 2, not queued for a session: its queue is full
+	DroppedShared uint64 // QoS 1 and 2 of shared groups: nobody was left to take them, or QoS 2 whose session ended before it was completed
+	DroppedTail   uint64 // QoS 0 and wills, not given to the journal: it is full
+	Expired       uint64 // message expiry passed before delivery
+	TooLarge      uint64 // larger than the subscriber's maximum packet size
+	WillsSent     uint64
+	NotKept       uint64 // what should survive a restart and may not: the store failed or had no room
 }
 
 // counters are the counts behind Stats.
@@ -42,7 +43,7 @@ type counters struct {
 	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
 	received, sent                                                                                            [3]atomic.Uint64
 	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
-	notKept                                                                                                   atomic.Uint64
+	notKept, droppedShared                                                                                    atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
@@ -83,7 +84,7 @@ func (b *Broker) Stats() Stats {
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Journaled: c.journaled.Load(),
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
-		NotKept: c.notKept.Load(),
+		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()

@@ -5,7 +5,7 @@ import "weir/broker/message"
 // A Store keeps what must outlive the process: sessions, their subscriptions and queues, retained messages, packet ids of
 // QoS 2. It is the other face of the Journal that the broker was given: what is put, acknowledged and appended before a
 // barrier is durable when the Journal calls the barrier settled. Implementations must be safe for concurrent use and must
-// not block. Put, Delete and Barrier may be called under locks of the broker, so they must not call back.
+// not block. Put, Delete, Barrier and Queue may be called under locks of the broker, so they must not call back.
 type Store interface {
 	// Put sets a key, durable within seconds by itself and at once for a barrier. Both are copied. An error means that
 	// the store has no room for it and is unchanged.
@@ -28,8 +28,8 @@ type Store interface {
 	Queues(f func(name string) bool)
 }
 
-// A Queue holds the messages of QoS 1 and 2 for one session: those whose Entry names it. Next, Ack and Rewind have one user at
-// a time; the others may be called by anybody.
+// A Queue holds the messages of QoS 1 and 2 for one session, or for one shared group: those whose Entry names it. Next and Rewind
+// have one user at a time; the others may be called by anybody.
 type Queue interface {
 	// ID is what SessionHit names. It is never given to another queue.
 	ID() uint32
@@ -66,4 +66,5 @@ type Pair struct {
 	ID       uint16
 	Number   uint64 // of the record
 	Released bool   // PUBREC was received: only PUBREL is sent from here on
+	Queue    uint32 // the Queue.ID of the group whose record it is; 0: that of the queue that keeps the pair
 }

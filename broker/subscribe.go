@@ -29,13 +29,11 @@ func (c *connection) subscribe(r *reading, f packet.Frame) error {
 			fresh = append(fresh, w)
 		}
 	}
-	if err := c.answerKept(r, &answer); err != nil {
-		return err
+	err := c.answerKept(r, &answer)
+	for _, w := range fresh { // whatever becomes of the connection
+		c.b.replayRetained(c.session, w.sub, w.again, nil)
 	}
-	for _, w := range fresh {
-		c.b.replayRetained(c.session, w.sub, w.again)
-	}
-	return nil
+	return err
 }
 
 // wanted is a subscription that retained messages are to be sent for.
@@ -63,12 +61,18 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
 		return wanted{}, packet.NotAuthorized, nil
 	}
-	if d := c.session.durable; d != nil && !d.saveSub(filter, packOptions(p, id)) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
-		return wanted{}, packet.QuotaExceeded, nil
-	}
-	sub, isNew := c.session.subscribe(filter, packOptions(p, id))
+	isNew := c.session.subs[filter.String()] == nil
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
-	if send && !shared {                                            // never for shared ones: v5 section 4.8.2
+	send = send && !shared                                          // never for shared ones: v5 section 4.8.2
+	due := false
+	if d := c.session.durable; d != nil {
+		var ok bool
+		if ok, due = d.owe(filter, packOptions(p, id), send); !ok { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+			return wanted{}, packet.QuotaExceeded, nil
+		}
+	}
+	sub := c.session.subscribe(filter, packOptions(p, id), due)
+	if send {
 		w = wanted{sub: sub, again: !isNew}
 	}
 	return w, packet.Reason(p.QoS), nil
@@ -89,6 +93,7 @@ func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
 		}
 		if d := c.session.durable; d != nil {
 			c.b.cfg.Store.Delete(d.serial.sub(string(filter)))
+			d.cancel(sub)
 		}
 		c.b.forgetReplay(c.session, sub) // v5 [MQTT-3.10.4-2], 3.1.1 [MQTT-3.10.4-2]
 	}

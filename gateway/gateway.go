@@ -239,7 +239,7 @@ func (g *Gateway) Status() status.Snapshot {
 		Store: g.store.status(),
 		Broker: status.Broker{
 			Connections: b.Connections, Sessions: b.Sessions, Subscriptions: b.Subscriptions, Retained: b.Retained,
-			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedTail, NotKept: b.NotKept,
+			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedShared + b.DroppedTail, NotKept: b.NotKept,
 		},
 	}
 	for _, sampler := range g.all() {

@@ -206,12 +206,12 @@ func (o *Outbound) Resend(yield func(id uint16, ref uint64, q byte, released boo
 }
 
 // Peek is what Resend hands out next; ok is false when nothing is left.
-func (o *Outbound) Peek() (ref uint64, released, ok bool) {
+func (o *Outbound) Peek() (id uint16, ref uint64, released, ok bool) {
 	if o.resume == 0 {
-		return 0, false, false
+		return 0, 0, false, false
 	}
 	s := &o.table.slots[o.resume]
-	return s.ref, s.state == awaitPubcomp, true
+	return s.id, s.ref, s.state == awaitPubcomp, true
 }
 
 // Resending tells whether Resend has something left.

@@ -328,7 +328,7 @@ func BenchmarkOutbound(b *testing.B) {
 // TestPeek: what Resend hands out next can be seen before, in order, released or not.
 func TestPeek(t *testing.T) {
 	o := NewOutbound(10)
-	if _, _, ok := o.Peek(); ok {
+	if _, _, _, ok := o.Peek(); ok {
 		t.Error("something to send again in a new session")
 	}
 	for i, released := range []bool{true, false} {
@@ -336,9 +336,9 @@ func TestPeek(t *testing.T) {
 	}
 	o.Reconnect(10)
 	for i, want := range []bool{true, false} {
-		ref, released, ok := o.Peek()
-		if ref != uint64(100+i) || released != want || !ok {
-			t.Errorf("peek %d: %d, %v, %v, want %d, %v, true", i, ref, released, ok, 100+i, want)
+		id, ref, released, ok := o.Peek()
+		if id != uint16(i+1) || ref != uint64(100+i) || released != want || !ok {
+			t.Errorf("peek %d: id %d, %d, %v, %v, want %d, %v, true", i, id, ref, released, ok, 100+i, want)
 		}
 		o.Resend(func(_ uint16, got uint64, _ byte, _ bool) bool {
 			if got != ref {
@@ -347,7 +347,7 @@ func TestPeek(t *testing.T) {
 			return false
 		})
 	}
-	if _, _, ok := o.Peek(); ok {
+	if _, _, _, ok := o.Peek(); ok {
 		t.Error("something is left")
 	}
 }

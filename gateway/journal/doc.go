@@ -81,7 +81,7 @@
 // What exactly once needs of a session upstream (see package bridge) is keyed state of the log, by consumer, big-endian:
 //
 //	"token/" consumer u32                         generation u32, token     whose session it is; no token: nobody's
-//	"pair/"  consumer u32 id u16                  number u64, released u8   a record sent, or about to be, at QoS 2
+//	"pair/"  consumer u32 id u16                  number u64, released u8, [queue u32]  a record sent, or about to be, at QoS 2
 //	"taken/" consumer u32 generation u32 id u16   nothing                   a received QoS 2 id that was not released
 //
 // A held id is put in the block of the message it came with, so it can become durable after its session was lost; the
@@ -106,8 +106,8 @@
 //
 // # Sessions
 //
-// The journal is the broker's Store too. A stored session has a consumer of its own, "queue/" and the name that the broker
-// gives it, and is to the pace a link as an upstream is: while its subscriber is there and acknowledges in time, messages for
+// The journal is the broker's Store too. A stored session, and a shared group with such a member, has a consumer of its own, "queue/"
+// and the name that the broker gives it, and is to the pace a link as an upstream is: while its subscriber is there and acknowledges in time, messages for
 // it wait SpillAfter and touch no disk. Keys of the broker are keys of the log. What the broker puts is written within
 // Gather, at a moment when no record waits for acknowledgements, and at the latest within AckFlush; what it must wait for
 // has a barrier, whose commit begins at once.

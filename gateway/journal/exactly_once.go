@@ -44,7 +44,7 @@ func (s *Source) Session() bridge.Kept {
 	_, token := s.token()
 	kept := bridge.Kept{Token: token}
 	for _, p := range s.pairs().Pairs() {
-		kept.Pairs = append(kept.Pairs, bridge.Pair(p))
+		kept.Pairs = append(kept.Pairs, bridge.Pair{ID: p.ID, Number: p.Number, Released: p.Released})
 	}
 	slices.SortFunc(kept.Pairs, func(a, b bridge.Pair) int {
 		if a.Number < b.Number {
@@ -96,7 +96,9 @@ func (s *Source) Begin(token string) error {
 }
 
 // Keep puts a pair, Forget drops it.
-func (s *Source) Keep(p bridge.Pair) error { return s.pairs().Keep(Pair(p)) }
+func (s *Source) Keep(p bridge.Pair) error {
+	return s.pairs().Keep(Pair{ID: p.ID, Number: p.Number, Released: p.Released})
+}
 
 // Forget drops the pair of an id.
 func (s *Source) Forget(id uint16) { s.pairs().Forget(id) }

@@ -20,11 +20,12 @@ type Pair struct {
 	ID       uint16
 	Number   uint64 // of the record
 	Released bool   // PUBREC was received: only PUBREL is sent from here on
+	Queue    uint32 // the consumer whose record it is; 0: the pair's own
 }
 
 // pairs are those of one consumer, in the keyed state of the log:
 //
-//	key "pair/" consumer u32 id u16; value: number u64, released u8; all big-endian
+//	key "pair/" consumer u32 id u16; value: number u64, released u8, and if the record is not its own: consumer u32; all big-endian
 type pairs struct {
 	log      *buffer.Log
 	consumer uint32
@@ -46,6 +47,9 @@ func (p pairs) Keep(x Pair) error {
 	if x.Released {
 		v[8] = 1
 	}
+	if x.Queue != 0 {
+		v = binary.BigEndian.AppendUint32(v, x.Queue)
+	}
 	return p.log.Put(p.key(x.ID), v)
 }
 
@@ -57,9 +61,14 @@ func (p pairs) Pairs() (all []Pair) {
 	prefix := string(p.prefix())
 	p.log.Range(prefix, func(key string, value []byte) bool {
 		id := strings.TrimPrefix(key, prefix)
-		if len(id) == 2 && len(value) == 9 {
-			all = append(all, Pair{ID: binary.BigEndian.Uint16([]byte(id)), Number: binary.BigEndian.Uint64(value), Released: value[8] == 1})
+		if len(id) != 2 || len(value) != 9 && len(value) != 13 {
+			return true
 		}
+		x := Pair{ID: binary.BigEndian.Uint16([]byte(id)), Number: binary.BigEndian.Uint64(value), Released: value[8] == 1}
+		if len(value) == 13 {
+			x.Queue = binary.BigEndian.Uint32(value[9:])
+		}
+		all = append(all, x)
 		return true
 	})
 	return all

@@ -9,14 +9,13 @@ import (
 	"weir/buffer"
 )
 
-// Queue is the consumer of one persistent session. It implements broker.Queue. To the pace it is a link as an upstream is:
+// Queue is the consumer of one persistent session, or of a shared group with a persistent member. It implements broker.Queue. To the pace it is a link as an upstream is:
 // a subscriber that acknowledges promptly costs no write.
 type Queue struct {
 	j        *Journal
 	c        *buffer.Consumer
 	pairs    pairs
 	entries  []buffer.Entry
-	ranges   []buffer.Range
 	draining atomic.Bool // the subscriber came with a backlog, whose end has not been reached
 }
 
@@ -108,17 +107,17 @@ func (q *Queue) Ack(numbers []uint64) {
 	if len(numbers) == 0 {
 		return
 	}
-	q.ranges = q.ranges[:0]
-	var last uint64
+	var few [16]buffer.Range // anybody may acknowledge at the same time
+	ranges, last := few[:0], uint64(0)
 	for _, n := range numbers {
-		if k := len(q.ranges); k > 0 && q.ranges[k-1].Last+1 == n {
-			q.ranges[k-1].Last = n
+		if k := len(ranges); k > 0 && ranges[k-1].Last+1 == n {
+			ranges[k-1].Last = n
 		} else {
-			q.ranges = append(q.ranges, buffer.Range{First: n, Last: n})
+			ranges = append(ranges, buffer.Range{First: n, Last: n})
 		}
 		last = max(last, n)
 	}
-	q.c.Ack(q.ranges)
+	q.c.Ack(ranges)
 	now := q.j.cfg.Now()
 	q.j.mu.Lock()
 	q.j.pace.acked(q.c.ID(), last, now)

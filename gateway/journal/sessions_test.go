@@ -55,9 +55,10 @@ func TestPowerCutOfSessions(t *testing.T) {
 // local is a broker over a journal on a disk of the tests.
 type local struct {
 	*rig
-	disk  *crashfs.Disk
-	conns chan net.Conn
-	end   func()
+	broker *broker.Broker
+	disk   *crashfs.Disk
+	conns  chan net.Conn
+	end    func()
 }
 
 func openLocal(t *testing.T, disk *crashfs.Disk) (*local, error) {
@@ -72,6 +73,7 @@ func openLocal(t *testing.T, disk *crashfs.Disk) (*local, error) {
 	b := broker.New(broker.Config{Store: j, RetainFlush: 10 * time.Second}, j, func() message.Stamp {
 		return message.Stamp{Boot: 7, Since: time.Since(start)}
 	}, j.cfg.Log)
+	l.broker = b
 	listener := &pipes{conns: l.conns, closed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	keep, stop := context.WithCancel(context.Background())

@@ -1,0 +1,366 @@
+package broker
+
+// share lets the groups of a session that have something give it to their members: there may be room now.
+func (s *session) share() {
+	var some []*group
+	for _, g := range s.out.groups() {
+		if g.waits.Load() {
+			some = append(some, g)
+		}
+	}
+	s.b.share(some...)
+}
+
+// share lets groups give what they have to their members, one group after the other, and then those groups for which room has come
+// up on the way. Not called under any lock.
+func (b *Broker) share(list ...*group) {
+	for len(list) > 0 {
+		g := list[0]
+		list = append(list[1:], g.runs()...)
+	}
+}
+
+// runs does what there is to do, and gives the groups that may have something to do because of it.
+func (g *group) runs() []*group {
+	g.run()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	after := g.after
+	g.after = nil
+	return after
+}
+
+func (g *group) pumpOut() { g.b.share(g) }
+func (g *group) rested()  { g.b.share(g) }
+func (g *group) flush()   {} // work does it
+
+func (g *group) unreadable(err error) (on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.dropped {
+		g.b.quiet.warn(g.b.log, "queue of a shared group cannot be read, trying again", "group", g.name, "err", err)
+	}
+	return !g.dropped
+}
+
+// hangs tells whether PUBLISHes wait for the journal. Those for stored sessions wait with the session.
+func (g *group) hangs() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.staged) > 0
+}
+
+// work gives messages to members until none is left or none of them has room, and flushes what members got. more: the disk has to
+// be read.
+func (g *group) work(disk bool) (more bool) {
+	for {
+		g.waits.Store(true) // before looking at members, so that one who has room afterwards knows
+		g.say()
+		n, onDisk := g.give(disk)
+		g.closeStages()
+		g.serve()
+		if onDisk {
+			return true
+		}
+		if n == 0 {
+			g.release()
+			return false
+		}
+	}
+}
+
+// release gives the batch back of which nobody had room for the rest, as copies that come first next time.
+func (g *group) release() {
+	if g.head == nil && g.at == g.n {
+		return
+	}
+	var rest []*lent
+	if g.head != nil {
+		rest = append(rest, g.head)
+	}
+	for ; g.at < g.n; g.at++ {
+		rest = append(rest, g.lend(&g.batch[g.at]))
+	}
+	for _, l := range rest {
+		l.keep()
+	}
+	g.mu.Lock()
+	g.back = append(g.back, rest...) // whatever else came back was read before
+	g.mu.Unlock()
+	g.head = nil
+	_, _ = g.read(0, false) // which lets go of what it gave last, and reads nothing
+}
+
+// free is how many messages members have room for, up to a batch.
+func (g *group) free() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range g.members {
+		o := &m.session.out
+		o.mu.Lock()
+		switch {
+		case o.conn == nil || o.closing || o.gone || len(o.pending) >= fillBytes || o.lending != nil && (o.lending.group != g || !o.lending.open):
+		case m.load().qos() == 0:
+			n = batchSize
+		default:
+			n += o.flight.Free()
+		}
+		o.mu.Unlock()
+		if n >= batchSize {
+			return batchSize
+		}
+	}
+	return n
+}
+
+// serve lets members have what they got.
+func (g *group) serve() {
+	for o := range g.touched {
+		o.flush()
+		for _, other := range o.groups() {
+			if other != g && other.waits.Load() {
+				g.mu.Lock()
+				g.after = append(g.after, other)
+				g.mu.Unlock()
+			}
+		}
+	}
+	clear(g.touched)
+}
+
+// give hands out messages as far as members have room: n of them.
+func (g *group) give(disk bool) (n int, onDisk bool) {
+	f := filler{b: g.b}
+	defer func() { g.b.count.add(&f.counts) }()
+	var done []uint64
+	defer func() { g.ack(done) }()
+	for n < batchSize {
+		l, onDisk := g.first(disk)
+		if l == nil {
+			return n, onDisk
+		}
+		switch got := away; {
+		case f.expired(l.message): // v5 [MQTT-3.3.2-5]
+			f.counts.expired++
+			g.taken(l)
+			done = append(done, l.number)
+		default:
+			if got = g.offer(l, &f); got == away || got == busy {
+				return n, false
+			}
+			if l.sent.qos == 0 || got == tooLarge { // nothing is to be acknowledged
+				done = append(done, l.number)
+			}
+		}
+		n++
+	}
+	return n, false
+}
+
+// ack says that nobody waits for these records any more.
+func (g *group) ack(numbers []uint64) {
+	k := 0
+	for _, n := range numbers {
+		if n != 0 {
+			numbers[k] = n
+			k++
+		}
+	}
+	if k > 0 {
+		g.queue.Ack(numbers[:k])
+	}
+}
+
+// first is the message that is to be given next: what came back, what waits in memory, what the queue has. It stays there until
+// it is taken.
+func (g *group) first(disk bool) (l *lent, onDisk bool) {
+	g.mu.Lock()
+	ended, queue := g.ended, g.queue
+	switch {
+	case ended:
+	case len(g.back) > 0:
+		l = g.back[0]
+	case g.memory.len() > 0:
+		l = g.memory.first()
+	}
+	g.mu.Unlock()
+	if l != nil {
+		return l, false
+	}
+	if ended || queue == nil {
+		g.waits.Store(false) // who has more to give asks for it
+		return nil, false
+	}
+	if g.head != nil {
+		return g.head, false
+	}
+	if g.at == g.n {
+		if g.resting.Load() {
+			return nil, false
+		}
+		free := g.free()
+		if free == 0 { // what is read and not sent would keep its place in the memory of the store
+			return nil, false
+		}
+		onDisk, err := g.read(free, disk)
+		if err != nil {
+			g.broke(err)
+			return nil, false
+		}
+		if g.n == 0 {
+			g.waits.Store(onDisk)
+			return nil, onDisk
+		}
+	}
+	g.head = g.lend(&g.batch[g.at])
+	g.at++
+	return g.head, false
+}
+
+// taken removes the first message from where it waits. The caller has the turn.
+func (g *group) taken(l *lent) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.takenNow(l)
+}
+
+func (g *group) takenNow(l *lent) {
+	switch {
+	case l == g.head:
+		g.head = nil
+	case g.memory.len() > 0 && g.memory.first() == l:
+		g.memory.pop()
+		g.held -= l.size
+	default:
+		for i := range g.back { // something before it may have come back meanwhile
+			if g.back[i] == l {
+				g.back = append(g.back[:i], g.back[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// answer is what comes of offering a message to a member.
+type answer uint8
+
+const (
+	away     answer = iota // it has no connection
+	busy                   // it has no room now
+	tooLarge               // it does not take packets of that size
+	given
+)
+
+// offer gives a message to the next member that has room: v5 section 4.8.2 leaves it to the server which one. A message that is
+// too large for one goes to another one, and is discarded if it is too large for all that are there: v5 [MQTT-3.1.2-25].
+func (g *group) offer(l *lent, f *filler) answer {
+	g.mu.Lock()
+	defer g.mu.Unlock() // over all: who has left the group is given nothing any more
+	worst, large := away, 0
+	for i := range g.members {
+		at := (g.next + i) % len(g.members)
+		switch g.offerTo(g.members[at], l, f) {
+		case given:
+			g.next = at + 1
+			g.takenNow(l)
+			return given
+		case tooLarge:
+			large++
+		case busy:
+			worst = busy
+		}
+	}
+	if large > 0 && worst == away {
+		f.counts.tooLarge++
+		g.takenNow(l)
+		return tooLarge
+	}
+	return worst
+}
+
+// offerTo gives a message to a member if it has room. The caller holds mu.
+func (g *group) offerTo(m *subscription, l *lent, f *filler) answer {
+	s := m.session
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn == nil || o.closing || o.gone {
+		return away
+	}
+	if len(o.pending) >= fillBytes || o.lending != nil && (o.lending.group != g || !o.lending.open) {
+		return busy
+	}
+	opt := m.load()
+	h := held{message: l.message, qos: min(l.qos, opt.qos()), bytes: l.size} // v5 [MQTT-3.8.4-8] [MQTT-4.8.2-3]
+	h.retain = l.retain && opt.retainAsPublished()                           // v5 [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+	if id := opt.id(); id != 0 {                                             // v5 [MQTT-3.3.4-3]
+		h.ids = []uint32{id}
+	}
+	f.out = o
+	if h.qos == 0 {
+		if !g.encode(f, h, 0) {
+			return tooLarge
+		}
+		l.sent = h
+		g.touched[o] = struct{}{}
+		return given
+	}
+	if o.flight.Free() == 0 || o.lentBytes > 0 && o.lentBytes+h.bytes > g.b.cfg.QueueBytes {
+		return busy
+	}
+	stage := h.qos == 2 && (s.durable != nil || l.number != 0)
+	ticket := uint16(0)
+	if stage && s.durable == nil {
+		if ticket = g.ticket(); ticket == 0 {
+			return busy
+		}
+	}
+	id, ok := o.flight.Send(h.qos, l.number) // v5 [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1]
+	if !ok {
+		return busy
+	}
+	o.room()
+	from := len(o.pending)
+	if !g.encode(f, h, id) {
+		o.abandon(id, h.qos)
+		return tooLarge
+	}
+	l.keep()
+	h.message = l.message
+	l.sent, l.ticket, l.done = h, ticket, false
+	if ticket != 0 {
+		g.tickets[ticket] = struct{}{}
+	}
+	if stage && o.lending == nil {
+		o.lending = &lending{group: g, open: true, generation: o.generation}
+		g.opened = append(g.opened, o)
+	}
+	o.borrow(id, l)
+	if o.lending != nil {
+		o.stage(id, l, from)
+	}
+	g.lent.Add(1)
+	g.touched[o] = struct{}{}
+	return given
+}
+
+// encode is that of the filler, whose count of packets that are too large is not for members that others stand in for.
+func (g *group) encode(f *filler, h held, id uint16) bool {
+	large := f.counts.tooLarge
+	ok := f.encode(h, id, false)
+	f.counts.tooLarge = large
+	return ok
+}
+
+// ticket is a number that no message to a member in memory has; 0: there is none. The caller holds mu.
+func (g *group) ticket() uint16 {
+	if len(g.tickets) >= 1<<16-1 {
+		return 0
+	}
+	for {
+		g.lastTicket++
+		if _, used := g.tickets[g.lastTicket]; !used && g.lastTicket != 0 {
+			return g.lastTicket
+		}
+	}
+}
