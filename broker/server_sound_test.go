@@ -2,9 +2,31 @@ package broker
 
 import (
 	"fmt"
+	"testing"
 
+	"weir/broker/message"
 	"weir/broker/packet"
 )
+
+// TestReadingGivenBack: of a batch whose first message went to more subscribers than its last one nothing is held.
+func TestReadingGivenBack(t *testing.T) {
+	h := build(t, Config{})
+	h.route("many")
+	for _, id := range []string{"a", "b", "c"} {
+		c, _ := h.login(packet.V5, id)
+		c.subscribe(1, "many", "$share/g"+id+"/many")
+	}
+	r := h.b.newReading()
+	for _, name := range []string{"many", "none", "none"} {
+		m := &message.Message{}
+		m.Topic, m.Payload, m.QoS = []byte(name), []byte("x"), 1
+		r.publish(m, source{}, KindQoS1, "")
+	}
+	r.finish()
+	if what := r.remains(); what != "" {
+		t.Errorf("it still holds %s", what)
+	}
+}
 
 // unsound says what of the broker is not as it must be while everybody is idle: its limits, and what belongs together.
 func (b *Broker) unsound() string {
@@ -84,10 +106,8 @@ func (s *session) unsound() string {
 	return ""
 }
 
-// remains says what a reading of the pool still holds of the batch it had, or "".
-func remains() string {
-	r := readings.Get().(*reading)
-	defer readings.Put(r)
+// remains says what a reading that was given back still holds of the batch it had, or "".
+func (r *reading) remains() string {
 	held := func(name string, n int, blank func(i int) bool) string {
 		for i := range n {
 			if !blank(i) {
