@@ -14,10 +14,10 @@ func TestReadingGivenBack(t *testing.T) {
 	h.route("many")
 	for _, id := range []string{"a", "b", "c"} {
 		c, _ := h.login(packet.V5, id)
-		c.subscribe(1, "many", "$share/g"+id+"/many")
+		c.subscribe(1, "many", "$share/g"+id+"/many", "one/"+id)
 	}
 	r := h.b.newReading()
-	for _, name := range []string{"many", "none", "none"} {
+	for _, name := range []string{"many", "one/a", "none"} {
 		m := &message.Message{}
 		m.Topic, m.Payload, m.QoS = []byte(name), []byte("x"), 1
 		r.publish(m, source{}, KindQoS1, "")
