@@ -23,7 +23,7 @@ func (c *connection) connect(f packet.Frame) error {
 	if err := p.Decode(f, 0); err != nil {
 		return c.badConnect(&p, err)
 	}
-	c.version = p.Version
+	c.version, c.maxPacket = p.Version, int(p.Props.MaximumPacketSize)
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
@@ -122,7 +122,8 @@ func (c *connection) connack(why *packet.Error) {
 	if !a.Reason.Fits(packet.TypeConnack) {
 		a.Reason = packet.UnspecifiedError
 	}
-	if b, err := a.Append(nil, c.version); err == nil { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits
+	b, err := a.Append(nil, c.version)
+	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits; v5 [MQTT-3.1.2-24]
 		c.out.Store(&out{conn: c, closing: true, pending: b})
 	}
 }
@@ -167,7 +168,6 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
 	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
-	c.maxPacket = int(p.Props.MaximumPacketSize)
 	window := b.cfg.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
 		window = min(window, int(p.Props.ReceiveMaximum))

@@ -156,8 +156,8 @@ func (s *storm) perform(op byte) {
 		m.Topic, m.Payload, m.QoS, m.Retain = s.topic(), s.payload(), s.byte()%3, s.byte()%4 == 0
 		go s.inside.Publish([]message.Message{m})
 	case 9:
-		pause := []time.Duration{time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 90 * time.Second, 20 * time.Minute, 2 * time.Hour, 5000 * time.Hour}
-		s.sleep(pause[s.byte()%8])
+		pause := []time.Duration{time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 90 * time.Second, 20 * time.Minute, 65 * time.Minute}
+		s.sleep(pause[s.byte()%7])
 	case 10: // acknowledges what came
 		p.answer(int(s.byte()%16) + 1)
 	case 11: // reads no more, or again

@@ -101,9 +101,10 @@ func (r *referee) clientSent(f packet.Frame) (broken string) {
 
 func (r *referee) connectSent(f packet.Frame) (broken string) {
 	r.v = packet.V311
-	if b := f.Body; len(b) > 6 && string(b[:6]) == "\x00\x04MQTT" {
-		r.known = b[6] == byte(packet.V5) || b[6] == byte(packet.V311)
-		if b[6] >= byte(packet.V5) {
+	if b := f.Body; len(b) > 2 && len(b) > 2+int(b[1]) && b[0] == 0 { // the form of an answer goes by the level, whatever the name
+		name, level := string(b[2:2+b[1]]), packet.Version(b[2+b[1]])
+		r.known = name == "MQTT" && (level == packet.V5 || level == packet.V311)
+		if level >= packet.V5 {
 			r.v = packet.V5
 		}
 	}

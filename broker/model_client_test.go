@@ -1,0 +1,380 @@
+package broker
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+
+	"weir/broker/packet"
+)
+
+// actor is a client of the model: it reads everything at once, and compares it with the reference.
+type actor struct {
+	m    *model
+	id   string
+	v    packet.Version
+	nc   net.Conn // nil: not connected
+	lazy bool     // acknowledges nothing
+
+	acks      []packet.Ack // still to be sent
+	lastID    uint16
+	waits     map[uint16]packet.Type // own packet ids, and what answers them next
+	pending   map[uint16]*packet.Publish
+	unsettled []uint16 // own QoS 2 ids without PUBCOMP, in order
+	hold      bool     // does not send PUBREL
+	reasons   map[uint16]func([]packet.Reason)
+	seen      map[string]int // the last message from a group, by group, publisher, topic and QoS
+	connack   *packet.Connack
+	end       *packet.Disconnect
+
+	mu  sync.Mutex // guards the fields below
+	got []byte
+	eof bool
+}
+
+func (a *actor) open() {
+	a.nc = a.m.memory.dial(64 << 10)
+	a.got, a.eof, a.acks, a.connack, a.end = nil, false, nil, nil, nil
+	a.waits = map[uint16]packet.Type{}
+	a.reasons = map[uint16]func([]packet.Reason){}
+	nc := a.nc
+	go func() {
+		part := make([]byte, 16<<10)
+		for {
+			n, err := nc.Read(part)
+			a.mu.Lock()
+			if nc == a.nc {
+				a.got = append(a.got, part[:n]...)
+				a.eof = a.eof || err != nil
+			}
+			a.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func (a *actor) shut() {
+	a.nc.Close()
+	a.mu.Lock()
+	a.nc, a.got = nil, nil
+	a.mu.Unlock()
+}
+
+func (a *actor) write(all ...appender) {
+	var b []byte
+	for _, p := range all {
+		var err error
+		if b, err = p.Append(b, a.v); err != nil {
+			a.m.t.Fatalf("%T: %v", p, err)
+		}
+	}
+	a.nc.Write(b)
+}
+
+func (a *actor) nextID() uint16 {
+	for a.lastID++; a.lastID == 0 || slices.Contains(a.unsettled, a.lastID); a.lastID++ {
+	}
+	return a.lastID
+}
+
+// read handles what came, and tells whether anything did.
+func (a *actor) read() (any bool) {
+	if a.nc == nil {
+		return false
+	}
+	a.mu.Lock()
+	got := a.got
+	a.got = nil
+	a.mu.Unlock()
+	for len(got) > 0 && !a.m.t.Failed() {
+		f, n, err := packet.Next(got, 0)
+		if err != nil || n == 0 {
+			a.m.fail("%s: half a packet, %v", a.id, err)
+			return true
+		}
+		p := blank(f.Type)
+		if err := p.Decode(packet.Frame{Type: f.Type, Flags: f.Flags, Body: bytes.Clone(f.Body)}, a.v); err != nil {
+			a.m.fail("%s: %v", a.id, err)
+		}
+		got, any = got[n:], true
+		a.m.note("  %s <- %s %s", a.id, f.Type, brief(p))
+		a.handle(p)
+	}
+	if !a.lazy && len(a.acks) > 0 {
+		a.acknowledge()
+		any = true
+	}
+	return any
+}
+
+func brief(p decoder) string {
+	switch p := p.(type) {
+	case *packet.Publish:
+		return fmt.Sprintf("%s=%s q%d id=%d dup=%v retain=%v ids=%v expiry=%d", p.Topic, p.Payload, p.QoS, p.ID, p.Dup, p.Retain, p.Props.SubscriptionIDs, p.Props.MessageExpiry)
+	case *packet.Ack:
+		return fmt.Sprint(p.ID, " ", p.Reason)
+	case *packet.Connack:
+		return fmt.Sprint(p.Reason, " ", p.SessionPresent)
+	case *packet.Suback:
+		return fmt.Sprint(p.Reasons)
+	}
+	return ""
+}
+
+// acknowledge sends what is due, in order: v5 [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-4].
+func (a *actor) acknowledge() {
+	s := a.m.ref.sessions[a.id]
+	for _, k := range a.acks {
+		switch k.Type {
+		case packet.TypePuback:
+			s.begun = slices.DeleteFunc(s.begun, func(d *delivery) bool { return d.id == k.ID })
+		case packet.TypePubrec:
+			s.begun = slices.DeleteFunc(s.begun, func(d *delivery) bool { return d.id == k.ID })
+			s.freed = append(s.freed, k.ID)
+		case packet.TypePubcomp:
+			s.freed = slices.DeleteFunc(s.freed, func(id uint16) bool { return id == k.ID })
+		}
+		a.m.note("  %s -> %s %d", a.id, k.Type, k.ID)
+		a.write(&k)
+	}
+	a.acks = nil
+}
+
+func (a *actor) handle(p decoder) {
+	switch p := p.(type) {
+	case *packet.Connack:
+		a.connack = p
+	case *packet.Disconnect:
+		a.end = p
+	case *packet.Publish:
+		a.published(p)
+	case *packet.Suback:
+		a.answered(p.ID, packet.TypeSuback)
+		a.reasons[p.ID](p.Reasons)
+	case *packet.Unsuback:
+		a.answered(p.ID, packet.TypeUnsuback)
+		a.reasons[p.ID](p.Reasons)
+	case *packet.Ack:
+		a.step(p)
+	}
+}
+
+func (a *actor) answered(id uint16, t packet.Type) {
+	if a.waits[id] != t {
+		a.m.fail("%s: %s for id %d, want %s", a.id, t, id, a.waits[id])
+	}
+	delete(a.waits, id)
+}
+
+// step goes on with own messages, and with PUBREL.
+func (a *actor) step(p *packet.Ack) {
+	if p.Reason.Failed() {
+		a.m.fail("%s: %s for id %d with %s", a.id, p.Type, p.ID, p.Reason)
+	}
+	switch p.Type {
+	case packet.TypePuback:
+		a.answered(p.ID, packet.TypePuback)
+	case packet.TypePubrec:
+		a.answered(p.ID, packet.TypePubrec)
+		a.pending[p.ID] = nil // released from here on
+		if !a.hold {
+			a.release(p.ID)
+		}
+	case packet.TypePubcomp:
+		a.answered(p.ID, packet.TypePubcomp)
+		a.unsettled = slices.DeleteFunc(a.unsettled, func(id uint16) bool { return id == p.ID })
+		delete(a.pending, p.ID)
+	case packet.TypePubrel:
+		s := a.m.ref.sessions[a.id]
+		if !slices.Contains(s.freed, p.ID) {
+			a.m.fail("%s: PUBREL for id %d, PUBREC was sent for %v", a.id, p.ID, s.freed)
+		}
+		s.regrets = slices.DeleteFunc(s.regrets, func(id uint16) bool { return id == p.ID })
+		a.acks = append(a.acks, packet.Ack{Type: packet.TypePubcomp, ID: p.ID})
+	}
+}
+
+func (a *actor) release(id uint16) {
+	a.waits[id] = packet.TypePubcomp
+	a.write(&packet.Ack{Type: packet.TypePubrel, ID: id})
+}
+
+// repeat sends again, on a new connection with its session, what is not finished. v5 [MQTT-4.4.0-1], 3.1.1 [MQTT-4.4.0-1]
+func (a *actor) repeat() {
+	for _, id := range a.unsettled {
+		if p := a.pending[id]; p != nil {
+			p.Dup = true
+			a.waits[id] = packet.TypePubrec
+			a.write(p)
+		} else {
+			a.release(id)
+		}
+	}
+}
+
+// published compares a PUBLISH with what the reference has for the client.
+func (a *actor) published(p *packet.Publish) {
+	s := a.m.ref.sessions[a.id]
+	if s == nil || !s.online {
+		a.m.fail("%s: a message without a session", a.id)
+		return
+	}
+	if p.QoS > 0 {
+		defer func() {
+			t := packet.TypePuback
+			if p.QoS == 2 {
+				t = packet.TypePubrec
+			}
+			a.acks = append(a.acks, packet.Ack{Type: t, ID: p.ID})
+		}()
+		if len(s.again) > 0 && a.repeated(s, p) {
+			return
+		}
+		taken := slices.Contains(s.freed, p.ID) || slices.ContainsFunc(s.begun, func(d *delivery) bool { return d.id == p.ID })
+		if taken { // v5 [MQTT-2.2.1-4], 3.1.1 [MQTT-2.3.1-4]
+			a.m.fail("%s: packet id %d is in use", a.id, p.ID)
+		}
+	}
+	d := a.find(s, p)
+	if d == nil {
+		a.m.fail("%s got %s, which it must not get; to come are %v, of its groups %v", a.id, brief(p), s.owed, a.m.ref.ofGroups(s))
+		return
+	}
+	if p.Dup && !d.dup { // v5 [MQTT-3.3.1-2], 3.1.1 [MQTT-3.3.1-1]
+		a.m.fail("%s: DUP for %s, which was not sent before", a.id, brief(p))
+	}
+	a.sameProperties(p, d)
+	if p.QoS > 0 {
+		d.id = p.ID
+		s.begun = append(s.begun, d)
+		if n := len(s.begun) + len(s.freed); n > min(s.most, a.m.ref.window) { // v5 [MQTT-3.3.4-9]
+			a.m.fail("%s: %d messages in flight, at most %d", a.id, n, s.most)
+		}
+	}
+}
+
+// repeated takes a message that was in flight on the connection before. They come in order, with their ids and DUP.
+func (a *actor) repeated(s *standing, p *packet.Publish) bool {
+	for i, d := range s.again {
+		if d.id != p.ID || string(d.m.p.Payload) != string(p.Payload) {
+			continue
+		}
+		for _, before := range s.again[:i] {
+			if before.group == nil && d.group == nil && before.qos == d.qos {
+				a.m.fail("%s: %s comes again before %v", a.id, brief(p), before)
+			}
+		}
+		if !p.Dup { // v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
+			a.m.fail("%s: %s comes again without DUP", a.id, brief(p))
+		}
+		s.again = slices.Delete(s.again, i, i+1)
+		return true
+	}
+	return false
+}
+
+// find takes the delivery that a PUBLISH is, or returns nil.
+func (a *actor) find(s *standing, p *packet.Publish) *delivery {
+	best := -1
+	for i, d := range s.owed {
+		if !a.is(d, p) {
+			continue
+		}
+		if best < 0 || d.must && !s.owed[best].must {
+			best = i
+		}
+	}
+	if best >= 0 {
+		d := s.owed[best]
+		for _, before := range s.owed[:best] { // v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
+			if before.must && before.qos == d.qos && before.m.publisher == d.m.publisher && before.m.n < d.m.n &&
+				string(before.m.p.Topic) == string(d.m.p.Topic) && before.filter == "" && d.filter == "" && !before.m.expired(a.m.ref.now()) {
+				a.m.fail("%s: %s comes before %v", a.id, brief(p), before)
+			}
+		}
+		s.owed = slices.Delete(s.owed, best, best+1)
+		return d
+	}
+	for _, filter := range sorted(s.subs) {
+		g := a.m.ref.groups[filter]
+		if g == nil {
+			continue
+		}
+		w := s.subs[filter]
+		for i, d := range g.owed {
+			retain := d.m.p.Retain && w.RetainAsPublished
+			if string(d.m.p.Payload) != string(p.Payload) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain || !slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) ||
+				d.m.expired(a.m.ref.now()) {
+				continue
+			}
+			g.owed = slices.Delete(g.owed, i, i+1)
+			key := fmt.Sprint(filter, d.m.publisher, string(d.m.p.Topic), p.QoS)
+			if a.seen[key] > d.m.n && !d.dup {
+				a.m.fail("%s: %s comes after message %d of %s", a.id, brief(p), a.seen[key], key)
+			}
+			a.seen[key] = max(a.seen[key], d.m.n)
+			return &delivery{m: d.m, qos: p.QoS, group: g, must: d.must, dup: d.dup}
+		}
+	}
+	return nil
+}
+
+func idList(id uint32, v packet.Version) []uint32 {
+	if id == 0 || v != packet.V5 {
+		return nil
+	}
+	return []uint32{id}
+}
+
+// is tells whether a PUBLISH is what a delivery says.
+func (a *actor) is(d *delivery, p *packet.Publish) bool {
+	if string(d.m.p.Payload) != string(p.Payload) || string(d.m.p.Topic) != string(p.Topic) || d.m.expired(a.m.ref.now()) && !d.dup {
+		return false
+	}
+	if d.loose {
+		return true
+	}
+	ids := slices.Clone(p.Props.SubscriptionIDs)
+	slices.Sort(ids)
+	want := slices.Clone(d.ids)
+	slices.Sort(want)
+	return d.qos == p.QoS && d.retain == p.Retain && (a.v != packet.V5 || slices.Equal(ids, want))
+}
+
+// sameProperties wants the properties of the publisher unchanged, and the expiry counted down: v5 [MQTT-3.3.2-6]
+// [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-18] [MQTT-3.3.2-20].
+func (a *actor) sameProperties(p *packet.Publish, d *delivery) {
+	if a.v != packet.V5 {
+		return
+	}
+	was, is := &d.m.p.Props, &p.Props
+	same := len(was.User) == len(is.User) && bytes.Equal(was.ContentType, is.ContentType) &&
+		bytes.Equal(was.ResponseTopic, is.ResponseTopic) && bytes.Equal(was.CorrelationData, is.CorrelationData)
+	for i := range was.User {
+		same = same && bytes.Equal(was.User[i].Key, is.User[i].Key) && bytes.Equal(was.User[i].Value, is.User[i].Value)
+	}
+	if !same {
+		a.m.fail("%s: %s has properties %+v, published were %+v", a.id, brief(p), is, was)
+	}
+	if !was.Has(packet.PropMessageExpiry) {
+		return
+	}
+	waited := uint32(a.m.ref.now().Sub(d.m.at).Seconds())
+	if want := was.MessageExpiry - waited; is.MessageExpiry != want && !d.dup {
+		a.m.fail("%s: %s expires in %d s, want %d", a.id, brief(p), is.MessageExpiry, want)
+	}
+}
+
+// ofGroups are the messages of the groups that a session is in.
+func (r *reference) ofGroups(s *standing) (all []*delivery) {
+	for _, filter := range sorted(s.subs) {
+		if g := r.groups[filter]; g != nil {
+			all = append(all, g.owed...)
+		}
+	}
+	return all
+}

@@ -1,0 +1,54 @@
+package broker
+
+import (
+	"testing"
+	"time"
+
+	"weir/broker/packet"
+)
+
+// What FuzzServer and TestModel have found, each by itself.
+
+// A refusal larger than the client takes is not sent: v5 [MQTT-3.1.2-24].
+func TestRefusalTooLarge(t *testing.T) {
+	h := build(t, Config{Anonymous: func(string) bool { return false }})
+	for size, want := range map[uint32]bool{4: false, 5: true} {
+		c := h.dial(packet.V5)
+		p := &packet.Connect{CleanStart: true}
+		p.Props.SetMaximumPacketSize(size)
+		c.send(p)
+		if _, kind, err := c.next(); (err == nil) != want {
+			t.Errorf("largest packet %d: got %s %v", size, kind, err)
+		}
+	}
+}
+
+// A retained message that has expired is not for a new subscription of a stored session either, at any QoS: v5 [MQTT-3.3.2-5].
+func TestExpiredRetainedForStoredSession(t *testing.T) {
+	for q := range byte(3) {
+		bubble(t, Config{}, func(t *testing.T, h *house) {
+			h.stop()
+			v := newVault(t)
+			v.auto = true
+			m := newMemory()
+			h = &house{t: t, memory: m, over: v}
+			h.run(Config{Store: v}, m)
+			v.change(func() { v.b = h.b })
+			pub, _ := h.login(packet.V5, "pub")
+			p := retainedMessage("x", "old", q, 0)
+			if q > 0 {
+				p.ID = 1
+			}
+			p.Props.SetMessageExpiry(5)
+			pub.send(p)
+			after(6 * time.Second)
+			sub, _ := h.login(packet.V5, "sub", keepSession)
+			sub.subscribe(q, "x")
+			after(time.Second)
+			sub.nothing()
+			if n := h.b.Stats().Expired; n != 1 {
+				t.Errorf("%d are counted as expired, want 1", n)
+			}
+		})
+	}
+}
