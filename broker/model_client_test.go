@@ -25,7 +25,8 @@ type actor struct {
 	unsettled []uint16 // own QoS 2 ids without PUBCOMP, in order
 	hold      bool     // does not send PUBREL
 	reasons   map[uint16]func([]packet.Reason)
-	seen      map[string]int // the last message from a group, by group, publisher, topic and QoS
+	direct    map[string]bool // payloads that came for the session itself, or so it seemed
+	seen      map[string]int  // the last message from a group, by group, publisher, topic and QoS
 	connack   *packet.Connack
 	end       *packet.Disconnect
 
@@ -277,28 +278,49 @@ func (a *actor) repeated(s *standing, p *packet.Publish) bool {
 	return false
 }
 
-// find takes the delivery that a PUBLISH is, or returns nil.
+// find takes the delivery that a PUBLISH is, or returns nil. One of the session's own and one of a group may look the same:
+// then it is the one that is in order. v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
 func (a *actor) find(s *standing, p *packet.Publish) *delivery {
-	best := -1
+	own, early := a.own(s, p)
+	if own >= 0 && early == nil {
+		d := s.owed[own]
+		s.owed = slices.Delete(s.owed, own, own+1)
+		a.direct[string(p.Payload)] = true
+		return d
+	}
+	if d := a.ofGroup(s, p); d != nil {
+		return d
+	}
+	if own < 0 {
+		return nil
+	}
+	a.m.fail("%s: %s comes before %v", a.id, brief(p), early)
+	return s.owed[own]
+}
+
+// own is the place of a delivery for the session itself, and one that should have come before it.
+func (a *actor) own(s *standing, p *packet.Publish) (best int, early *delivery) {
+	best = -1
 	for i, d := range s.owed {
-		if !a.is(d, p) {
-			continue
-		}
-		if best < 0 || d.must && !s.owed[best].must {
+		if a.is(d, p) && (best < 0 || d.must && !s.owed[best].must) {
 			best = i
 		}
 	}
-	if best >= 0 {
-		d := s.owed[best]
-		for _, before := range s.owed[:best] { // v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
-			if before.must && before.qos == d.qos && before.m.publisher == d.m.publisher && before.m.n < d.m.n &&
-				string(before.m.p.Topic) == string(d.m.p.Topic) && before.filter == "" && d.filter == "" && !before.m.expired(a.m.ref.now()) {
-				a.m.fail("%s: %s comes before %v", a.id, brief(p), before)
-			}
-		}
-		s.owed = slices.Delete(s.owed, best, best+1)
-		return d
+	if best < 0 {
+		return best, nil
 	}
+	d := s.owed[best]
+	for _, before := range s.owed {
+		if before.must && before.qos == d.qos && before.m.publisher == d.m.publisher && before.m.n < d.m.n && before.filter == "" &&
+			d.filter == "" && string(before.m.p.Topic) == string(d.m.p.Topic) && !before.m.expired(a.m.ref.now()) {
+			return best, before
+		}
+	}
+	return best, nil
+}
+
+// ofGroup takes a delivery of one of the session's groups.
+func (a *actor) ofGroup(s *standing, p *packet.Publish) *delivery {
 	for _, filter := range sorted(s.subs) {
 		g := a.m.ref.groups[filter]
 		if g == nil {
@@ -307,13 +329,13 @@ func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 		w := s.subs[filter]
 		for i, d := range g.owed {
 			retain := d.m.p.Retain && w.RetainAsPublished
-			if string(d.m.p.Payload) != string(p.Payload) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain || !slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) ||
-				d.m.expired(a.m.ref.now()) {
+			if string(d.m.p.Payload) != string(p.Payload) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
+				!slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) || d.m.expired(a.m.ref.now()) {
 				continue
 			}
 			g.owed = slices.Delete(g.owed, i, i+1)
 			key := fmt.Sprint(filter, d.m.publisher, string(d.m.p.Topic), p.QoS)
-			if a.seen[key] > d.m.n && !d.dup {
+			if a.seen[key] > d.m.n && !d.dup && !a.direct[string(p.Payload)] {
 				a.m.fail("%s: %s comes after message %d of %s", a.id, brief(p), a.seen[key], key)
 			}
 			a.seen[key] = max(a.seen[key], d.m.n)

@@ -270,7 +270,7 @@ func (r *reference) end(s *standing, must bool) {
 	delete(r.sessions, s.id)
 	for _, d := range s.begun {
 		if d.group != nil && d.qos == 1 && r.groups[d.group.filter] == d.group {
-			d.dup, d.must = true, d.must && !d.loose
+			d.dup = true
 			d.group.owed = append(d.group.owed, &delivery{m: d.m, must: d.must, group: d.group, dup: true})
 		}
 	}

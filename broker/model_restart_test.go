@@ -44,6 +44,9 @@ func (m *model) restart(orderly bool) {
 	for _, id := range sorted(m.ref.sessions) {
 		m.afterRestart(m.ref.sessions[id])
 	}
+	for _, g := range m.ref.groups {
+		m.groupAfterRestart(g)
+	}
 	for _, w := range wills {
 		m.ref.publishNow(w, false) // it may have come before its subscriber was gone, or for a session that is not stored
 	}
@@ -72,6 +75,10 @@ func (m *model) afterRestart(s *standing) {
 	kept := s.begun[:0]
 	for _, d := range s.begun { // QoS 1 goes out as if it were new
 		d.dup = true
+		if d.qos == 1 && d.group != nil { // nothing says who had it
+			d.group.owed = append(d.group.owed, &delivery{m: d.m, group: d.group, must: d.must, dup: true})
+			continue
+		}
 		if d.qos == 1 {
 			s.owed = append(s.owed, d)
 			continue
@@ -79,4 +86,17 @@ func (m *model) afterRestart(s *standing) {
 		kept = append(kept, d)
 	}
 	s.begun = kept
+}
+
+// groupAfterRestart: what waits is kept if a stored session is a member.
+func (m *model) groupAfterRestart(g *common) {
+	stored := slices.ContainsFunc(g.members, func(id string) bool {
+		s := m.ref.sessions[id]
+		return s.stored && s.subs[g.filter].QoS > 0
+	})
+	g.owed = slices.DeleteFunc(g.owed, func(d *delivery) bool { return d.m.p.QoS == 0 })
+	for _, d := range g.owed {
+		d.dup = true
+		d.must = d.must && stored
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
+	"weir/broker/topic"
 )
 
 // TestReadingGivenBack: of a batch whose first message went to more subscribers than its last one nothing is held.
@@ -27,6 +28,9 @@ func TestReadingGivenBack(t *testing.T) {
 		t.Errorf("it still holds %s", what)
 	}
 }
+
+// systemNames are those that everyName leaves out.
+var systemNames = func() topic.Filter { f, _ := topic.ParseFilter("$SYS/#"); return f }()
 
 // unsound says what of the broker is not as it must be while everybody is idle: its limits, and what belongs together.
 func (b *Broker) unsound() string {
@@ -56,13 +60,15 @@ func (b *Broker) unsound() string {
 		return fmt.Sprintf("%d bytes wait for room in the journal", n)
 	}
 	bytes, expiring := 0, 0
-	b.retained.names.Match(everyName, func(_ string, kept *retained) bool {
-		bytes += footprint(&kept.message)
-		if kept.message.Props.Has(packet.PropMessageExpiry) {
-			expiring++
-		}
-		return true
-	})
+	for _, all := range []topic.Filter{everyName, systemNames} {
+		b.retained.names.Match(all, func(_ string, kept *retained) bool {
+			bytes += footprint(&kept.message)
+			if kept.message.Props.Has(packet.PropMessageExpiry) {
+				expiring++
+			}
+			return true
+		})
+	}
 	if n := b.retained.bytes.Load(); n != int64(bytes) || int64(expiring) != b.retained.expiring.Load() {
 		return fmt.Sprintf("retained: %d bytes are counted, there are %d; %d that expire, there are %d", n, bytes, b.retained.expiring.Load(), expiring)
 	}
