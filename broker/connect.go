@@ -179,8 +179,8 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 		return err
 	}
 	if c.tooLarge(len(answer)) { // v5 [MQTT-3.1.2-24]
-		s.will = nil // as if refused
-		return packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket)
+		s.will = nil
+		return c.refuse(packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket))
 	}
 	c.heard = time.Now()
 	b.count.connects.Add(1)

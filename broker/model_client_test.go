@@ -282,17 +282,23 @@ func (a *actor) repeated(s *standing, p *packet.Publish) bool {
 // then it is the one that is in order. v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
 func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 	own, early := a.own(s, p)
-	if own >= 0 && early == nil {
+	take := func() *delivery {
 		d := s.owed[own]
 		s.owed = slices.Delete(s.owed, own, own+1)
 		a.direct[string(p.Payload)] = true
 		return d
 	}
+	if own >= 0 && early == nil && s.owed[own].must {
+		return take()
+	}
 	if d := a.ofGroup(s, p); d != nil {
 		return d
 	}
-	if own < 0 {
+	switch {
+	case own < 0:
 		return nil
+	case early == nil:
+		return take()
 	}
 	a.m.fail("%s: %s comes before %v", a.id, brief(p), early)
 	return s.owed[own]
@@ -334,7 +340,7 @@ func (a *actor) ofGroup(s *standing, p *packet.Publish) *delivery {
 				continue
 			}
 			g.owed = slices.Delete(g.owed, i, i+1)
-			key := fmt.Sprint(filter, d.m.publisher, string(d.m.p.Topic), p.QoS)
+			key := fmt.Sprint(filter, d.m.publisher, string(d.m.p.Topic), d.m.p.QoS, p.QoS)
 			if a.seen[key] > d.m.n && !d.dup && !a.direct[string(p.Payload)] {
 				a.m.fail("%s: %s comes after message %d of %s", a.id, brief(p), a.seen[key], key)
 			}

@@ -333,10 +333,10 @@ func (r *referee) closed(dozed bool) {
 	if r.broken == "" || r.told || dozed || !r.known || r.v != packet.V5 {
 		return
 	}
-	if r.largest > 0 && (!r.connack || r.largest < 3) { // no room to say it
+	if r.largest > 0 && r.largest < 5 { // no room to say it
 		return
 	}
-	r.fault = "closed without a reason after " + r.broken
+	r.fault = fmt.Sprintf("closed without a reason after %s; CONNACK came: %v, largest packet %d", r.broken, r.connack, r.largest)
 }
 
 func blankOrNil(t packet.Type) decoder {

@@ -166,6 +166,9 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.online.Store(true)
 	o.mu.Unlock()
 	c.out.Store(o)
+	if reason := c.kicked.Load(); reason != 0 { // meanwhile, when there was no place for last words
+		c.lastWords(packet.Reason(reason), "")
+	}
 	if s.durable != nil {
 		s.durable.queue.Live(true)
 		s.durable.pump()
@@ -196,7 +199,9 @@ func (s *session) detach(c *connection) {
 	o.persistent = s.lasts > 0
 	o.unstage()
 	o.mu.Unlock()
-	c.out.Store(last)
+	if words := c.out.Load(); words == nil || words == o { // or a refusal is there already
+		c.out.Store(last)
+	}
 	if s.durable != nil {
 		s.durable.queue.Live(false)
 	}

@@ -52,3 +52,44 @@ func TestExpiredRetainedForStoredSession(t *testing.T) {
 		})
 	}
 }
+
+// A client whose CONNECT still waits for the disk when another one takes its session over is told so when it has its CONNACK:
+// v5 [MQTT-3.1.4-3].
+func TestTakenOverWhileConnecting(t *testing.T) {
+	l := buildLasting(t, Config{ConnectWait: time.Minute})
+	l.manual()
+	first, second := l.dial(packet.V5), l.dial(packet.V5)
+	p := &packet.Connect{ClientID: []byte("c")}
+	p.Props.SetSessionExpiry(100)
+	first.send(p)
+	l.until(func() bool { s := l.session("c"); return s != nil })
+	second.send(p)
+	l.until(func() bool { return l.b.Stats().TakenOver == 1 })
+	l.quick()
+	first.expect(packet.TypeConnack)
+	first.expectEnd(packet.SessionTakenOver)
+	if a := second.expect(packet.TypeConnack).(*packet.Connack); a.Reason != packet.Success {
+		t.Errorf("CONNACK %s", a.Reason)
+	}
+}
+
+// A CONNECT whose session is not kept in time is told so: v5 section 3.1.4, [MQTT-4.13.1-1].
+func TestNotKeptInTimeIsSaid(t *testing.T) {
+	l := buildLasting(t, Config{ConnectWait: 100 * time.Millisecond})
+	l.manual()
+	c := l.dial(packet.V5)
+	if a := c.connect("c", keepSession); a.Reason != packet.ServerUnavailable {
+		t.Errorf("CONNACK %s, want %s", a.Reason, packet.ServerUnavailable)
+	}
+	c.expectEnd(packet.Success)
+}
+
+// A CONNACK that the client has no room for becomes one that says so, without properties: v5 [MQTT-3.1.2-24] [MQTT-4.13.1-1].
+func TestConnackTooLarge(t *testing.T) {
+	h := build(t, Config{})
+	c := h.dial(packet.V5)
+	if a := c.connect("c", func(p *packet.Connect) { p.Props.SetMaximumPacketSize(10) }); a.Reason != packet.PacketTooLarge {
+		t.Errorf("CONNACK %s, want %s", a.Reason, packet.PacketTooLarge)
+	}
+	c.expectEnd(packet.Success)
+}
