@@ -252,7 +252,7 @@ func (a *actor) published(p *packet.Publish) {
 	if p.QoS > 0 {
 		d.id = p.ID
 		s.begun = append(s.begun, d)
-		if n := len(s.begun) + len(s.freed); n > min(s.most, a.m.ref.window) { // v5 [MQTT-3.3.4-9]
+		if n := len(s.begun) + len(s.freed) - len(s.again) - len(s.regrets); n > min(s.most, a.m.ref.window) { // v5 [MQTT-3.3.4-9]
 			a.m.fail("%s: %d messages in flight, at most %d", a.id, n, s.most)
 		}
 	}

@@ -76,7 +76,8 @@ func (m *model) afterRestart(s *standing) {
 	for _, d := range s.begun { // QoS 1 goes out as if it were new
 		d.dup = true
 		if d.qos == 1 && d.group != nil { // nothing says who had it
-			d.group.owed = append(d.group.owed, &delivery{m: d.m, group: d.group, must: d.must, dup: true})
+			d.group.owed = append(d.group.owed, &delivery{m: d.m, group: d.group, dup: true}) // or it stays where it was
+			s.owed = append(s.owed, &delivery{m: d.m, qos: 1, loose: true, dup: true})
 			continue
 		}
 		if d.qos == 1 {
