@@ -271,7 +271,7 @@ func (r *reference) end(s *standing, must bool) {
 	for _, d := range s.begun {
 		if d.group != nil && d.qos == 1 && r.groups[d.group.filter] == d.group {
 			d.dup = true
-			d.group.owed = append(d.group.owed, &delivery{m: d.m, must: d.must, group: d.group, dup: true})
+			d.group.owed = append(d.group.owed, &delivery{m: d.m, must: d.must && must, group: d.group, dup: true})
 		}
 	}
 	for filter := range s.subs {
