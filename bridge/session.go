@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"weir/bridge/client"
@@ -51,109 +50,6 @@ func (s *session) Complete(id uint16, known bool) {
 
 // Abort cuts the connection without waiting.
 func (s *session) Abort() { s.conn.Abort() }
-
-// mailbox takes acknowledgements from the connection's goroutines.
-type mailbox struct {
-	wake chan struct{} // capacity 1
-
-	mu   sync.Mutex // guards acks
-	acks []client.Ack
-	read []client.Ack // belongs to the reader
-}
-
-func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
-
-func (m *mailbox) put(acks []client.Ack) {
-	m.mu.Lock()
-	m.acks = append(m.acks, acks...)
-	m.mu.Unlock()
-	signal(m.wake)
-}
-
-// take returns what has come, valid until the next take.
-func (m *mailbox) take() []client.Ack {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.acks, m.read = m.read[:0], m.acks
-	return m.read
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// stateRef is the ref of the state message; record numbers stay below it.
-const stateRef = 1<<63 - 1
-
-// stateMail is the state topic upstream: at most one message on its way, and then the newest.
-type stateMail struct {
-	payload []byte // to be sent; nil: nothing
-	onWay   bool
-	awaited bool      // what is on its way needs an acknowledgement
-	refused time.Time // when the server last said 0x97 to it
-}
-
-// quota interrupts sending after the server said 0x97, with growing pauses, and lets one record at a time try again.
-type quota struct {
-	until time.Time // sending stops until then; zero: it does not
-	pause time.Duration
-	probe bool // one at a time until one is accepted
-}
-
-const (
-	quotaFirst = time.Second
-	quotaMax   = time.Minute
-)
-
-// exceeded notes a 0x97. Several of one interruption count once.
-func (q *quota) exceeded(now time.Time) {
-	if !q.until.IsZero() {
-		return
-	}
-	q.pause = min(max(2*q.pause, quotaFirst), quotaMax)
-	q.until, q.probe = now.Add(q.pause), true
-}
-
-// hold interrupts sending for a pause, and lets one record at a time try again.
-func (q *quota) hold(pause time.Duration, now time.Time) {
-	if q.until.IsZero() {
-		q.until, q.probe = now.Add(pause), true
-	}
-}
-
-// active reports whether sending is interrupted or restricted.
-func (q *quota) active() bool { return !q.until.IsZero() || q.probe }
-
-// accepted notes that a record was taken while sending is not interrupted.
-func (q *quota) accepted() {
-	if q.until.IsZero() {
-		*q = quota{}
-	}
-}
-
-// room is how many records may be sent now.
-func (s *session) room() int {
-	room := s.size - s.window.onWay - s.lane.waiting()
-	if s.state.onWay {
-		room--
-	}
-	if s.b.trouble.narrow != 0 && s.state.onWay { // its acknowledgement proves that the upstream is well
-		return 0
-	}
-	if s.quota.probe || s.b.trouble.narrow != 0 {
-		room = min(room, 1-s.window.onWay-s.lane.waiting())
-	}
-	if s.lane.full() {
-		return 0
-	}
-	if !s.quota.until.IsZero() {
-		return 0
-	}
-	return room
-}
 
 // pump sends what the window allows.
 func (s *session) pump(now time.Time) error {
@@ -382,29 +278,6 @@ func (s *session) skip(number uint64) {
 func (s *session) tell() {
 	if s.ranges = s.window.ranges(s.ranges[:0]); len(s.ranges) > 0 {
 		s.b.src.Ack(s.ranges)
-	}
-}
-
-// tellState sends the newest state, if there is one to send and the last one has arrived.
-func (s *session) tellState(now time.Time) (sent bool) {
-	if s.state.payload == nil || s.state.onWay {
-		return false
-	}
-	info := s.conn.Info()
-	p := packet.Publish{Topic: []byte(s.b.topic), Payload: s.state.payload, QoS: min(1, info.MaxQoS), Retain: info.RetainAvailable}
-	switch err := s.conn.Send(&p, stateRef); {
-	case err == nil:
-		if p.QoS > 0 {
-			s.await(now)
-		}
-		s.state.payload, s.state.onWay, s.state.awaited = nil, true, p.QoS > 0
-		return true
-	case errors.Is(err, client.ErrWindow), errors.Is(err, client.ErrBusy), errors.Is(err, client.ErrClosed):
-		return false
-	default:
-		s.state.payload = nil
-		s.b.log.Warn("state topic cannot be sent upstream", "topic", s.b.topic, "err", err)
-		return false
 	}
 }
 

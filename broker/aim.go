@@ -30,6 +30,10 @@ func (r *reading) aim(s *subscription, m *message.Message, from source) {
 	if o.noLocal() && s.session == from.session { // v5 [MQTT-3.8.3-3]
 		return
 	}
+	if !s.takes(m.Topic) {
+		r.counts.withheld++
+		return
+	}
 	if !s.session.out.several.Load() || len(r.matches) == 1 {
 		r.add(s.session, o, m)
 		return
@@ -72,7 +76,7 @@ func (r *reading) aimGroup(g *group, m *message.Message) {
 		r.shares = append(r.shares, g)
 		return
 	}
-	if member := g.online(r.b.cfg.QueueBytes); member != nil {
+	if member := g.online(m.Topic, r.b.cfg.QueueBytes); member != nil {
 		r.add(member.session, member.load(), m)
 		r.targets[len(r.targets)-1].qos = 0
 	}

@@ -1,12 +1,21 @@
 package broker
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
 	"weir/broker/auth"
 	"weir/broker/packet"
 )
+
+// oneFile is an Authenticator that has one password file for all listeners.
+type oneFile struct{ *auth.Passwords }
+
+func (o oneFile) Verify(ctx context.Context, _, user string, password []byte) (bool, error) {
+	return o.Passwords.Verify(ctx, user, password)
+}
+func (o oneFile) Credential(_, user string) uint64 { return o.Passwords.Credential(user) }
 
 // TestPasswordFile logs in against a real password file.
 func TestPasswordFile(t *testing.T) {
@@ -18,7 +27,7 @@ func TestPasswordFile(t *testing.T) {
 	if _, err := users.Load(path); err != nil {
 		t.Fatal(err)
 	}
-	h := build(t, Config{Users: users, Anonymous: func(string) bool { return false }})
+	h := build(t, Config{Users: oneFile{users}, Anonymous: func(string) bool { return false }})
 	for password, want := range map[string]packet.Reason{"secret": packet.Success, "wrong": packet.BadUserNameOrPassword} {
 		c := h.dial(packet.V5)
 		ack := c.connect("c"+password, func(p *packet.Connect) {

@@ -122,7 +122,9 @@ func TestProtocolViolations(t *testing.T) {
 // users is an Authenticator.
 type users map[string]string
 
-func (u users) Verify(_ context.Context, name string, password []byte) (bool, error) {
+func (u users) Credential(_, name string) uint64 { return uint64(len(u[name])) }
+
+func (u users) Verify(_ context.Context, _, name string, password []byte) (bool, error) {
 	if name == "broken" {
 		return false, fmt.Errorf("disk on fire")
 	}

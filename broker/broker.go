@@ -22,17 +22,19 @@ type Broker struct {
 	log     *slog.Logger
 	notice  chan struct{} // capacity 1: the journal says that something was settled or there is room
 
-	tree     topic.Tree[*subscription, *subscription]
-	groups   groups
-	retained retainedStore
-	owing    owing
-	pledges  pledges
-	readers  readers
-	wills    *Publisher
-	count    counters
-	quiet    quiet
-	token    atomic.Uint64   // the last reading's
-	serving  context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
+	tree        topic.Tree[*subscription, *subscription]
+	groups      groups
+	retained    retainedStore
+	owing       owing
+	pledges     pledges
+	readers     readers
+	wills       *Publisher
+	count       counters
+	quiet       quiet
+	attempts    attempts
+	token       atomic.Uint64   // the last reading's
+	accessEpoch atomic.Uint64   // counts Reauthorize
+	serving     context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
 
 	waitingBytes bounded // of all publishers, for room in the journal
 

@@ -16,9 +16,9 @@ type Config struct {
 	// the listener is a loopback address.
 	Anonymous func(listener string) bool
 
-	// Rights gives what a user may do; "" is a client that did not log in. It is asked once for each connection, after the
-	// login, and does not return nil. nil: everyone may do everything. In-process publishers are not asked about.
-	Rights func(user string) Rights
+	// Rights gives what a client may do, and does not return nil. It is asked for each connection after the login, and
+	// again by Reauthorize. nil: everyone may do everything. In-process publishers are not asked about.
+	Rights func(Who) Rights
 
 	// Store keeps sessions and retained messages; nil: they live in memory only. It belongs to the Journal.
 	Store       Store
@@ -45,11 +45,15 @@ type Config struct {
 	MaxHops uint8 // a message that passed that many gateways goes to no route; default 8
 }
 
-// An Authenticator checks logins. It may block for as long as a check takes: it is called by the goroutine of the
-// connection that logs in. auth.Passwords is one. Safe for concurrent use.
+// An Authenticator checks logins by user name and password. Safe for concurrent use.
 type Authenticator interface {
-	// Verify tells whether the user exists and has the password. An error means that it could not be found out.
-	Verify(ctx context.Context, user string, password []byte) (bool, error)
+	// Verify tells whether the user exists and has the password, for clients of a listener. It may block for as long as a
+	// check takes: it is called by the goroutine of the connection that logs in. An error means that it could not be
+	// found out.
+	Verify(ctx context.Context, listener, user string, password []byte) (bool, error)
+	// Credential is a number that stands for what the user can log in with: another one after a change of the password,
+	// and once the user is gone. It does not block.
+	Credential(listener, user string) uint64
 }
 
 // withDefaults fills in what is zero.

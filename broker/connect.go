@@ -27,6 +27,8 @@ func (c *connection) connect(f packet.Frame) error {
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
+	assigned := c.identify(&p)
+	c.epoch = c.b.accessEpoch.Load()
 	ctx, cancel := context.WithDeadline(c.b.serving, c.started.Add(c.b.cfg.ConnectWait))
 	defer cancel()
 	if refusal := c.login(ctx, &p); refusal != nil {
@@ -35,7 +37,18 @@ func (c *connection) connect(f packet.Frame) error {
 	if refusal := c.authorize(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
-	return c.begin(ctx, &p)
+	return c.begin(ctx, &p, assigned)
+}
+
+// identify finds the client id, on which rights may hang: the client's, or one that is made up, which is unlike any other
+// by its 128 random bits. v5 [MQTT-3.1.3-6] [MQTT-3.2.2-16], 3.1.1 [MQTT-3.1.3-6]
+func (c *connection) identify(p *packet.Connect) (assigned bool) {
+	c.id = string(p.ClientID) // any id is taken: v5 [MQTT-3.1.3-5], 3.1.1 [MQTT-3.1.3-5]
+	if c.id == "" {
+		c.id = "auto-" + strings.ToLower(rand.Text())
+		return true
+	}
+	return false
 }
 
 // badConnect answers a CONNECT that could not be decoded, if it is known in which form.
@@ -86,25 +99,48 @@ func (c *connection) check(p *packet.Connect) *packet.Error {
 func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error {
 	cfg := &c.b.cfg
 	if p.HasUsername && cfg.Users != nil {
-		ok, err := cfg.Users.Verify(ctx, string(p.Username), p.Password)
-		switch {
-		case err != nil:
-			return packet.Errorf(packet.ServerUnavailable, "login of %q could not be checked: %s", p.Username, err)
-		case !ok:
-			return packet.Errorf(packet.BadUserNameOrPassword, "login of %q refused", p.Username)
-		}
-		c.user = string(p.Username)
-		return nil
+		return c.verify(ctx, string(p.Username), p.Password)
 	}
-	l := c.conn.Listener()
-	allowed := transport.Loopback(l.Addr())
-	if cfg.Anonymous != nil {
-		allowed = cfg.Anonymous(l.Name())
-	}
-	if !allowed {
-		return packet.Errorf(packet.NotAuthorized, "listener %s wants a user name and password", l.Name())
+	if !c.anonymousAllowed() {
+		return packet.Errorf(packet.NotAuthorized, "listener %s wants a user name and password", c.conn.Listener().Name())
 	}
 	return nil
+}
+
+// verify checks user name and password, unless there were too many failed logins.
+func (c *connection) verify(ctx context.Context, user string, password []byte) *packet.Error {
+	b, listener := c.b, c.conn.Listener().Name()
+	at, ok, first := b.attempts.begin(from(c.conn.RemoteAddr()), user, time.Now())
+	if !ok { // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
+		b.count.loginsLimited.Add(1)
+		if first {
+			b.log.Warn("too many failed logins: further ones have to wait", "user", user, "peer", c.peer(), "listener", listener)
+		}
+		return packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
+	}
+	c.checked, c.credential = true, b.cfg.Users.Credential(listener, user) // before, so that a change meanwhile is one
+	good, err := b.cfg.Users.Verify(ctx, listener, user, password)
+	if b.attempts.end(at, !good && err == nil, time.Now()) {
+		b.log.Info("login succeeded after too many that failed", "user", user, "peer", c.peer(), "listener", listener)
+	}
+	switch {
+	case err != nil:
+		return packet.Errorf(packet.ServerUnavailable, "login of %q could not be checked: %s", user, err)
+	case !good:
+		b.count.loginsFailed.Add(1)
+		return packet.Errorf(packet.BadUserNameOrPassword, "login of %q refused", user)
+	}
+	c.user = user
+	return nil
+}
+
+// anonymousAllowed tells whether clients that have not logged in may use the listener.
+func (c *connection) anonymousAllowed() bool {
+	l := c.conn.Listener()
+	if c.b.cfg.Anonymous != nil {
+		return c.b.cfg.Anonymous(l.Name())
+	}
+	return transport.Loopback(l.Addr())
 }
 
 // refuse answers CONNECT with a failure. v5 [MQTT-3.1.4-6] [MQTT-3.2.2-7], 3.1.1 [MQTT-3.1.4-5] [MQTT-3.2.2-5]
@@ -134,7 +170,7 @@ func (b *Broker) expiry(seconds uint32) time.Duration {
 }
 
 // begin finds or makes the session, takes it over and answers with success.
-func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
+func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool) error {
 	b := c.b
 	lasts := b.expiry(p.Props.SessionExpiry) // v5 section 3.1.2.11.2
 	if p.Version == packet.V311 {
@@ -143,11 +179,13 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 			lasts = b.cfg.MaxSessionExpiry
 		}
 	}
-	s, present, assigned, discarded, err := b.claim(ctx, c, p)
+	s, present, discarded, err := b.claim(ctx, c, p)
 	if err != nil {
 		return c.refuse(packet.Errorf(packet.ServerUnavailable, "session: %s", err))
 	}
 	s.lasts, s.will, s.version = lasts, newWill(p, s), c.version
+	s.out.granted.Store(c.granted)
+	c.granted = nil
 	switch {
 	case s.durable != nil:
 		s.durable.save(message.Stamp{})
@@ -186,6 +224,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect) error {
 	b.count.connects.Add(1)
 	b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)
 	s.attach(c, answer, window)
+	c.overtaken(s)
 	c.conn.Flush()
 	return nil
 }
@@ -212,19 +251,13 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 
 // claim makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
 // told and waited for. discarded: a session that was stored has ended.
-func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, assigned, discarded bool, err error) {
-	id := string(p.ClientID) // any id is taken: v5 [MQTT-3.1.3-5], 3.1.1 [MQTT-3.1.3-5]
+func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, discarded bool, err error) {
+	id := c.id
 	for {
 		b.mu.Lock()
 		if b.stopping {
 			b.mu.Unlock()
-			return nil, false, false, false, errors.New("the broker is stopping")
-		}
-		for assigned = len(p.ClientID) == 0; assigned; { // v5 [MQTT-3.1.3-6] [MQTT-3.2.2-16], 3.1.1 [MQTT-3.1.3-6]
-			id = "auto-" + strings.ToLower(rand.Text())
-			if b.sessions[id] == nil {
-				break
-			}
+			return nil, false, false, errors.New("the broker is stopping")
 		}
 		old := b.sessions[id]
 		if old != nil && old.owner != nil { // v5 [MQTT-3.1.4-3], 3.1.1 [MQTT-3.1.4-2]
@@ -236,14 +269,14 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 			case <-owner.done:
 				continue
 			case <-ctx.Done():
-				return nil, false, false, false, errors.New("the connection before does not end")
+				return nil, false, false, errors.New("the connection before does not end")
 			}
 		}
 		if old != nil && !p.CleanStart && old.user == c.user { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
 			old.owner = c
 			b.calendar.remove(old)
 			b.mu.Unlock()
-			return old, true, false, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
+			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
 		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
 		s.owner, s.user = c, c.user
@@ -258,7 +291,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", c.user, "owner", old.user)
 			}
 		}
-		return s, false, assigned, old != nil && old.durable != nil, nil
+		return s, false, old != nil && old.durable != nil, nil
 	}
 }
 

@@ -20,8 +20,12 @@ type connection struct {
 
 	started    time.Time // when it was accepted
 	heard      time.Time // when the last whole packet came
+	id         string    // the client id, as CONNECT gave it or as it was assigned
 	user       string    // who logged in; empty: nobody
-	rights     Rights    // nil: everything
+	checked    bool      // Users was asked about the user
+	credential uint64    // what Users said of the user before it was asked
+	epoch      uint64    // of Broker.accessEpoch, when the login began
+	granted    *granted  // what it may do, until it has a session, which knows it from then on; nil: everything
 	session    *session  // nil before CONNECT is accepted
 	version    packet.Version
 	keepAlive  time.Duration // 0: off

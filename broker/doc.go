@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -173,9 +173,17 @@
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
 //     is refused (0x87; 3.1.1: return code 5) rather than taken without it [MQTT-3.1.4-2]; the will is not
-//     judged again when it is published. A SUBSCRIBE is granted if one right covers the whole filter, and refused
-//     otherwise (0x87, or 0x80), not narrowed. Nothing is judged at delivery: a subscription stays as
-//     granted for as long as its session lives.
+//     judged again when it is published. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
+//     narrowed. What a granted subscription gets is judged at delivery, message by message, unless the rights cover
+//     its whole filter, which is found out once: rights may grant # and let through what the user may read. Retained
+//     messages for a new subscription, what waited in a queue and what is sent again are judged when they leave; of
+//     a QoS 2 message that was sent before and may not be sent again the handshake is completed without it. A member of
+//     a shared subscription that may not have a message is passed over; one that no member who is there may have is dropped.
+//   - After a change of users or rights, see [Broker.Reauthorize], clients whose login does not hold any more are
+//     disconnected with 0x98, and all others stay, their subscriptions too.
+//   - Failed logins make an address and user name wait, a second that doubles up to a minute, and many names from one
+//     address the address: refused unseen with 0x9F (return code 3). So are logins beyond the number that may wait for
+//     their check: see attempts.go. A client that is logged in notices nothing.
 //   - So that a client id does not carry rights over, a session belongs to the user who made it. Another user who connects
 //     with its client id ends it, as with Clean Start, and gets a new one.
 //   - A filter that breaks the rules is refused by itself in SUBACK (0x8F, or 0x80), the connection stays. Shared

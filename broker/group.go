@@ -245,8 +245,9 @@ func (g *group) over() {
 	}
 }
 
-// online chooses the member that gets a message of QoS 0: those that are there and take it, in turn. nil: there is none.
-func (g *group) online(limit int) *subscription {
+// online chooses the member that gets a message of QoS 0: those that are there, may have it and take it, in turn. nil: there
+// is none.
+func (g *group) online(name []byte, limit int) *subscription {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var full *subscription
@@ -254,7 +255,7 @@ func (g *group) online(limit int) *subscription {
 		at := (g.next + i) % len(g.members)
 		m := g.members[at]
 		o := &m.session.out
-		if !o.online.Load() {
+		if !o.online.Load() || !m.takes(name) {
 			continue
 		}
 		o.mu.Lock()

@@ -22,6 +22,7 @@ const (
 // during I/O, a call of the journal, or together with the mutex of another out.
 type out struct {
 	online  atomic.Bool              // conn is set; for choosing without the lock
+	granted atomic.Pointer[granted]  // what the client may do, or could when it was here; nil: everything, or it was not here since the start
 	shares  atomic.Pointer[[]*group] // shared groups that the session is in; nil: it never was in one
 	several atomic.Bool              // the session has had more than one subscription, so a message may match it more than once
 
@@ -218,6 +219,9 @@ func (f *filler) send(h held) bool {
 		f.counts.expired++
 		return false
 	}
+	if !f.mayHave(h.message) {
+		return false
+	}
 	if h.qos == 0 {
 		f.encode(h, 0, false)
 		return true
@@ -282,20 +286,32 @@ func (o *out) resend(f *filler) {
 		ref uint64
 		qos byte
 	}
-	var tooLarge []dropped
+	var tooLarge, withheld []dropped
 	o.flight.Resend(func(id uint16, ref uint64, q byte, released bool) bool {
 		switch l := o.lent[id]; {
 		case released: // v5 [MQTT-4.3.3-6]
 			o.acknowledge(packet.TypePubrel, id, packet.Success)
 		case l != nil: // v5 [MQTT-4.8.2-4]
-			if !f.encode(l.sent, id, true) {
+			switch {
+			case !f.mayHave(l.sent.message):
+				withheld = append(withheld, dropped{id, ref, q})
+			case !f.encode(l.sent, id, true):
 				tooLarge = append(tooLarge, dropped{id, ref, q})
 			}
+		case !f.mayHave(o.slots[ref].message):
+			withheld = append(withheld, dropped{id, ref, q})
 		case !f.encode(o.slots[ref], id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
 			tooLarge = append(tooLarge, dropped{id, ref, q})
 		}
 		return true
 	})
+	for _, d := range withheld {
+		if d.qos == 2 { // the subscriber may have it, and the id with it: the handshake goes on without the message
+			o.received(packet.TypePubrec, d.id, packet.Success)
+			continue
+		}
+		tooLarge = append(tooLarge, d)
+	}
 	for _, d := range tooLarge {
 		o.abandon(d.id, d.qos)
 		if l := o.lent[d.id]; l != nil {

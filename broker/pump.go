@@ -124,6 +124,10 @@ func (d *durable) sendOne(f *filler, m *Queued) (pair Pair, sent bool) {
 		d.acks = append(d.acks, m.Number)
 		return Pair{}, false
 	}
+	if !f.mayHave(h.message) {
+		d.acks = append(d.acks, m.Number)
+		return Pair{}, false
+	}
 	id, ok := o.flight.Send(h.qos, m.Number) // v5 [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1], 3.1.1 [MQTT-2.3.1-4]
 	if ok && f.encode(h, id, false) {
 		if h.qos == 2 {
@@ -173,14 +177,14 @@ func (d *durable) resend(f *filler) (again bool) {
 			case released: // v5 [MQTT-4.3.3-6]
 				o.acknowledge(packet.TypePubrel, id, packet.Success)
 			case l != nil: // v5 [MQTT-4.8.2-4]
-				if l.sent.message == nil || !f.encode(l.sent, id, true) {
+				if l.sent.message == nil || !f.mayHave(l.sent.message) || !f.encode(l.sent, id, true) {
 					lost = &Pair{ID: id, Number: number, Released: q == 2}
 				}
 			case d.at == d.n || d.batch[d.at].Number != number:
 				lost = &Pair{ID: id, Number: number, Released: q == 2}
-			case f.encode(d.held(&d.batch[d.at]), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
+			case f.mayHave(&d.batch[d.at].Message) && f.encode(d.held(&d.batch[d.at]), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
 				d.at++
-			default: // too large for this client
+			default: // too large for this client, or it may not have it any more
 				lost = &Pair{ID: id, Number: number, Released: q == 2}
 				d.at++
 			}

@@ -1,37 +1,101 @@
 package broker
 
 import (
+	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
 )
 
-// Rights is what one user may do. Both are called by the goroutines of connections and must not block or allocate; the
-// topic name is valid during the call only, and does not begin with $. Safe for concurrent use.
+// Who is a client as far as its rights go.
+type Who struct {
+	User     string // "" for a client that did not log in
+	ClientID string // as CONNECT gave it, or as it was assigned
+	Listener string // the name of the listener it came by
+}
+
+// Rights is what one client may do. They are called by the goroutines of all connections and must not block or allocate;
+// a topic name is valid during the call only. Safe for concurrent use.
 type Rights interface {
-	// MayPublish tells whether the user may publish to a topic, also by a will.
+	// MayPublish tells whether the client may publish to a topic, also by a will. The name does not begin with $.
 	MayPublish(name []byte) bool
-	// MaySubscribe tells whether the user may have all that a filter takes. Of a shared filter only its Topic counts.
+	// MaySubscribe tells whether a SUBSCRIBE with the filter is granted. Of a shared filter only its Topic counts.
 	MaySubscribe(f topic.Filter) bool
+	// MayReceive tells whether a message of a topic may be delivered. It is asked for each message of a subscription
+	// that ReceivesAll denies.
+	MayReceive(name []byte) bool
+	// ReceivesAll tells whether MayReceive is true for every topic that a filter takes. It may say no where that is so.
+	ReceivesAll(f topic.Filter) bool
+}
+
+// granted are the rights of a client, as they were asked for last. It does not change: whoever gets other rights gets
+// another one.
+type granted struct {
+	who    Who
+	rights Rights
+
+	all, some byte // only their addresses mean something: see subscription.judged
+}
+
+// grant asks for the rights of a client; nil: it may do everything.
+func (b *Broker) grant(who Who) *granted {
+	if b.cfg.Rights == nil {
+		return nil
+	}
+	return &granted{who: who, rights: b.cfg.Rights(who)}
+}
+
+// takes tells whether a subscription may get a message of a topic. What the rights say of its filter is found out once
+// and kept, so that a subscription which may have all costs two loads, however many rights there are. Safe for
+// concurrent use.
+func (s *subscription) takes(name []byte) bool {
+	g := s.session.out.granted.Load()
+	if g == nil {
+		return true
+	}
+	switch s.judged.Load() {
+	case &g.all:
+		return true
+	case &g.some:
+		return g.rights.MayReceive(name)
+	}
+	if g.rights.ReceivesAll(s.filter) {
+		s.judged.Store(&g.all)
+		return true
+	}
+	s.judged.Store(&g.some)
+	return g.rights.MayReceive(name)
+}
+
+// mayHave tells whether the client may be sent a message that was found for it earlier: rights may have changed since.
+func (f *filler) mayHave(m *message.Message) bool {
+	g := f.out.granted.Load()
+	if g == nil || g.rights.MayReceive(m.Topic) {
+		return true
+	}
+	f.counts.withheld++
+	return false
 }
 
 // authorize finds what the client may do, once it is known who it is, and judges its will: a CONNECT whose will could
 // not be published is refused at once, as one for a topic with $ is, and the will is published without asking again.
 // v5 [MQTT-3.1.4-2], 3.1.1 section 3.1.4
 func (c *connection) authorize(p *packet.Connect) *packet.Error {
-	if c.b.cfg.Rights == nil {
-		return nil
-	}
-	c.rights = c.b.cfg.Rights(c.user)
-	if p.HasWill && !c.rights.MayPublish(p.Will.Topic) {
+	c.granted = c.b.grant(c.who())
+	if c.granted != nil && p.HasWill && !c.granted.rights.MayPublish(p.Will.Topic) {
 		c.b.count.denied.Add(1)
 		return packet.Errorf(packet.NotAuthorized, "user %q may not publish the will to %q", c.user, clip(p.Will.Topic))
 	}
 	return nil
 }
 
+func (c *connection) who() Who {
+	return Who{User: c.user, ClientID: c.id, Listener: c.conn.Listener().Name()}
+}
+
 // mayPublish tells whether the client may publish to a topic; if not, that is counted and logged.
 func (c *connection) mayPublish(name []byte) bool {
-	if c.rights == nil || c.rights.MayPublish(name) {
+	g := c.session.out.granted.Load()
+	if g == nil || g.rights.MayPublish(name) {
 		return true
 	}
 	c.b.count.denied.Add(1)
@@ -41,7 +105,8 @@ func (c *connection) mayPublish(name []byte) bool {
 
 // maySubscribe is the same for a subscription.
 func (c *connection) maySubscribe(f topic.Filter) bool {
-	if c.rights == nil || c.rights.MaySubscribe(f) {
+	g := c.session.out.granted.Load()
+	if g == nil || g.rights.MaySubscribe(f) {
 		return true
 	}
 	c.b.count.denied.Add(1)

@@ -14,11 +14,11 @@ type grants map[string]*grant
 
 type grant struct{ publish, subscribe []topic.Filter }
 
-func (g grants) of(user string) Rights {
-	if g[user] == nil {
+func (g grants) of(who Who) Rights {
+	if g[who.User] == nil {
 		return &grant{}
 	}
-	return g[user]
+	return g[who.User]
 }
 
 func (g *grant) MayPublish(name []byte) bool {
@@ -39,10 +39,22 @@ func (g *grant) MaySubscribe(wanted topic.Filter) bool {
 	return false
 }
 
+func (g *grant) MayReceive(name []byte) bool {
+	for _, f := range g.subscribe {
+		if f.Match(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *grant) ReceivesAll(f topic.Filter) bool { return g.MaySubscribe(f) }
+
 // anyPassword lets every user in.
 type anyPassword struct{}
 
-func (anyPassword) Verify(context.Context, string, []byte) (bool, error) { return true, nil }
+func (anyPassword) Verify(context.Context, string, string, []byte) (bool, error) { return true, nil }
+func (anyPassword) Credential(_, user string) uint64                             { return 1 }
 
 func as(user string) func(*packet.Connect) {
 	return func(p *packet.Connect) { p.HasUsername, p.Username = true, []byte(user) }
@@ -220,8 +232,8 @@ func TestUnverifiedUserHasNoRights(t *testing.T) {
 // TestRightsAllocateNothing: asking for rights on the way of a PUBLISH.
 func TestRightsAllocateNothing(t *testing.T) {
 	b := New(Config{}, newJournal(), stampNow, quietLog())
-	c := &connection{b: b, version: packet.V5, session: b.newSession([]byte("pump")), user: "pump",
-		rights: grants{"pump": {publish: mustFilters(t, "a/b", "home/+/temperature")}}.of("pump")}
+	c := &connection{b: b, version: packet.V5, session: b.newSession([]byte("pump")), user: "pump"}
+	c.session.out.granted.Store(&granted{rights: &grant{publish: mustFilters(t, "a/b", "home/+/temperature")}})
 	one, err := message1("home/room/temperature", "21.5", 0, 0).Append(nil, packet.V5)
 	if err != nil {
 		t.Fatal(err)

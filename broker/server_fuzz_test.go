@@ -77,7 +77,7 @@ func newStorm(t *testing.T, data []byte) *storm {
 		cfg.Users = users{"pump": "secret"}
 	}
 	if kind&8 != 0 {
-		cfg.Rights = func(user string) Rights { return narrow(user) }
+		cfg.Rights = func(who Who) Rights { return narrow(who.User) }
 	}
 	s.b = New(cfg, j, stampNow, quietLog())
 	s.journal.b = s.b
@@ -95,8 +95,10 @@ func newStorm(t *testing.T, data []byte) *storm {
 // narrow are rights that leave something out.
 type narrow string
 
-func (n narrow) MayPublish(name []byte) bool     { return len(name) == 0 || name[0] != 'n' }
+func (n narrow) MayPublish(name []byte) bool     { return name[0] != 'n' }
 func (n narrow) MaySubscribe(f topicFilter) bool { return f.String()[0] != 'n' }
+func (n narrow) MayReceive(name []byte) bool     { return name[len(name)-1] != 'y' }
+func (n narrow) ReceivesAll(f topicFilter) bool  { return f.String() == "a" }
 
 func (s *storm) run() {
 	for len(s.data) > 0 && !s.t.Failed() {

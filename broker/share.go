@@ -148,7 +148,7 @@ func (g *group) give(disk bool) (n int, onDisk bool) {
 			if got = g.offer(l, &f); got == away || got == busy {
 				return n, false
 			}
-			if l.sent.qos == 0 || got == tooLarge { // nothing is to be acknowledged
+			if l.sent.qos == 0 || got == tooLarge || got == forbidden { // nothing is to be acknowledged
 				done = append(done, l.number)
 			}
 		}
@@ -245,18 +245,20 @@ func (g *group) takenNow(l *lent) {
 type answer uint8
 
 const (
-	away     answer = iota // it has no connection
-	busy                   // it has no room now
-	tooLarge               // it does not take packets of that size
+	away      answer = iota // it has no connection
+	busy                    // it has no room now
+	tooLarge                // it does not take packets of that size
+	forbidden               // its rights do not cover the topic
 	given
 )
 
 // offer gives a message to the next member that has room: v5 section 4.8.2 leaves it to the server which one. A message that is
-// too large for one goes to another one, and is discarded if it is too large for all that are there: v5 [MQTT-3.1.2-25].
+// too large for one, or not for one to have, goes to another one, and is discarded if that is so for all that are there:
+// v5 [MQTT-3.1.2-25]. Those that are not there are not waited for, since what stands behind it would wait too.
 func (g *group) offer(l *lent, f *filler) answer {
 	g.mu.Lock()
 	defer g.mu.Unlock() // over all: who has left the group is given nothing any more
-	worst, large := away, 0
+	worst, large, kept := away, 0, 0
 	for i := range g.members {
 		at := (g.next + i) % len(g.members)
 		switch g.offerTo(g.members[at], l, f) {
@@ -266,9 +268,16 @@ func (g *group) offer(l *lent, f *filler) answer {
 			return given
 		case tooLarge:
 			large++
+		case forbidden:
+			kept++
 		case busy:
 			worst = busy
 		}
+	}
+	if kept > 0 && large == 0 && worst == away {
+		f.counts.withheld++
+		g.takenNow(l)
+		return forbidden
 	}
 	if large > 0 && worst == away {
 		f.counts.tooLarge++
@@ -286,6 +295,9 @@ func (g *group) offerTo(m *subscription, l *lent, f *filler) answer {
 	defer o.mu.Unlock()
 	if o.conn == nil || o.closing || o.gone {
 		return away
+	}
+	if !m.takes(l.message.Topic) {
+		return forbidden
 	}
 	if len(o.pending) >= fillBytes || o.lending != nil && (o.lending.group != g || !o.lending.open) {
 		return busy

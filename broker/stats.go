@@ -27,6 +27,10 @@ type Stats struct {
 	Journaled     uint64 // messages that the journal took
 	Rejected      uint64 // PUBLISHes to topics that clients may not publish to
 	Denied        uint64 // PUBLISHes, wills and filters of SUBSCRIBEs that the rights of their user do not cover
+	Withheld      uint64 // messages not delivered: the subscriber's rights do not cover their topic
+	LoginsFailed  uint64 // with a wrong user name or password
+	LoginsLimited uint64 // not looked at: too many had failed, or too many at once
+	Revoked       uint64 // connections closed by Reauthorize
 	DroppedQoS0   uint64 // not given to a subscriber: its socket is too slow
 	DroppedQueue  uint64 // QoS 1 and 2, not queued for a session: its queue is full
 	DroppedShared uint64 // QoS 1 and 2 of shared groups: nobody was left to take them, or QoS 2 whose session ended before it was completed
@@ -43,13 +47,14 @@ type counters struct {
 	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
 	received, sent                                                                                            [3]atomic.Uint64
 	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
-	notKept, droppedShared                                                                                    atomic.Uint64
+	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                    atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
 type counts struct {
 	received, sent                                                  [3]uint64
 	bytesIn, rejected, droppedQoS0, droppedQueue, expired, tooLarge uint64
+	withheld                                                        uint64
 }
 
 func (c *counters) add(n *counts) {
@@ -63,6 +68,7 @@ func (c *counters) add(n *counts) {
 	add(&c.droppedQueue, n.droppedQueue)
 	add(&c.expired, n.expired)
 	add(&c.tooLarge, n.tooLarge)
+	add(&c.withheld, n.withheld)
 }
 
 func add(c *atomic.Uint64, n uint64) {
@@ -85,6 +91,7 @@ func (b *Broker) Stats() Stats {
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
 		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(),
+		Withheld: c.withheld.Load(), Revoked: c.revoked.Load(), LoginsFailed: c.loginsFailed.Load(), LoginsLimited: c.loginsLimited.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()

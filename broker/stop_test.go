@@ -59,7 +59,9 @@ func TestBrokenListener(t *testing.T) {
 // slowUsers is an Authenticator that never comes to an end.
 type slowUsers struct{ asked chan struct{} }
 
-func (u slowUsers) Verify(ctx context.Context, _ string, _ []byte) (bool, error) {
+func (u slowUsers) Credential(_, _ string) uint64 { return 1 }
+
+func (u slowUsers) Verify(ctx context.Context, _, _ string, _ []byte) (bool, error) {
 	close(u.asked)
 	<-ctx.Done()
 	return false, ctx.Err()

@@ -17,6 +17,8 @@ type subscription struct {
 	route   *Route
 	options atomic.Uint64 // of a session or a group's member; replaced as a whole
 
+	judged atomic.Pointer[byte] // of a session: the all or some of the granted under which its filter was looked at last
+
 	// Guarded by out.mu of a stored session:
 	round uint32   // how often retained messages were asked for again
 	given []string // keys of those that were given while they are due

@@ -20,8 +20,22 @@
 //
 // # Who may do what
 //
-// Without any [user.NAME] table everyone, anonymous clients too, may publish and subscribe to all but $-topics. With one,
-// a user who has logged in may do what the own table and [user."*"] grant together, and an anonymous client nothing. A
-// SUBSCRIBE must be covered by one granted filter as a whole. A user whose name is not one plain level (it holds / + # or $)
-// has no right by a filter with {user}. What the gateway itself publishes, and what bridges receive, is not judged.
+// Without any [user.NAME] table, and at a listener without an access control list, everyone, anonymous clients too, may
+// publish and subscribe to all but $-topics. Otherwise a user who has logged in may do what the own table, [user."*"] and
+// the list of the listener grant together, and an anonymous client what the list grants. What the list denies, by a rule
+// that says deny, no table grants. Who is not one plain level by name (it holds / + # or $) has no right by a filter with
+// {user}, nor by one with {client} for such a client id. What the gateway itself publishes, and what bridges receive, is
+// not judged.
+//
+// A listener's acl_check says when it is judged what a client may read: when it subscribes, and then one granted filter
+// must cover the one asked for as a whole; or at delivery, which is the default where there is a list, since mosquitto
+// does so and devices subscribe to # because of it.
+//
+// A password file is that of its listener. A listener without one takes the users of all.
+//
+// # Reload
+//
+// [Gateway.Reload] reads the configuration and all files it names anew. Parts that can take it are in one list
+// (reloadable): all prepare, then all apply, so that a configuration is taken whole or not at all. What is refused, and
+// what takes a restart, stands in the log and in [Gateway.Status].
 package gateway

@@ -56,14 +56,20 @@ type Gateway struct {
 	readings  *broker.Publisher
 	links     []*link
 
-	mu       sync.Mutex // guards the field below, which grows when sensors are found
-	samplers []*sampler
+	access      *access
+	reloadables []reloadable
+	reloading   sync.Mutex // held by a Reload
+
+	mu         sync.Mutex // guards the fields below
+	samplers   []*sampler // grows when sensors are found
+	configured status.Config
 }
 
 // New opens the store and the listeners and builds everything else. Run must follow, or Close. Errors that callers
 // tell apart: buffer.ErrInUse, buffer.ErrNewer, *ListenError.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, o: o, log: o.Log, started: time.Now()}
+	g.configured.Loaded = g.started
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -240,8 +246,12 @@ func (g *Gateway) Status() status.Snapshot {
 		Broker: status.Broker{
 			Connections: b.Connections, Sessions: b.Sessions, Subscriptions: b.Subscriptions, Retained: b.Retained,
 			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedShared + b.DroppedTail, NotKept: b.NotKept,
+			Denied: b.Denied, Withheld: b.Withheld, LoginsFailed: b.LoginsFailed, LoginsLimited: b.LoginsLimited, Revoked: b.Revoked,
 		},
 	}
+	g.mu.Lock()
+	s.Config = g.configuration()
+	g.mu.Unlock()
 	for _, sampler := range g.all() {
 		s.Sensors = append(s.Sensors, sampler.snapshot())
 	}
@@ -306,16 +316,16 @@ func (s *stages) err() error {
 
 // buildBroker makes the broker with its users, their rights, and listeners.
 func (g *Gateway) buildBroker() error {
-	users, err := g.passwords()
-	if err != nil {
+	var err error
+	if g.access, err = g.newAccess(); err != nil {
 		return err
 	}
+	g.reloadables = append(g.reloadables, g.access.reloadable())
 	g.broker = broker.New(broker.Config{
 		InnerWildcard: g.cfg.Broker.InnerWildcard, MaxPacket: int(g.cfg.Broker.MaxPacket),
 		QueueMessages: g.cfg.Broker.QueueMessages, QueueBytes: int(g.cfg.Broker.QueueBytes),
-		Users: users, Anonymous: func(l string) bool { return g.cfg.Listener[l] != nil && g.cfg.Listener[l].Anonymous },
-		Rights: userRights(g.cfg.User),
-		Store:  g.store.journal, RetainFlush: g.cfg.Buffer.RetainFlush, SpillAfter: g.cfg.Buffer.SpillAfter,
+		Users: g.access, Anonymous: g.access.anonymous, Rights: g.access.rights,
+		Store: g.store.journal, RetainFlush: g.cfg.Buffer.RetainFlush, SpillAfter: g.cfg.Buffer.SpillAfter,
 	}, g.store.journal, g.clock.Now, g.log)
 	return g.listen()
 }

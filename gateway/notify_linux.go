@@ -13,6 +13,11 @@ func (g *Gateway) notify(state string) {
 	}
 }
 
+// notifyReloading tells systemd that a reload begins; READY=1 ends it.
+func (g *Gateway) notifyReloading() {
+	g.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+}
+
 // watchInterval is a third of systemd's watchdog time, or ten seconds.
 func watchInterval() time.Duration {
 	if d, err := daemon.SdWatchdogEnabled(false); err == nil && d > 0 {

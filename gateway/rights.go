@@ -4,79 +4,124 @@ import (
 	"slices"
 	"strings"
 
-	"weir/broker"
+	"weir/broker/auth"
 	"weir/broker/topic"
 	"weir/gateway/config"
 )
 
-// rights is what one user may do: what one of the filters takes. It does not change.
-type rights struct{ publish, subscribe []topic.Filter }
+// rights is what one client may do: what a filter takes that the tables grant it, and what the access control list of
+// its listener grants. What the list denies in so many words no table grants. It does not change.
+type rights struct {
+	publish, subscribe []topic.Filter // of tables
+	list               *auth.Access   // nil: the listener has none
+	delivery           bool           // what it may read is judged at delivery; SUBSCRIBE is granted
+}
 
-// MayPublish tells whether a filter takes the topic.
+// MayPublish implements broker.Rights.
 func (r *rights) MayPublish(name []byte) bool {
-	for i := range r.publish {
-		if r.publish[i].Match(name) {
+	if r.list != nil {
+		if v := r.list.Publish(name); v != auth.Silent {
+			return v == auth.Granted
+		}
+	}
+	return takenBy(r.publish, name)
+}
+
+// MayReceive implements broker.Rights.
+func (r *rights) MayReceive(name []byte) bool {
+	if r.list != nil {
+		if v := r.list.Receive(name); v != auth.Silent {
+			return v == auth.Granted
+		}
+	}
+	return takenBy(r.subscribe, name)
+}
+
+func takenBy(filters []topic.Filter, name []byte) bool {
+	for i := range filters {
+		if filters[i].Match(name) {
 			return true
 		}
 	}
 	return false
 }
 
-// MaySubscribe tells whether one filter covers the one that is asked for.
-func (r *rights) MaySubscribe(wanted topic.Filter) bool {
+// MaySubscribe implements broker.Rights.
+func (r *rights) MaySubscribe(wanted topic.Filter) bool { return r.delivery || r.ReceivesAll(wanted) }
+
+// ReceivesAll tells whether one filter covers the one that is asked for.
+func (r *rights) ReceivesAll(wanted topic.Filter) bool {
+	if r.list != nil {
+		if r.list.ReceivesAll(wanted) {
+			return true
+		}
+		if r.list.MayDeny(wanted) {
+			return false
+		}
+	}
 	return slices.ContainsFunc(r.subscribe, func(f topic.Filter) bool { return f.Covers(wanted) })
 }
 
-// userRights gives the rights of users by the tables of the configuration. Without any table everyone may do everything
-// but what begins with $. Otherwise a user who has logged in may do what the table of the name and the one named "*"
-// grant together, and a client that has not, whose user is "", nothing.
-func userRights(tables map[string]*config.User) func(user string) broker.Rights {
-	everything, err := topic.ParseFilter("#")
+var everything = func() []topic.Filter {
+	f, err := topic.ParseFilter("#")
 	if err != nil {
 		panic(err) // it is a filter
 	}
-	all, none := []topic.Filter{everything}, &rights{}
-	return func(user string) broker.Rights {
-		switch {
-		case len(tables) == 0:
-			return &rights{publish: all, subscribe: all}
-		case user == "":
-			return none
+	return []topic.Filter{f}
+}()
+
+// tableRights gives the rights of users by the tables of the configuration.
+type tableRights struct{ tables map[string]*config.User }
+
+func newTableRights(tables map[string]*config.User) *tableRights { return &tableRights{tables} }
+
+// of is what the tables grant a client. Without any table it is everything but what begins with $, if the client's
+// listener is open: has no access control list. Otherwise a user who has logged in may do what the table of the name and
+// the one named "*" grant together, and a client that has not, whose user is "", nothing.
+func (t *tableRights) of(user, client string, open bool) *rights {
+	r := &rights{}
+	switch {
+	case len(t.tables) == 0 && open:
+		r.publish, r.subscribe = everything, everything
+	case user != "":
+		r.grant(t.tables["*"], user, client)
+		if user != "*" {
+			r.grant(t.tables[user], user, client)
 		}
-		r := &rights{}
-		r.grant(tables["*"], user)
-		r.grant(tables[user], user)
-		return r
 	}
+	return r
 }
 
 // grant adds what a table grants; nil: nothing.
-func (r *rights) grant(table *config.User, user string) {
+func (r *rights) grant(table *config.User, user, client string) {
 	if table == nil {
 		return
 	}
-	r.publish = append(r.publish, personal(table.Publish, user)...)
-	r.subscribe = append(r.subscribe, personal(table.Subscribe, user)...)
+	r.publish = append(r.publish, personal(table.Publish, user, client)...)
+	r.subscribe = append(r.subscribe, personal(table.Subscribe, user, client)...)
 }
 
-// personal replaces {user} in filters. The name must not make a filter take more than its own topics, so one that is
-// empty, holds a separator or a wildcard of topics, or a $, which could make a $-topic or a shared subscription, has no
-// right by a filter with {user}; nor has anyone by "${user}/…".
-func personal(filters []topic.Filter, user string) (out []topic.Filter) {
-	plain := user != "" && !strings.ContainsAny(user, "/+#$\x00")
+// personal replaces {user} and {client} in filters. A name must not make a filter take more than its own topics, so one
+// that is empty, holds a separator or a wildcard of topics, or a $, which could make a $-topic or a shared subscription,
+// has no right by a filter with its placeholder; nor has anyone by "${user}/…".
+func personal(filters []topic.Filter, user, client string) (out []topic.Filter) {
 	for _, f := range filters {
 		text := f.String()
-		if !strings.Contains(text, "{user}") {
+		hasUser, hasClient := strings.Contains(text, "{user}"), strings.Contains(text, "{client}")
+		switch {
+		case !hasUser && !hasClient:
 			out = append(out, f)
 			continue
-		}
-		if !plain || strings.HasPrefix(text, "${user}") {
+		case hasUser && !plain(user), hasClient && !plain(client), strings.HasPrefix(text, "${"):
 			continue
 		}
-		g, err := topic.ParseFilter(strings.ReplaceAll(text, "{user}", user))
+		g, err := topic.ParseFilter(strings.NewReplacer("{user}", user, "{client}", client).Replace(text))
 		if _, shared := g.Shared(); err == nil && !shared {
 			out = append(out, g)
 		}
 	}
 	return out
 }
+
+// plain tells whether a name can stand in a filter and be one level, or part of one, and nothing else.
+func plain(name string) bool { return name != "" && !strings.ContainsAny(name, "/+#$\x00") }

@@ -67,7 +67,7 @@ password = { env = "X" }`, "pump7", "", "", "a", "a #"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := userRights(tables(t, c.tables))(c.user)
+			r := newTableRights(tables(t, c.tables)).of(c.user, "client", true)
 			for list, want := range map[string]bool{c.publish: true, c.denied: false} {
 				for _, name := range strings.Fields(list) {
 					if got := r.MayPublish([]byte(name)); got != want {
@@ -92,14 +92,14 @@ password = { env = "X" }`, "pump7", "", "", "a", "a #"},
 
 // TestNobodyHasNoTopics: the empty name would make {user}/# everything that begins with a slash.
 func TestNobodyHasNoTopics(t *testing.T) {
-	if got := personal(tables(t, plant)["*"].Publish, ""); len(got) > 0 {
+	if got := personal(tables(t, plant)["*"].Publish, "", "c"); len(got) > 0 {
 		t.Errorf("the empty name gets %q", got)
 	}
 }
 
 // TestRightsAllocateNothing: MayPublish is asked for each message of a client.
 func TestRightsAllocateNothing(t *testing.T) {
-	r := userRights(tables(t, plant))("pump7")
+	r := newTableRights(tables(t, plant)).of("pump7", "client", true)
 	allowed, denied := []byte("plant/pump7/a/b"), []byte("plant/pump8/a/b")
 	if n := testing.AllocsPerRun(1000, func() {
 		if !r.MayPublish(allowed) || r.MayPublish(denied) {
@@ -125,7 +125,7 @@ func FuzzPersonal(f *testing.F) {
 		if _, shared := filter.Shared(); shared {
 			return
 		}
-		out := personal([]topic.Filter{filter}, user)
+		out := personal([]topic.Filter{filter}, user, "")
 		if len(out) == 0 {
 			return
 		}

@@ -3,8 +3,8 @@ package gateway
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,24 +13,24 @@ import (
 
 	"weir/broker/auth"
 	"weir/broker/transport"
+	"weir/gateway/config"
 )
 
-// users checks logins against the passwords in the configuration and then against the password files, all files for
-// all listeners. It implements broker.Authenticator.
+// users checks logins against the passwords in the configuration and then against password files: that of the listener,
+// or those of all listeners for one that has none. It does not change.
 type users struct {
-	key   [32]byte // of the digests below, so that the passwords themselves are not kept
+	key   []byte // of the digests below, so that the passwords themselves are not kept
 	known map[string][sha256.Size]byte
-	files []*auth.Passwords
+	files map[string]*auth.Passwords   // by path
+	of    map[string][]*auth.Passwords // by listener
 }
 
-// passwords reads what listeners and users of the configuration name.
-func (g *Gateway) passwords() (*users, error) {
-	u := &users{known: map[string][sha256.Size]byte{}}
-	if _, err := rand.Read(u.key[:]); err != nil {
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(g.cfg.User)) {
-		secret := g.cfg.User[name].Password
+// readUsers reads what users and listeners of a configuration name. inForce are the password files that hold now.
+func (a *access) readUsers(cfg *config.Config, inForce map[string]*auth.Passwords) (*users, error) {
+	g := a.g
+	u := &users{key: a.key, known: map[string][sha256.Size]byte{}, files: map[string]*auth.Passwords{}, of: map[string][]*auth.Passwords{}}
+	for _, name := range slices.Sorted(maps.Keys(cfg.User)) {
+		secret := cfg.User[name].Password
 		if secret == nil {
 			continue
 		}
@@ -40,50 +40,87 @@ func (g *Gateway) passwords() (*users, error) {
 		}
 		u.known[name] = u.digest([]byte(password))
 	}
-	seen := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(g.cfg.Listener)) {
-		path := g.cfg.Listener[name].Passwords
-		if path == "" || seen[path] {
+	var all []*auth.Passwords
+	for _, name := range slices.Sorted(maps.Keys(cfg.Listener)) {
+		path := cfg.Listener[name].Passwords
+		if path == "" {
 			continue
 		}
-		seen[path] = true
-		file := auth.NewPasswords()
-		warning, err := file.Load(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			g.log.Warn("no password file yet: nobody can log in by it; add users with weir passwd add", "listener", name, "file", path)
-		case errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("listener.%s.passwords: %w; let the user that weir runs as read it: chown weir %s", name, err, path)
-		case err != nil:
-			return nil, fmt.Errorf("listener.%s.passwords: %w", name, err)
-		case warning.Doubtful():
-			g.log.Warn(warning.String(), "listener", name)
+		if u.files[path] == nil {
+			file, err := g.readPasswords(name, path, a.passwords, inForce)
+			if err != nil {
+				return nil, err
+			}
+			u.files[path] = file
+			all = append(all, file)
 		}
-		u.files = append(u.files, file)
+		u.of[name] = []*auth.Passwords{u.files[path]}
+	}
+	for name := range cfg.Listener {
+		if u.of[name] == nil {
+			u.of[name] = all
+		}
 	}
 	return u, nil
 }
 
+// readPasswords reads a file. At the start it need not be there; in a reload it must, if it was.
+func (g *Gateway) readPasswords(listener, path string, turn *auth.Passwords, inForce map[string]*auth.Passwords) (*auth.Passwords, error) {
+	file := turn.Another()
+	warning, err := file.Load(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && inForce[path] != nil && inForce[path].Len() > 0: // rather than disconnect everyone
+		return nil, fileError(listener, "passwords", path, err)
+	case errors.Is(err, fs.ErrNotExist):
+		g.log.Warn("no password file yet: nobody can log in by it; add users with weir passwd add", "listener", listener, "file", path)
+	case err != nil:
+		return nil, fileError(listener, "passwords", path, err)
+	case warning.Doubtful():
+		g.log.Warn(warning.String(), "listener", listener)
+	}
+	return file, nil
+}
+
+// fileError names the setting that a file belongs to, and says what to do if it may not be read.
+func fileError(listener, key, path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("listener.%s.%s: %w; let the user that weir runs as read it: chown weir %s", listener, key, err, path)
+	}
+	return fmt.Errorf("listener.%s.%s: %w", listener, key, err)
+}
+
 func (u *users) digest(password []byte) (sum [sha256.Size]byte) {
-	h := hmac.New(sha256.New, u.key[:])
+	h := hmac.New(sha256.New, u.key)
 	h.Write(password)
 	h.Sum(sum[:0])
 	return sum
 }
 
-// Verify tells whether the user exists and has the password.
-func (u *users) Verify(ctx context.Context, name string, password []byte) (bool, error) {
+// verify tells whether the user exists and has the password.
+func (u *users) verify(ctx context.Context, listener, name string, password []byte) (bool, error) {
 	want, known := u.known[name]
 	got := u.digest(password)
 	if hmac.Equal(want[:], got[:]) && known {
 		return true, nil
 	}
-	for _, f := range u.files {
+	for _, f := range u.of[listener] {
 		if ok, err := f.Verify(ctx, name, password); ok || err != nil {
 			return ok, err
 		}
 	}
 	return false, nil
+}
+
+// credential stands for all that the user can log in with on a listener.
+func (u *users) credential(listener, name string) uint64 {
+	h := hmac.New(sha256.New, u.key)
+	if sum, known := u.known[name]; known {
+		h.Write(sum[:])
+	}
+	for _, f := range u.of[listener] {
+		h.Write(binary.BigEndian.AppendUint64(nil, f.Credential(name)))
+	}
+	return binary.BigEndian.Uint64(h.Sum(nil))
 }
 
 // listen opens the listeners.

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +15,7 @@ import (
 )
 
 // quick makes hashes that take microseconds.
-var quick = cost{memory: 8, passes: 1, lanes: 1}
+var quick = cost{kind: argon2id, memory: 8, passes: 1, lanes: 1}
 
 func quickLine(name, password string) string {
 	return name + ":" + newHashOf([]byte(password), quick).String() + "\n"
@@ -163,11 +164,33 @@ func TestOneAtATime(t *testing.T) {
 	})
 }
 
+// TestUnknownCostsTheSame: over many names that do not exist, each kind of hash is computed as often as users have it, and
+// for one name always the same.
 func TestUnknownCostsTheSame(t *testing.T) {
-	line := "u:" + newHashOf([]byte("secret"), cost{memory: 64, passes: 3, lanes: 2}).String()
-	table := load(t, line).table.Load()
-	if table.unknown.cost != table.users["u"].cost || len(table.unknown.sum) != len(table.users["u"].sum) {
-		t.Errorf("unknown users cost %+v, known ones %+v", table.unknown.cost, table.users["u"].cost)
+	own := newHashOf([]byte("secret"), cost{memory: 64, passes: 3, lanes: 2})
+	p := load(t, "u:"+own.String()+"\nv:"+own.String()+"\nw:"+mosquittoLine(t, "plain7")+"\nx:"+mosquittoLine(t, "old6")+"\n")
+	table := p.table.Load()
+	times := map[cost]int{}
+	const names = 4000
+	for i := range names {
+		name := fmt.Sprint("nobody", i)
+		h := p.forUnknown(table, name)
+		if h.cost != p.forUnknown(table, name).cost {
+			t.Fatalf("%s costs another time each time", name)
+		}
+		times[h.cost]++
+	}
+	for _, u := range []string{"u", "w", "x"} {
+		want := names / 4
+		if u == "u" {
+			want = names / 2
+		}
+		if got := times[table.users[u].cost]; got < want*8/10 || got > want*12/10 {
+			t.Errorf("the cost of %s was chosen %d times for %d names, want about %d", u, got, names, want)
+		}
+	}
+	if h := p.forUnknown(newTable(nil), "nobody"); h.cost != standard {
+		t.Errorf("without users a login costs %+v, want %+v", h.cost, standard)
 	}
 }
 
@@ -312,8 +335,18 @@ var badLines = []struct{ line, want string }{
 	{":x", "without a name"},
 	{"u:", "no hash"},
 	{"u:secret", "a plain password?"},
-	{"u:$7$101$c2FsdA==$aGFzaA==", "mosquitto hash ($7$, PBKDF2)"},
-	{"u:$6$c2FsdA==$aGFzaA==", "mosquitto hash ($6$, SHA-512)"},
+	{"u:$7$101$c2FsdHNhbHQ=$aGFzaA==", "a hash of 4 bytes, want 64"},
+	{"u:$6$c2FsdHNhbHQ=$aGFzaA==", "a hash of 4 bytes, want 64"},
+	{"u:$6$c2FsdA==$aGFzaA==", "a salt of 4 bytes, want 8 to 64"},
+	{"u:$6$c2FsdHNhbHQ$aGFzaA==", "not base64"},
+	{"u:$6$c2FsdHNhbHQ=", "cut short"},
+	{"u:$6$" + strings.Repeat("c2Fsd", 20) + "$aGFzaA==", "more than 64 bytes"},
+	{"u:$7$c2FsdHNhbHQ=$aGFzaA==", "without its iterations"},
+	{"u:$7$0101$c2FsdHNhbHQ=$aGFzaA==", "without its iterations"},
+	{"u:$7$0$c2FsdHNhbHQ=$aGFzaA==", "0 iterations, want 1 to 500000"},
+	{"u:$7$500001$c2FsdHNhbHQ=$aGFzaA==", "500001 iterations"},
+	{"u:$7$99999999999999999999$c2FsdHNhbHQ=$aGFzaA==", "without its iterations"},
+	{"u:$7$101$c2FsdHNhbHQ=$aGFzaA==$x", "goes on"},
 	{"u:$2b$12$abc", "unknown kind"},
 	{"u:$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAA", "unknown kind"},
 	{"u:$argon2id$", "parts"},
@@ -373,6 +406,11 @@ func FuzzParse(f *testing.F) {
 	for _, c := range badLines {
 		f.Add([]byte(c.line))
 	}
+	mosquitto, err := os.ReadFile("testdata/mosquitto.passwd")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(mosquitto)
 	for _, v := range vectors {
 		f.Add([]byte("# x\nu:" + v.hash + "\r\n\nv:" + v.hash))
 	}
@@ -383,7 +421,11 @@ func FuzzParse(f *testing.F) {
 		}
 		var again strings.Builder
 		for _, u := range users {
-			if c := u.hash.cost; c.memory > maxMemory || c.passes > maxPasses || c.lanes > maxLanes || c.passes < 1 ||
+			if c := u.hash.cost; c.kind != argon2id {
+				if c.passes < 1 || c.passes > maxIterations || len(u.hash.salt) > maxSalt || len(u.hash.sum) != maxHash {
+					t.Fatalf("out of bounds: %+v", u)
+				}
+			} else if c.memory > maxMemory || c.passes > maxPasses || c.lanes > maxLanes || c.passes < 1 ||
 				c.memory < 8*uint32(c.lanes) || len(u.hash.salt) > maxSalt || len(u.hash.sum) > maxHash {
 				t.Fatalf("out of bounds: %+v", u)
 			}

@@ -1,5 +1,5 @@
 // Package auth holds the users of a broker: their password file, the check of a
-// login against it, and the changes that weir passwd makes.
+// login against it, the changes that weir passwd makes, and access control lists.
 //
 // # The file
 //
@@ -20,8 +20,16 @@
 // salt of 8 to 64 bytes, a hash of 16 to 64. They are checked before anything is
 // allocated. A file may have 16 MiB, a line 1024 bytes.
 //
-// Lines in the forms of mosquitto_passwd ($6$, $7$) are refused with an error
-// that says what they are and what to do.
+// Lines that mosquitto_passwd wrote are read as they are, salt and hash in base64
+// with padding:
+//
+//	plain7:$7$101$egy5e/ih7dS2G4UQ$2QDkSPW104jobs1afWhnoxhpQNliA8fmsODn5/gNkqA30sULeSNnhZQYlGLiGNKG3k4tN0FX/PEeMW/TLhoSZA==
+//	old6:$6$yXxC5T3QKd/VJdEa$Z4/g4+bD+yQ5cE/2cp06+baITK1ji8dh+j82Xi1ZChI0wPi89Tj/ParQ+bur2q+fTuLSt+B/gJV+iZbFy7tO6Q==
+//
+// $7$ is PBKDF2 with HMAC-SHA-512 and as many iterations as it says, 1 to 500,000;
+// $6$ is one SHA-512 over password and salt. The salt has 8 to 64 bytes, the hash
+// 64. weir passwd writes argon2id, into such a file too, which mosquitto does not
+// read any more then.
 //
 // # Checking a login
 //
@@ -29,8 +37,28 @@
 // flood of logins costs one core at most. A success is remembered, as an HMAC
 // under a key that never leaves the process, until the next Load, so that a
 // device that reconnects costs microseconds. A login as an unknown user computes
-// a hash too and takes as long as a wrong password, provided all lines have the
-// same parameters. Comparisons take constant time.
+// a hash too, at the cost of one of the users, which one the name decides under the
+// same key: it takes as long as a wrong password, also in a file of several kinds.
+// Comparisons take constant time.
+//
+// # Access control lists
+//
+// A list is read in the form of mosquitto 2.0 (acl_file, mosquitto.conf(5)), and means what it means there:
+//
+//	# a comment
+//	topic read $SYS/broker/uptime         topics before the first user: anonymous clients
+//	user pump7
+//	topic plant/pump7/#                   read and write
+//	topic read plant/pump7 cmd/+          with a word before it, the filter may hold blanks
+//	topic deny plant/pump7/secret
+//	pattern write devices/%u/%c/#         everyone; %u is the user name, %c the client id
+//
+// The rules of a client are those of its user name and then the patterns, in each what denies before what grants; the
+// first rule that is about topic and access decides, and none is a denial. So a topic that is granted to a user is not
+// denied by a pattern. Anonymous clients have no part in patterns with %u, and nobody whose user name or client id holds
+// + or # in patterns that grant. Beyond that a pattern grants nothing by a name that holds / or $, which would be more
+// than one level or begin a special topic; it denies by it. weir judges where mosquitto does, when a message is
+// published and when it is delivered, and knows user names it has checked only.
 //
 // # Changing the file
 //

@@ -21,15 +21,25 @@ const (
 	maxErrors   = 20
 )
 
-// A Warning is what is doubtful about a password file that was read all the
-// same. The zero value means nothing.
+// A Warning is what is doubtful about a file that was read all the same: a
+// password file that others can read or change, or an access control list that
+// others can change. The zero value means nothing.
 type Warning struct {
 	Path string
-	Mode fs.FileMode // permission bits that others than the owner have
+	Mode fs.FileMode // permission bits
+	acl  bool
 }
 
 // Doubtful reports whether there is anything to warn of.
-func (w Warning) Doubtful() bool { return w.Mode&0o077 != 0 }
+func (w Warning) Doubtful() bool { return w.Mode&w.doubtful() != 0 }
+
+// doubtful are the permissions that nobody but the owner should have.
+func (w Warning) doubtful() fs.FileMode {
+	if w.acl {
+		return 0o022
+	}
+	return 0o077
+}
 
 // String says what is doubtful and what to do, "" if nothing is.
 func (w Warning) String() string {
@@ -37,8 +47,11 @@ func (w Warning) String() string {
 		return ""
 	}
 	who := "its group"
-	if w.Mode&0o007 != 0 {
+	if w.Mode&w.doubtful()&0o007 != 0 {
 		who = "everyone"
+	}
+	if w.acl {
+		return fmt.Sprintf("%s: mode %04o lets %s change who may do what; narrow it with: chmod go-w %s", w.Path, w.Mode.Perm(), who, w.Path)
 	}
 	return fmt.Sprintf("%s: mode %04o lets %s at the password hashes; narrow it with: chmod 0600 %s", w.Path, w.Mode.Perm(), who, w.Path)
 }

@@ -12,11 +12,21 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
+// kind is how a hash is computed.
+type kind uint8
+
+const (
+	argon2id     kind = iota // weir's own
+	pbkdf2sha512             // mosquitto's $7$
+	sha512once               // mosquitto's $6$: SHA-512 over password and salt
+)
+
 // cost is what computing a hash takes.
 type cost struct {
-	memory uint32 // KiB
-	passes uint32
-	lanes  uint8
+	kind   kind
+	memory uint32 // KiB; argon2id only
+	passes uint32 // iterations of PBKDF2; 1 for SHA-512
+	lanes  uint8  // argon2id only
 }
 
 // standard is the cost of new hashes: see doc.go.
@@ -32,12 +42,10 @@ const (
 	newSalt, newHash  = 16, 32
 	argon2idPrefix    = "$argon2id$"
 	memoryPerLaneKiB  = 8 // RFC 9106, 3.1: at least 8 KiB per lane
-	mosquittoPBKDF2   = "$7$"
-	mosquittoSHA512   = "$6$"
 	wantedHashPattern = "$argon2id$v=19$m=...,t=...,p=...$salt$hash"
 )
 
-// hash is one stored argon2id hash (RFC 9106).
+// hash is one stored hash: argon2id (RFC 9106), or one that mosquitto_passwd made.
 type hash struct {
 	cost
 	salt, sum []byte
@@ -53,6 +61,12 @@ func newHashOf(password []byte, c cost) hash {
 
 // derive computes the hash of a password with h's salt and cost.
 func (h hash) derive(password []byte) []byte {
+	switch h.kind {
+	case pbkdf2sha512:
+		return deriveMosquitto7(password, h.salt, h.passes, len(h.sum))
+	case sha512once:
+		return deriveMosquitto6(password, h.salt)
+	}
 	return argon2.IDKey(password, h.salt, h.passes, h.memory, h.lanes, uint32(len(h.sum)))
 }
 
@@ -61,20 +75,23 @@ func (h hash) matches(password []byte) bool {
 	return subtle.ConstantTimeCompare(h.derive(password), h.sum) == 1
 }
 
-// String is the PHC form.
+// String is the form a file has: PHC, or mosquitto's.
 func (h hash) String() string {
+	if h.kind != argon2id {
+		return h.mosquittoForm()
+	}
 	enc := base64.RawStdEncoding
 	return fmt.Sprintf("%sv=%d$m=%d,t=%d,p=%d$%s$%s", argon2idPrefix, argon2.Version,
 		h.memory, h.passes, h.lanes, enc.EncodeToString(h.salt), enc.EncodeToString(h.sum))
 }
 
-// parseHash reads the PHC form. Its errors never repeat the text.
+// parseHash reads the PHC form, or one of mosquitto's. Its errors never repeat the text.
 func parseHash(s string) (hash, error) {
 	switch {
-	case strings.HasPrefix(s, mosquittoPBKDF2):
-		return hash{}, errors.New("a mosquitto hash ($7$, PBKDF2), which is not read; set the password again with: weir passwd")
-	case strings.HasPrefix(s, mosquittoSHA512):
-		return hash{}, errors.New("a mosquitto hash ($6$, SHA-512), which is not read; set the password again with: weir passwd")
+	case strings.HasPrefix(s, mosquitto7):
+		return parseMosquitto7(s[len(mosquitto7):])
+	case strings.HasPrefix(s, mosquitto6):
+		return parseMosquitto6(s[len(mosquitto6):])
 	case !strings.HasPrefix(s, "$"):
 		return hash{}, errors.New("no hash (a plain password?), want " + wantedHashPattern + "; make it with: weir passwd")
 	case !strings.HasPrefix(s, argon2idPrefix):

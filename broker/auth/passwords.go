@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 )
@@ -20,7 +21,7 @@ type Passwords struct {
 // table is the content of one Load with the successes since.
 type table struct {
 	users   map[string]hash
-	unknown hash // computed for names that do not exist
+	unknown []hash // one for each user, of the same cost: computed for names that do not exist
 
 	mu        sync.Mutex          // guards the field below
 	succeeded map[string][32]byte // by name: HMAC over the password that matched
@@ -34,18 +35,39 @@ func NewPasswords() *Passwords {
 	return p
 }
 
+// Another returns a set without users that computes its hashes in turn with those of p, so that one is computed at a time
+// for both, and whose Credentials can be compared with those of p.
+func (p *Passwords) Another() *Passwords {
+	o := &Passwords{key: p.key, working: p.working}
+	o.table.Store(newTable(nil))
+	return o
+}
+
 func newTable(users []user) *table {
 	t := &table{users: make(map[string]hash, len(users)), succeeded: map[string][32]byte{}}
-	t.unknown = hash{cost: standard, salt: make([]byte, newSalt), sum: make([]byte, newHash)}
 	for _, u := range users {
 		t.users[u.name] = u.hash
+		t.unknown = append(t.unknown, u.hash.decoy())
 	}
-	if len(users) > 0 {
-		t.unknown.cost = users[0].hash.cost
+	if len(users) == 0 {
+		t.unknown = append(t.unknown, hash{cost: standard, salt: make([]byte, newSalt), sum: make([]byte, newHash)}.decoy())
 	}
-	rand.Read(t.unknown.salt)
-	rand.Read(t.unknown.sum)
 	return t
+}
+
+// decoy is a hash of the same cost that no password has.
+func (h hash) decoy() hash {
+	d := hash{cost: h.cost, salt: make([]byte, len(h.salt)), sum: make([]byte, len(h.sum))}
+	rand.Read(d.salt)
+	rand.Read(d.sum)
+	return d
+}
+
+// forUnknown picks the hash that is computed for a name that does not exist: always the same one for a name, and over
+// all names as many of each cost as users have it, so that the time tells nothing, whatever kinds of hashes there are.
+func (p *Passwords) forUnknown(t *table, name string) hash {
+	mac := p.mac(name, nil)
+	return t.unknown[binary.BigEndian.Uint64(mac[:])%uint64(len(t.unknown))]
 }
 
 // Load replaces all users by those of the file and forgets remembered successes.
@@ -89,13 +111,24 @@ func (p *Passwords) Verify(ctx context.Context, name string, password []byte) (b
 	}
 	h, known := t.users[name]
 	if !known {
-		h = t.unknown
+		h = p.forUnknown(t, name)
 	}
 	if !h.matches(password) || !known {
 		return false, nil
 	}
 	t.remember(name, mac)
 	return true, nil
+}
+
+// Credential is a number that stands for the hash of the user: another one when the file holds another hash, and if there
+// is no such user. It is meaningful in this process only.
+func (p *Passwords) Credential(name string) uint64 {
+	h, known := p.table.Load().users[name]
+	mac := hmac.New(sha256.New, p.key)
+	if known {
+		mac.Write([]byte(h.String()))
+	}
+	return binary.BigEndian.Uint64(mac.Sum(nil))
 }
 
 // mac is the keyed hash under which a login is remembered. A zero byte separates

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
+	"weir/gateway"
 	"weir/gateway/config"
 	"weir/sensors/chip"
 )
@@ -26,6 +29,14 @@ func runCheck(_ context.Context, c console, args []string) int {
 	cfg, status := load(c, path, config.Options{SkipFiles: *elsewhere, Optional: f.NArg() == 0})
 	if cfg == nil {
 		return status
+	}
+	if !*elsewhere {
+		switch err := gateway.CheckAccess(cfg); {
+		case errors.Is(err, fs.ErrPermission):
+			fmt.Fprintf(c.err, "%s: warning: not checked: %v\n", path, err)
+		case err != nil:
+			return c.fail(exitConfig, "%v", err)
+		}
 	}
 	if *effective {
 		for _, s := range config.Effective(cfg, chip.Drivers) {

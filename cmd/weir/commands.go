@@ -11,6 +11,7 @@ var commands = []command{
 	{"sub", "-t FILTER", "print messages as they come", runSub},
 	{"buffer", "stat|ls|cat|verify|...", "look into what is stored, while weir runs or not", runBuffer},
 	{"bench", "broker", "put load on a broker, any broker, and say what it does and costs", runBench},
+	{"import", "mosquitto|retained", "take over from another broker: its configuration, its retained messages", runImport},
 	{"passwd", "add|delete|list", "users that may connect to the broker", runPasswd},
 	{"version", "", "print the version", runVersion},
 }

@@ -40,13 +40,14 @@ var layers = map[string]string{
 	"sensors/quality": "sensors",
 	"sensors/sim":     "periph.io/x/conn/... github.com/creack/pty", // pseudo terminals of simulated serial devices
 
-	"gateway/config":   "broker/topic sensors github.com/BurntSushi/toml",
-	"gateway/journal":  "buffer bridge broker broker/packet broker/topic broker/qos broker/message",
-	"gateway/clock":    "broker/message",
-	"gateway/identity": "",
-	"gateway/status":   "",
-	"gateway/demo":     "gateway gateway/config gateway/status broker broker/message bridge/upstream sensors sensors/sim configs periph.io/x/conn/v3/i2c",
-	"gateway":          "* github.com/coreos/go-systemd/... periph.io/x/conn/v3/i2c",
+	"gateway/config":    "broker/topic sensors github.com/BurntSushi/toml",
+	"gateway/journal":   "buffer bridge broker broker/packet broker/topic broker/qos broker/message",
+	"gateway/clock":     "broker/message",
+	"gateway/identity":  "",
+	"gateway/mosquitto": "bridge broker/topic gateway/config", // what its topic lines become is told by the bridge's own remapping
+	"gateway/status":    "",
+	"gateway/demo":      "gateway gateway/config gateway/status broker broker/message bridge/upstream sensors sensors/sim configs periph.io/x/conn/v3/i2c",
+	"gateway":           "* github.com/coreos/go-systemd/... periph.io/x/conn/v3/i2c",
 
 	"configs":  "",
 	"systemd":  "",

@@ -73,7 +73,7 @@ type command struct {
 
 func main() {
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
+	if run := len(os.Args) > 1 && os.Args[1] == "run"; !run && !signal.Ignored(syscall.SIGHUP) { // run reloads; nohup
 		ends = append(ends, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)

@@ -40,7 +40,7 @@ func runPasswd(ctx context.Context, c console, args []string) int {
 		case !found:
 			return c.fail(exitFailed, "passwd: %s has no user %q; its users are listed by: weir passwd --file %s list", *file, name, *file)
 		}
-		fmt.Fprintf(c.err, "user %s deleted from %s; a weir that runs lets it in until it starts again\n", name, *file)
+		fmt.Fprintf(c.err, "user %s deleted from %s; a weir that runs lets it in until: systemctl reload weir\n", name, *file)
 		return exitOK
 	}
 	return addUser(ctx, c, *file, name)
@@ -82,7 +82,7 @@ func addUser(ctx context.Context, c console, file, name string) int {
 	if replaced {
 		word = "changed"
 	}
-	fmt.Fprintf(c.err, "user %s %s in %s; a weir that runs takes it when it starts again\n", name, word, file)
+	fmt.Fprintf(c.err, "user %s %s in %s; a weir that runs takes it at: systemctl reload weir\n", name, word, file)
 	return exitOK
 }
 

@@ -24,7 +24,7 @@ func TestPasswordAtTerminal(t *testing.T) {
 		status int
 		want   string // the last line
 	}{
-		{"twice the same", []string{"squeamish\r", "squeamish\r"}, 0, "user pump7 added in users; a weir that runs takes it when it starts again"},
+		{"twice the same", []string{"squeamish\r", "squeamish\r"}, 0, "user pump7 added in users; a weir that runs takes it at: systemctl reload weir"},
 		{"two that differ", []string{"squeamish\r", "squeemish\r"}, 1, "weir: passwd: the two passwords differ; nothing was changed"},
 		{"empty", []string{"\r", "\r"}, 1, "weir: passwd: the password is empty; nothing was changed"},
 		{"Ctrl-C at once", []string{"\x03"}, 1, "weir: passwd: interrupt signal received"},

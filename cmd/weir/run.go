@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"sync"
+	"syscall"
 
 	"weir/buffer"
 	"weir/gateway"
@@ -30,12 +33,16 @@ func runRun(ctx context.Context, c console, args []string) int {
 		return c.fail(exitUsage, "run: got %q, want only flags", f.Arg(0))
 	}
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
-	cfg, status := load(c, *path, config.Options{ID: pinnedID(log), Optional: !given(f, "config")})
+	o := config.Options{ID: pinnedID(log), Optional: !given(f, "config"), Drivers: chip.Drivers}
+	cfg, status := load(c, *path, o)
 	if cfg == nil {
 		return status
 	}
+	hangups := make(chan os.Signal, 1) // one that comes during a reload is followed by one more
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for {
-		err := runOnce(ctx, cfg, log)
+		err := runOnce(ctx, &cfg, log, hangups, func() (*config.Config, error) { return reread(c, *path, o) })
 		switch {
 		case errors.Is(err, gateway.ErrStoreBack):
 			log.Info("starting anew: " + err.Error())
@@ -47,12 +54,47 @@ func runRun(ctx context.Context, c console, args []string) int {
 	}
 }
 
-func runOnce(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	g, err := gateway.New(cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version()})
+// runOnce runs a gateway and reloads its configuration at each hangup; cfg is the one that holds in the end.
+func runOnce(ctx context.Context, cfg **config.Config, log *slog.Logger, hangups <-chan os.Signal, reread func() (*config.Config, error)) error {
+	g, err := gateway.New(*cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version()})
 	if err != nil {
 		return err
 	}
-	return g.Run(ctx)
+	running, stop := context.WithCancel(ctx)
+	var reloads sync.WaitGroup
+	reloads.Go(func() {
+		for {
+			select {
+			case <-running.Done():
+				return
+			case <-hangups:
+			}
+			var next *config.Config
+			if g.Reload(func() (_ *config.Config, err error) { next, err = reread(); return next, err }) == nil { // what is wrong is logged
+				*cfg = next
+			}
+		}
+	})
+	err = g.Run(ctx)
+	stop()
+	reloads.Wait()
+	return err
+}
+
+// reread loads the configuration for a reload. Warnings are printed; the error holds everything that is wrong, a line each.
+func reread(c console, path string, o config.Options) (*config.Config, error) {
+	cfg, problems, err := config.Load(path, o)
+	if !errors.Is(err, config.ErrInvalid) {
+		fmt.Fprint(c.err, config.Report(problems))
+		return cfg, err
+	}
+	var all []error
+	for _, p := range problems {
+		if p.Severity != config.Warning {
+			all = append(all, errors.New(p.String()))
+		}
+	}
+	return nil, errors.Join(all...)
 }
 
 // withoutTime leaves the time to journald, which has a better one; elsewhere it stays.
@@ -127,6 +169,7 @@ var advice = map[int]string{
 // exitStatus sorts the errors of a start.
 func exitStatus(err error) int {
 	var listen *gateway.ListenError
+	var access *gateway.AccessError
 	switch {
 	case errors.Is(err, buffer.ErrInUse):
 		return exitInUse
@@ -134,6 +177,8 @@ func exitStatus(err error) int {
 		return exitNewer
 	case errors.As(err, &listen):
 		return exitListener
+	case errors.As(err, &access):
+		return exitConfig
 	}
 	return exitFailed
 }

@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "write what the scripts' commands print 
 //	start NAME PROGRAM [ARG...]        start a program; what it prints goes to the files NAME.out and NAME.err
 //	until FILE REGEXP                  wait until the file matches
 //	finish NAME STATUS                 wait until a started program ends, with this status
+//	hangup NAME                        a SIGHUP, and it goes on
 //	end NAME SIGNAL STATUS             the same after a signal: TERM, INT, HUP or KILL
 //	expand FILE                        put the values of $PORT, $OTHER and $WORK into a file
 //	make-newer FILE                    give a file of the store the format version of a later weir
@@ -58,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": scriptStatus, "start": scriptStart, "until": scriptUntil, "finish": scriptFinish, "end": scriptEnd,
+			"status": scriptStatus, "start": scriptStart, "until": scriptUntil, "finish": scriptFinish, "end": scriptEnd, "hangup": scriptHangup,
 			"expand": scriptExpand, "make-newer": scriptMakeNewer, "empty": scriptEmpty,
 			"flip": scriptFlip, "remember": scriptRemember, "unchanged": scriptUnchanged,
 		},
@@ -171,6 +172,15 @@ func scriptEnd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(cmd.Process.Signal(signals[args[1]]))
 	scriptFinish(ts, neg, []string{args[0], args[2]})
+}
+
+func scriptHangup(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, "hangup NAME", neg, len(args) == 1)
+	cmd := ts.Value(started{}).(map[string]*exec.Cmd)[args[0]]
+	if cmd == nil || cmd.ProcessState != nil {
+		ts.Fatalf("%s does not run", args[0])
+	}
+	ts.Check(cmd.Process.Signal(syscall.SIGHUP))
 }
 
 func scriptExpand(ts *testscript.TestScript, neg bool, args []string) {

@@ -75,6 +75,8 @@ type Listener struct {
 	Address   Address
 	Anonymous bool
 	Passwords string // path of a password file, absolute, which need not exist; empty: none
+	ACL       string // path of an access control list in mosquitto's form, absolute; empty: none
+	ACLCheck  string // "subscribe" or "delivery": when it is judged what a client may read
 }
 
 // Broker is [broker].
@@ -90,7 +92,7 @@ type User struct {
 	Name      string
 	Password  *Secret // nil: in the password file, or cannot log in
 	Publish   []topic.Filter
-	Subscribe []topic.Filter // in the table "*" {user} is left, in Publish too: it is another for each who logs in
+	Subscribe []topic.Filter // {client} is left, and in the table "*" {user}, in Publish too: they are others for each who logs in
 }
 
 // Bridge is one [bridge.NAME].

@@ -274,13 +274,14 @@ func (c *checker) crossListeners() {
 		path := join("listener", name)
 		at := join(path, "address")
 		_, set := c.cfg.origin[at]
-		if l.Anonymous && len(c.cfg.User) > 0 {
+		if l.Anonymous && len(c.cfg.User) > 0 && l.ACL == "" {
 			where := at
 			if !set {
 				where = join("user", sortedKeys(c.cfg.User)[0])
 			}
 			c.warn(where, "clients without a user name may do nothing at %s, as there are [user.NAME] tables; have them log in, or write anonymous = false for that listener", l.Address)
 		}
+		c.aclOf(l, path)
 		if !set {
 			continue
 		}
@@ -321,6 +322,26 @@ func (c *checker) closed(l *Listener, at string) {
 		c.wrong(at, "anonymous = false, but there are no users, so nobody can log in; run %s", addUser(l.Passwords))
 	default:
 		c.wrong(at, "%s can be reached from other machines, but there are no users; run %s, or write anonymous = true to let everyone in", l.Address, addUser(l.Passwords))
+	}
+}
+
+// aclOf checks that the access control list of a listener is there, and tells if another listener is open beside it.
+func (c *checker) aclOf(l *Listener, path string) {
+	at := join(path, "acl")
+	if l.ACL != "" {
+		if !c.opts.SkipFiles && !c.bad[at] && !c.isFile(l.ACL) {
+			c.wrong(at, "there is no file %s; without acl everyone could do everything, so it must be there", l.ACL)
+		}
+		return
+	}
+	if len(c.cfg.User) > 0 || c.badIn["user"] {
+		return
+	}
+	for _, name := range sortedKeys(c.cfg.Listener) {
+		if other := c.cfg.Listener[name]; other.ACL != "" {
+			c.warn(join(path, "address"), "everyone who gets in here may do everything, as it has no acl and there are no [user.NAME] tables; listener.%s has one", quotePart(name))
+			return
+		}
 	}
 }
 

@@ -49,7 +49,8 @@
 // # Placeholders
 //
 // {id} is replaced while loading, and {sensor} in a sensor's topic and {user} in
-// the table of a user; {quantity} and {Quantity} are left for Template.Expand. A
+// the table of a user; {quantity} and {Quantity} are left for Template.Expand, and
+// {client} for when a client is there. A
 // field that has no placeholders refuses them.
 //
 // # Secrets

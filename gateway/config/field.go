@@ -20,7 +20,7 @@ type Field struct {
 	Required     bool     // an error when missing
 	Reload       bool     // a reload applies it without dropping local clients
 	Secret       bool     // never printed
-	Placeholders []string // those replaced in it: "id", "sensor", "quantity", "Quantity", "user"
+	Placeholders []string // those replaced in it: "id", "sensor", "quantity", "Quantity", "user", "client"
 	Drivers      []string // for sensor.NAME: the drivers that take it; empty: all
 
 	key  string

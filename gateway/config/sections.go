@@ -130,8 +130,14 @@ func listenerSection() *section {
 		"whether clients may connect without user and password",
 		byDefault("true on a loopback address, false on any other"), example("true"))
 	add(s, "passwords", pathKind, nil, func(l *Listener) *string { return &l.Passwords },
-		"the password file, written by weir passwd",
+		"the password file of the listener, written by weir passwd or mosquitto_passwd",
 		byDefault("the file passwords beside this one"), example(`"/etc/weir/passwords"`))
+	add(s, "acl", pathKind, nil, func(l *Listener) *string { return &l.ACL },
+		"an access control list in mosquitto's form; clients of the listener may do what it and the [user.NAME] tables grant, and nothing else",
+		byDefault("none"), example(`"/etc/mosquitto/acl"`))
+	add(s, "acl_check", choiceKind([]string{"subscribe", "delivery"}), nil, func(l *Listener) *string { return &l.ACLCheck },
+		"when it is judged what a client may read: once, when it subscribes, and more than it may have is refused; or at each delivery, as mosquitto does, where it may subscribe to # and gets what it may have",
+		byDefault("\"delivery\" with acl, \"subscribe\" without"), example(`"delivery"`))
 	return s
 }
 
@@ -158,8 +164,8 @@ func userSection() *section {
 	add(s, "password", secretKind("pump7.password", anyText), nil, func(u *User) **Secret { return &u.Password },
 		"the password, when it is not in the password file", example(`{ file = "pump7.password" }`), secret)
 	add(s, "publish", filtersKind(), nil, func(u *User) *[]topic.Filter { return &u.Publish },
-		"the topics the user may publish to", byDefault("none"), example(`["plant/pump7/#"]`), placeholders("id", "user"))
+		"the topics the user may publish to", byDefault("none"), example(`["plant/pump7/#"]`), placeholders("id", "user", "client"))
 	add(s, "subscribe", filtersKind(), nil, func(u *User) *[]topic.Filter { return &u.Subscribe },
-		"the topics the user may subscribe to", byDefault("none"), example(`["plant/pump7/cmd/#"]`), placeholders("id", "user"))
+		"the topics the user may subscribe to", byDefault("none"), example(`["plant/pump7/cmd/#"]`), placeholders("id", "user", "client"))
 	return s
 }

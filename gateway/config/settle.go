@@ -82,6 +82,12 @@ func (c *checker) settle() {
 		if beside := absolute(c.in.dir, "passwords"); l.Passwords == "" && c.name != "" && (!l.Anonymous || c.isFile(beside)) {
 			l.Passwords = beside
 		}
+		if _, set := cfg.origin[join(join("listener", name), "acl_check")]; !set {
+			l.ACLCheck = "subscribe"
+			if l.ACL != "" {
+				l.ACLCheck = "delivery"
+			}
+		}
 	}
 }
 

@@ -9,10 +9,20 @@ type Snapshot struct {
 	Taken   time.Time // by the machine's clock, trusted or not
 	Started time.Time
 	Clock   Clock
+	Config  Config
 	Store   Store
 	Broker  Broker
 	Sensors []Sensor // in the order of the configuration
 	Bridges []Bridge // likewise
+}
+
+// Config is which configuration holds.
+type Config struct {
+	File    string    // empty: defaults alone
+	Loaded  time.Time // when the one that holds was taken
+	Tried   time.Time // the last reload; zero: none
+	Refused string    // why the last one was refused; empty: it was not
+	Restart []string  // settings of the file that hold after a restart only
 }
 
 // Clock says whether wall time can be believed.
@@ -45,7 +55,12 @@ type Store struct {
 type Broker struct {
 	Connections, Sessions, Subscriptions, Retained int
 	Received, Delivered, Dropped                   uint64 // messages since start
-	NotKept                                        uint64 // what should survive a restart and may not, since start
+
+	Denied, Withheld            uint64 // publishing and subscribing refused; messages not delivered: for want of rights
+	LoginsFailed, LoginsLimited uint64 // logins refused; logins not looked at, as too many had failed
+	Revoked                     uint64 // clients disconnected as their login does not hold any more
+
+	NotKept uint64 // what should survive a restart and may not, since start
 }
 
 // Sensor is one configured or found sensor.

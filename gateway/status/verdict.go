@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// OK tells whether everything works: sensors answer, upstreams are connected, the store takes writes.
+// OK tells whether everything works: sensors answer, upstreams are connected, the store takes writes, and the
+// configuration that holds is the one of the file.
 func (s *Snapshot) OK() bool {
 	for i := range s.Sensors {
 		if s.Sensors[i].State == "failing" {
@@ -18,7 +19,7 @@ func (s *Snapshot) OK() bool {
 			return false
 		}
 	}
-	return s.Store.Err == "" && !s.Store.Full
+	return s.Store.Err == "" && !s.Store.Full && s.Config.Refused == ""
 }
 
 func (b *Bridge) up() bool { return b.State == "connected" || b.State == "draining" }
@@ -28,6 +29,16 @@ func (s *Snapshot) Verdict() string {
 	parts := []string{s.sensorsVerdict()}
 	for i := range s.Bridges {
 		parts = append(parts, s.Bridges[i].verdict(s.Taken))
+	}
+	if s.Config.Refused != "" {
+		first, _, more := strings.Cut(s.Config.Refused, "\n")
+		if more {
+			first += " (and more)"
+		}
+		parts = append(parts, "The configuration was refused, the one before holds: "+first+".")
+	}
+	if len(s.Config.Restart) > 0 {
+		parts = append(parts, "Waiting for a restart: "+strings.Join(s.Config.Restart, ", ")+".")
 	}
 	if s.Store.Err != "" {
 		parts = append(parts, "The store takes no writes: "+s.Store.Err+".")

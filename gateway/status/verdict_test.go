@@ -14,6 +14,10 @@ func TestVerdict(t *testing.T) {
 		ok   bool
 	}{
 		{"empty", Snapshot{Taken: now, Clock: Clock{Trusted: true}}, "No sensors.", true},
+		{"refused", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Config: Config{Refused: "weir.toml:1:1: wrong\nweir.toml:2:1: too"}},
+			"No sensors. The configuration was refused, the one before holds: weir.toml:1:1: wrong (and more).", false},
+		{"restart", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Config: Config{Restart: []string{"gateway.id", "broker.max_packet"}}},
+			"No sensors. Waiting for a restart: gateway.id, broker.max_packet.", true},
 		{"good", Snapshot{
 			Taken: now, Clock: Clock{Trusted: true}, Sensors: []Sensor{{Name: "a", State: "ok"}, {Name: "b", State: "ok"}},
 			Bridges: []Bridge{{Name: "cloud", State: "connected"}},

@@ -1,0 +1,66 @@
+package broker
+
+import "weir/broker/packet"
+
+// Reauthorize asks Config.Users, Config.Anonymous and Config.Rights anew for every client, because what they say has
+// changed. A client whose user is gone or has another password, or which may not be anonymous any more, is disconnected;
+// it is told that this is administrative action (0x98), since nothing that it asked for is refused: 0x87 would say that,
+// and what its next CONNECT is refused for it learns then. Everybody else stays, with the rights of now: a
+// subscription that they do not cover any more delivers what they do. It returns how many clients had to go. Safe for
+// concurrent use; it waits for no client.
+func (b *Broker) Reauthorize() (gone int) {
+	b.accessEpoch.Add(1)
+	type pair struct {
+		s     *session
+		owner *connection
+	}
+	b.mu.Lock()
+	all := make([]pair, 0, len(b.sessions))
+	for _, s := range b.sessions {
+		all = append(all, pair{s, s.owner})
+	}
+	b.mu.Unlock()
+	for _, p := range all {
+		if p.owner != nil {
+			if !p.owner.reconsider(p.s) {
+				gone++
+			}
+			continue
+		}
+		if g := p.s.out.granted.Load(); g != nil { // messages are queued for it while it is away
+			p.s.out.granted.CompareAndSwap(g, b.grant(g.who))
+		}
+	}
+	return gone
+}
+
+// reconsider tells whether the client may stay, and gives it its rights of now. What it looks at does not change once
+// the connection owns a session. Safe for concurrent use.
+func (c *connection) reconsider(s *session) (stays bool) {
+	if !c.stillWelcome() {
+		c.b.count.revoked.Add(1)
+		c.b.log.Info("client disconnected: its login does not hold any more", "client", string(s.id), "user", c.user, "peer", c.peer())
+		c.kick(packet.AdministrativeAction)
+		return false
+	}
+	s.out.granted.Store(c.b.grant(c.who()))
+	return true
+}
+
+// stillWelcome tells whether the login of the connection would be accepted now.
+func (c *connection) stillWelcome() bool {
+	switch {
+	case c.checked:
+		return c.b.cfg.Users.Credential(c.conn.Listener().Name(), c.user) == c.credential
+	case c.user == "":
+		return c.anonymousAllowed()
+	}
+	return true // its name was checked by something else than a password, which is for that to look at again
+}
+
+// overtaken looks whether Reauthorize was called while the client logged in, and makes up for it.
+func (c *connection) overtaken(s *session) {
+	if c.b.accessEpoch.Load() != c.epoch {
+		c.reconsider(s)
+	}
+}

@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"weir/broker"
+	"weir/broker/auth"
+	"weir/gateway/config"
+)
+
+// access is who may come in and do what, as the configuration says it now. It implements broker.Authenticator, and is
+// what the broker asks for rights. A reload puts another set in its place.
+type access struct {
+	g         *Gateway
+	key       []byte          // of digests of passwords, random per process
+	passwords *auth.Passwords // without users: its turn and its key are those of all password files
+	now       atomic.Pointer[accessSet]
+}
+
+// accessSet is what one configuration says. It does not change.
+type accessSet struct {
+	users    *users
+	listener map[string]*config.Listener
+	acls     map[string]*auth.ACL // by listener; nil: it has none
+	rights   *tableRights
+}
+
+// AccessError tells that a file of users or rights cannot be used; it ends the start, since without it everyone could
+// do everything, or nobody anything.
+type AccessError struct{ Err error }
+
+func (e *AccessError) Error() string { return e.Err.Error() }
+func (e *AccessError) Unwrap() error { return e.Err }
+
+// CheckAccess reads the files of users and rights that a configuration names, and says what is wrong with them.
+func CheckAccess(cfg *config.Config) error {
+	g := &Gateway{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	_, err := g.newAccess()
+	return err
+}
+
+// newAccess reads what the configuration names.
+func (g *Gateway) newAccess() (*access, error) {
+	a := &access{g: g, key: make([]byte, 32), passwords: auth.NewPasswords()}
+	rand.Read(a.key) // never fails: crypto/rand ends the process instead
+	set, err := a.read(g.cfg)
+	if err != nil {
+		return nil, &AccessError{err}
+	}
+	a.now.Store(set)
+	return a, nil
+}
+
+// reloadable is access as a part that takes a new configuration.
+func (a *access) reloadable() reloadable {
+	return reloadable{
+		takes: func(setting string) bool {
+			if strings.HasPrefix(setting, "user.") {
+				return true
+			}
+			name, key, ok := cutListener(setting)
+			return ok && a.now.Load().listener[name] != nil && slices.Contains([]string{"anonymous", "passwords", "acl", "acl_check"}, key)
+		},
+		prepare: func(cfg *config.Config) (func(), error) {
+			set, err := a.read(cfg)
+			if err != nil {
+				return nil, err
+			}
+			return func() {
+				a.now.Store(set)
+				if n := a.g.broker.Reauthorize(); n > 0 {
+					a.g.log.Info("clients disconnected whose login does not hold any more", "clients", n)
+				}
+			}, nil
+		},
+	}
+}
+
+// cutListener takes a setting such as listener.lan.acl apart.
+func cutListener(setting string) (name, key string, ok bool) {
+	rest, ok := strings.CutPrefix(setting, "listener.")
+	at := strings.LastIndexByte(rest, '.')
+	if !ok || at < 0 {
+		return "", "", false
+	}
+	return strings.Trim(rest[:at], `"`), rest[at+1:], true
+}
+
+// read makes the set of a configuration. Listeners that run and are not in it any more, which takes a restart, stay as
+// they are.
+func (a *access) read(cfg *config.Config) (*accessSet, error) {
+	merged := *cfg
+	var inForce map[string]*auth.Passwords
+	if before := a.now.Load(); before != nil {
+		inForce = before.users.files
+		merged.Listener = maps.Clone(before.listener)
+		maps.Copy(merged.Listener, cfg.Listener)
+	}
+	users, err := a.readUsers(&merged, inForce)
+	if err != nil {
+		return nil, err
+	}
+	set := &accessSet{users: users, listener: merged.Listener, acls: map[string]*auth.ACL{}, rights: newTableRights(cfg.User)}
+	for _, name := range slices.Sorted(maps.Keys(merged.Listener)) {
+		path := merged.Listener[name].ACL
+		if path == "" {
+			continue
+		}
+		acl, warning, err := auth.LoadACL(path)
+		switch {
+		case err != nil:
+			return nil, fileError(name, "acl", path, err)
+		case warning.Doubtful():
+			a.g.log.Warn(warning.String(), "listener", name)
+		}
+		set.acls[name] = acl
+	}
+	return set, nil
+}
+
+// Verify implements broker.Authenticator.
+func (a *access) Verify(ctx context.Context, listener, user string, password []byte) (bool, error) {
+	return a.now.Load().users.verify(ctx, listener, user, password)
+}
+
+// Credential implements broker.Authenticator.
+func (a *access) Credential(listener, user string) uint64 {
+	return a.now.Load().users.credential(listener, user)
+}
+
+// anonymous tells whether clients without a user name may use a listener.
+func (a *access) anonymous(listener string) bool {
+	l := a.now.Load().listener[listener]
+	return l != nil && l.Anonymous
+}
+
+// rights is what a client may do.
+func (a *access) rights(who broker.Who) broker.Rights { return a.now.Load().of(who) }
+
+func (s *accessSet) of(who broker.Who) *rights {
+	acl, l := s.acls[who.Listener], s.listener[who.Listener]
+	r := s.rights.of(who.User, who.ClientID, acl == nil)
+	if acl != nil {
+		r.list = acl.For(who.User, who.ClientID)
+	}
+	r.delivery = l != nil && l.ACLCheck == "delivery"
+	return r
+}

@@ -1,0 +1,234 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"weir/bridge/client"
+	"weir/bridge/upstream"
+	"weir/broker/auth"
+	"weir/broker/packet"
+	"weir/broker/topic"
+	"weir/gateway/config"
+)
+
+// TestReload goes through a whole gateway: files change, some of them are bad, and only those have to go whose login
+// does not hold.
+func TestReload(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	acl := s.write("acl", "user stays\ntopic #\nuser leaves\ntopic #\n")
+	passwords := s.write("passwords", "")
+	secret := s.write("secret", "secret")
+	for _, name := range []string{"stays", "leaves", "changes"} {
+		if _, err := auth.Set(passwords, name, []byte("secret")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := head + noSensors + fmt.Sprintf(`
+[listener.lan]
+address = "127.0.0.1:1883"
+anonymous = false
+passwords = %q
+acl = %q
+[user.table]
+password = { file = %q }
+publish = ["table/#"]
+subscribe = ["table/#"]
+`, passwords, acl, secret)
+	s.start(text)
+	reload := func(text string) error {
+		return s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil })
+	}
+	login := func(user string) *local {
+		l, err := s.connect(client.Options{ClientID: user, Username: user, Password: []byte("secret")})
+		if err != nil {
+			t.Fatalf("%s: %v", user, err)
+		}
+		t.Cleanup(l.close)
+		return l
+	}
+	gone := func(l *local, who string) {
+		t.Helper()
+		<-l.conn.Done()
+		var e *client.Error
+		if err := l.conn.Err(); !errors.As(err, &e) || e.Reason != packet.AdministrativeAction {
+			t.Errorf("%s ended with %v, want %s", who, err, packet.AdministrativeAction)
+		}
+	}
+	there := func(l *local, who string) {
+		t.Helper()
+		if _, err := l.conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("there")}); err != nil {
+			t.Errorf("%s is gone: %v", who, err)
+		}
+	}
+	stays, leaves, changes, table := login("stays"), login("leaves"), login("changes"), login("table")
+
+	// Bad files: nothing changes, and it is said.
+	good, _ := os.ReadFile(acl)
+	for _, bad := range []struct{ path, text, want string }{
+		{acl, "topic reed x\n", acl + ":1: "},
+		{passwords, "broken\n", passwords + ":1: "},
+	} {
+		before, _ := os.ReadFile(bad.path)
+		if err := os.WriteFile(bad.path, []byte(bad.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := reload(text); err == nil || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("reload: %v, want %q in it", err, bad.want)
+		}
+		if st := s.gateway.Status(); !strings.Contains(st.Config.Refused, bad.want) || st.OK() || !strings.Contains(st.Verdict(), bad.want) {
+			t.Errorf("status %+v, verdict %q: want %q in them", st.Config, st.Verdict(), bad.want)
+		}
+		os.WriteFile(bad.path, before, 0o600)
+	}
+	os.Rename(passwords, passwords+".away")
+	if err := reload(text); !os.IsNotExist(errors.Unwrap(err)) && !strings.Contains(fmt.Sprint(err), "no such file") {
+		t.Errorf("reload without the password file: %v", err)
+	}
+	os.Rename(passwords+".away", passwords)
+	if err := s.gateway.Reload(func() (*config.Config, error) { return nil, errors.New("weir.toml:1:1: wrong") }); err == nil {
+		t.Error("a configuration that cannot be loaded was taken")
+	}
+	if !strings.Contains(s.said.String(), "the configuration was refused") {
+		t.Error("nothing was logged")
+	}
+	for who, l := range map[string]*local{"stays": stays, "leaves": leaves, "changes": changes, "table": table} {
+		there(l, who)
+	}
+
+	// A user who is gone, a password that changed, rights that changed.
+	auth.Delete(passwords, "leaves")
+	auth.Set(passwords, "changes", []byte("other"))
+	os.WriteFile(acl, append(good, "user table\ntopic deny table/hidden\n"...), 0o600)
+	if r, err := table.conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("table/#"), QoS: 1}); err != nil || r[0].Failed() {
+		t.Fatalf("subscribe: %v, %v", r, err)
+	}
+	if err := reload(text); err != nil {
+		t.Fatal(err)
+	}
+	gone(leaves, "leaves")
+	gone(changes, "changes")
+	there(stays, "stays")
+	for _, name := range []string{"table/hidden", "table/shown"} {
+		if err := stays.publish(name, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table.wait("what may be shown", func(name, _ string, _ bool) bool { return name == "table/shown" })
+	if strings.Contains(table.String(), "hidden") {
+		t.Errorf("what may not be had any more was delivered: %s", table)
+	}
+	if st := s.gateway.Status(); st.Config.Refused != "" || len(st.Config.Restart) > 0 || st.Broker.Revoked != 2 || st.Broker.Withheld == 0 || !st.OK() {
+		t.Errorf("status %+v, %+v", st.Config, st.Broker)
+	}
+
+	// A secret in the configuration, and settings that take a restart.
+	s.write("secret", "x") // another file of that name, elsewhere
+	os.WriteFile(secret, []byte("changed"), 0o600)
+	if err := reload(text + "[broker]\nqueue_messages = 7\n[listener.more]\naddress = \"127.0.0.1:1884\"\nanonymous = true\n"); err != nil {
+		t.Fatal(err)
+	}
+	gone(table, "table")
+	there(stays, "stays")
+	st := s.gateway.Status()
+	if !slices.Contains(st.Config.Restart, "broker.queue_messages") || !slices.Contains(st.Config.Restart, "listener.more.address") || slices.Contains(st.Config.Restart, "user.table.password") {
+		t.Errorf("waiting for a restart: %q", st.Config.Restart)
+	}
+	if want := "Waiting for a restart: broker.queue_messages"; !strings.Contains(st.Verdict(), want) && !strings.Contains(st.Verdict(), "Waiting for a restart: listener.more") {
+		t.Errorf("verdict %q, want %q in it", st.Verdict(), want)
+	}
+}
+
+// TestBadListEndsTheStart: without its access control list everyone could do everything, so there is no start.
+func TestBadListEndsTheStart(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	acl := s.write("acl", "topic reed x\n")
+	_, err := New(s.config(head+noSensors+fmt.Sprintf("[listener.lan]\naddress = \"127.0.0.1:1883\"\nacl = %q\n", acl)), s.options())
+	var access *AccessError
+	if !errors.As(err, &access) || !strings.Contains(err.Error(), acl+":1: access \"reed\"") {
+		t.Errorf("error %v, want an AccessError that names the line", err)
+	}
+}
+
+// TestAllPartsPrepareFirst: if one part refuses a configuration no part takes it.
+func TestAllPartsPrepareFirst(t *testing.T) {
+	var applied []string
+	part := func(name string, err error) reloadable {
+		return reloadable{prepare: func(*config.Config) (func(), error) { return func() { applied = append(applied, name) }, err }}
+	}
+	g := &Gateway{reloadables: []reloadable{part("a", nil), part("b", errors.New("no")), part("c", errors.New("nor"))}}
+	if err := g.take(nil); err == nil || err.Error() != "no\nnor" || len(applied) > 0 {
+		t.Errorf("error %v, applied %v", err, applied)
+	}
+	g.reloadables = []reloadable{part("a", nil), part("b", nil)}
+	if err := g.take(nil); err != nil || !slices.Equal(applied, []string{"a", "b"}) {
+		t.Errorf("error %v, applied %v", err, applied)
+	}
+}
+
+// TestClientRights: {client} is the client id, and grants nothing to one that is more than one plain level.
+func TestClientRights(t *testing.T) {
+	users := tables(t, `
+[user.pump7]
+publish = ["own/{client}/#", "{user}/{client}"]
+subscribe = ["cmd/{client}/+"]
+[user."*"]
+publish = ["all/{user}-{client}"]
+`)
+	for _, c := range []struct{ user, client, name string }{
+		{"pump7", "c", "own/c/x"}, {"pump7", "c", "pump7/c"}, {"pump7", "c", "all/pump7-c"}, {"bob", "c", "all/bob-c"},
+	} {
+		if !newTableRights(users).of(c.user, c.client, true).MayPublish([]byte(c.name)) {
+			t.Errorf("%s as %s may not publish to %s", c.user, c.client, c.name)
+		}
+	}
+	for _, id := range []string{"", "+", "#", "a/b", "$SYS", "x", "{user}"} {
+		r := newTableRights(users).of("pump7", id, true)
+		for _, name := range []string{"own/c/x", "own/a/b/x", "own/$SYS/x", "pump7/c", "all/pump7-c", "own//x"} {
+			if r.MayPublish([]byte(name)) {
+				t.Errorf("client id %q may publish to %s", id, name)
+			}
+		}
+		for _, text := range []string{"cmd/c/x", "cmd/+/x", "cmd/#", "cmd/a/b"} {
+			f, _ := topic.ParseFilter(text)
+			if r.MaySubscribe(f) || r.MayReceive([]byte("cmd/c/x")) {
+				t.Errorf("client id %q may read %s", id, text)
+			}
+		}
+	}
+}
+
+// TestPasswordsOfListeners: a password file is that of its listener; a listener without one takes those of all.
+func TestPasswordsOfListeners(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	one, two := s.write("one", ""), s.write("two", "")
+	auth.Set(one, "a", []byte("secret"))
+	auth.Set(two, "b", []byte("secret"))
+	s.start(head + noSensors + fmt.Sprintf(`
+[listener.l1]
+address = "127.0.0.1:1883"
+anonymous = false
+passwords = %q
+[listener.l2]
+address = "127.0.0.2:1883"
+anonymous = false
+passwords = %q
+[listener.l3]
+address = "127.0.0.3:1883"
+`, one, two))
+	for i, allowed := range []string{"a", "b", "ab"} {
+		for _, user := range []string{"a", "b"} {
+			l, err := s.connect(client.Options{URL: "mqtt://" + s.addresses[i], ClientID: user, Username: user, Password: []byte("secret")})
+			if err == nil {
+				l.close()
+			}
+			if got := err == nil; got != strings.Contains(allowed, user) {
+				t.Errorf("user %s at listener %d: %v", user, i+1, err)
+			}
+		}
+	}
+}
