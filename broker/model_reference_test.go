@@ -153,7 +153,7 @@ func (r *reference) publish(m *sent, must bool) {
 		g := r.groups[filter]
 		if topic, _ := sharedTopic(filter); len(g.members) > 0 && matches(topic, name) {
 			online := slices.ContainsFunc(g.members, func(id string) bool { return r.sessions[id].online })
-			if m.p.QoS > 0 && r.best(g) > 0 || online {
+			if m.p.QoS > 0 && (r.best(g) > 0 || !must) || online {
 				g.owed = append(g.owed, &delivery{m: m, must: must, group: g})
 			}
 		}
