@@ -292,38 +292,37 @@ func (r *reference) resume(s *standing) {
 	s.regrets = slices.Clone(s.freed)
 }
 
-// pass does what time has brought until now, in order.
-func (r *reference) pass(from time.Time) {
-	now := r.now
-	end := now()
-	defer func() { r.now = now }()
-	for {
-		var first *standing
-		var when time.Time
-		ends := false
-		for _, id := range sorted(r.sessions) {
-			s := r.sessions[id]
-			if s.online {
-				continue
-			}
-			if t := s.lost.Add(s.lasts); !t.After(end) && (first == nil || t.Before(when)) {
-				first, when, ends = s, t, true
-			}
-			if t := s.lost.Add(s.delay); s.will != nil && s.delay < s.lasts && !t.After(end) && (first == nil || t.Before(when)) {
-				first, when, ends = s, t, false
-			}
-		}
-		if first == nil {
-			return
-		}
-		r.now = func() time.Time { return when }
-		if ends {
-			r.end(first, true)
+// next is when something happens by itself first, and to whom: a session ends, or its will is due.
+func (r *reference) next() (when time.Time, first *standing, ends bool) {
+	for _, id := range sorted(r.sessions) {
+		s := r.sessions[id]
+		if s.online {
 			continue
 		}
-		w := first.will
-		first.will = nil
-		r.publishNow(w, true)
+		if t := s.lost.Add(s.lasts); first == nil || t.Before(when) {
+			when, first, ends = t, s, true
+		}
+		if t := s.lost.Add(s.delay); s.will != nil && s.delay < s.lasts && t.Before(when) {
+			when, first, ends = t, s, false
+		}
+	}
+	return when, first, ends
+}
+
+// pass does what is due now.
+func (r *reference) pass() {
+	for {
+		when, s, ends := r.next()
+		switch {
+		case s == nil || when.After(r.now()):
+			return
+		case ends:
+			r.end(s, true)
+		default:
+			w := s.will
+			s.will = nil
+			r.publishNow(w, true)
+		}
 	}
 }
 

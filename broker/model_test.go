@@ -136,13 +136,18 @@ func (m *model) run(steps int) {
 	}
 }
 
-// advance lets time pass, and the reference with it.
+// advance lets time pass, for the reference too, with a stop wherever something happens by itself.
 func (m *model) advance(d time.Duration) {
-	from := time.Now()
-	time.Sleep(d)
-	synctest.Wait()
-	m.ref.pass(from)
-	m.settle()
+	for end := time.Now().Add(d); time.Now().Before(end) && !m.failed; {
+		stop := end
+		if when, s, _ := m.ref.next(); s != nil && when.Before(end) {
+			stop = when
+		}
+		time.Sleep(time.Until(stop))
+		synctest.Wait()
+		m.ref.pass()
+		m.settle()
+	}
 }
 
 // settle lets everybody read, and acknowledge who does, until nothing happens any more; then nothing may be missing.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir/broker/packet"
@@ -92,4 +93,21 @@ func TestConnackTooLarge(t *testing.T) {
 		t.Errorf("CONNACK %s, want %s", a.Reason, packet.PacketTooLarge)
 	}
 	c.expectEnd(packet.Success)
+}
+
+// After DISCONNECT nothing follows, whatever the client has sent meanwhile: v5 [MQTT-3.14.4-1].
+func TestNothingAfterDisconnect(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, h *house) {
+		pub, _ := h.login(packet.V5, "pub")
+		sub, _ := h.login(packet.V5, "sub")
+		sub.subscribe(2, "x")
+		pub.publish("x", "1", 2, 1)
+		p := sub.expectMessage("x", "1")
+		c := h.session("sub").out.conn
+		c.lastWords(packet.SessionTakenOver, "")
+		sub.send(&packet.Ack{Type: packet.TypePubrec, ID: p.ID})
+		synctest.Wait()
+		c.kick(packet.SessionTakenOver)
+		sub.expectEnd(packet.SessionTakenOver)
+	})
 }
