@@ -10,7 +10,6 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
-	"weir/broker/topic"
 	"weir/broker/transport"
 )
 
@@ -22,7 +21,8 @@ type Broker struct {
 	log     *slog.Logger
 	notice  chan struct{} // capacity 1: the journal says that something was settled or there is room
 
-	tree        topic.Tree[*subscription, *subscription]
+	tree        subscriptions
+	readings    sync.Pool // of *reading
 	groups      groups
 	retained    retainedStore
 	owing       owing

@@ -98,6 +98,10 @@ func (c *connection) check(p *packet.Connect) *packet.Error {
 // login decides whether the client may connect. v5 [MQTT-3.1.4-2]
 func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error {
 	cfg := &c.b.cfg
+	if name := c.conn.Identity(); name != "" { // its certificate was checked; what CONNECT says besides is not looked at
+		c.user = name
+		return nil
+	}
 	if p.HasUsername && cfg.Users != nil {
 		return c.verify(ctx, string(p.Username), p.Password)
 	}

@@ -29,6 +29,25 @@
 // journal called under one. A session changes hands only when the connection that owns it has let go (take-over waits
 // for that), so the in-half needs no lock either.
 //
+// # Matching
+//
+// The subscriptions of a topic are asked of the tree once, and remembered while no subscription comes or goes (matches.go): a
+// match costs some 20 ns then, however many filters there are, and 100 to 300 ns otherwise. What is remembered belongs to a
+// reading, not to a connection as was first planned: so there is one such memory, of 512 topics and 160 KiB at most, for each
+// goroutine that reads at the same moment, instead of one for each connection; an idle connection has none, and the
+// collector empties the pool of readings when nothing is published. Which member of a shared group and which routes get a message is decided
+// for each message.
+//
+// # Retained messages
+//
+// A retained message is one run of bytes in memory: what is stored of it (see below), which the Store keeps as it was given and
+// the tree of names points to. It is decoded in place when it is sent.
+//
+//	tree of names ─▶ retained: over, QoS ─▶ [ boot | since | record body with the PUBLISH ] ◀── Store: retain/ key
+//
+// Some 280 bytes for each beside that run: more than half of them are the Store's key and its place. Nothing is allocated for each
+// message when they are sent to a new subscriber; one in flight is held by that run of bytes, also when another has taken its place.
+//
 // # Acknowledgements
 //
 // A PUBACK or PUBREC leaves when the journal has settled the record of its message, and when all those before it have
@@ -190,6 +209,9 @@
 //     filters are open to 3.1.1 clients.
 //   - A client without a user name may use listeners on loopback addresses, or those that Config.Anonymous names. A user
 //     name is checked wherever there are users.
+//   - A client whose certificate gives it a name (transport.Conn.Identity) is that user; user name and password in its CONNECT
+//     are not looked at, as mosquitto does it, so that devices can keep sending them. Recheck disconnects (0x98) whose
+//     certificate is not accepted any more.
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
 //   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C) and no server keep alive.
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any

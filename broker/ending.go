@@ -84,6 +84,19 @@ func (c *connection) kick(reason packet.Reason) {
 	c.conn.Shutdown()
 }
 
+// unopened tells whether a connection never got as far as MQTT, and logs why: each reason once a minute. A peer that left by
+// itself, such as one that only looks whether the port is open, is counted by the listener and not logged.
+func (c *connection) unopened(err error) bool {
+	var failed *transport.HandshakeError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	if !c.ended && failed.Reason != transport.PeerLeft {
+		c.b.quiet.warn(c.b.log, "handshake failed: "+string(failed.Reason), "listener", c.conn.Listener().Name(), "peer", c.peer(), "err", failed.Err)
+	}
+	return true
+}
+
 // Closed implements transport.Handler: the session is let go, or ends with its connection, and the will goes out.
 func (c *connection) Closed(err error) {
 	b := c.b
@@ -93,6 +106,9 @@ func (c *connection) Closed(err error) {
 	b.mu.Unlock()
 	s := c.session
 	if s == nil {
+		if c.unopened(err) {
+			return
+		}
 		if !c.ended && !errors.Is(err, io.EOF) && !errors.Is(err, transport.ErrShutdown) && !errors.Is(err, errDone) {
 			b.quiet.warn(b.log, "connection broke before CONNECT", "peer", c.peer(), "err", err)
 		}

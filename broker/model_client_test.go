@@ -36,11 +36,16 @@ type actor struct {
 }
 
 func (a *actor) open() {
-	a.nc = a.m.memory.dial(64 << 10)
-	a.got, a.eof, a.acks, a.connack, a.end = nil, false, nil, nil, nil
+	nc := a.m.memory.dial(64 << 10)
+	a.mu.Lock()
+	a.nc = nc
+	a.mu.Unlock()
+	a.mu.Lock()
+	a.got, a.eof = nil, false
+	a.mu.Unlock()
+	a.acks, a.connack, a.end = nil, nil, nil
 	a.waits = map[uint16]packet.Type{}
 	a.reasons = map[uint16]func([]packet.Reason){}
-	nc := a.nc
 	go func() {
 		part := make([]byte, 16<<10)
 		for {
@@ -56,6 +61,13 @@ func (a *actor) open() {
 			}
 		}
 	}()
+}
+
+// ended tells whether the broker has closed the connection.
+func (a *actor) ended() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.eof
 }
 
 func (a *actor) shut() {

@@ -85,8 +85,8 @@ func (d *delivery) String() string {
 	return fmt.Sprintf("%s=%s q%d retain=%v ids=%v must=%v dup=%v loose=%v id=%d", d.m.p.Topic, d.m.p.Payload, d.qos, d.retain, d.ids, d.must, d.dup, d.loose, d.id)
 }
 
-// matches tells by the letter of section 4.7 whether a filter takes a topic.
-func matches(filter, name string) bool {
+// takesTopic tells by the letter of section 4.7 whether a filter takes a topic.
+func takesTopic(filter, name string) bool {
 	f, n := strings.Split(filter, "/"), strings.Split(name, "/")
 	if name[0] == '$' && (f[0] == "#" || f[0] == "+") {
 		return false
@@ -134,7 +134,7 @@ func (r *reference) publish(m *sent, must bool) {
 		hit := false
 		for _, filter := range sorted(s.subs) {
 			w := s.subs[filter]
-			if _, shared := sharedTopic(filter); shared || !matches(filter, name) || w.NoLocal && m.publisher == id {
+			if _, shared := sharedTopic(filter); shared || !takesTopic(filter, name) || w.NoLocal && m.publisher == id {
 				continue
 			}
 			hit = true
@@ -151,7 +151,7 @@ func (r *reference) publish(m *sent, must bool) {
 	}
 	for _, filter := range sorted(r.groups) {
 		g := r.groups[filter]
-		if topic, _ := sharedTopic(filter); len(g.members) > 0 && matches(topic, name) {
+		if topic, _ := sharedTopic(filter); len(g.members) > 0 && takesTopic(topic, name) {
 			online := slices.ContainsFunc(g.members, func(id string) bool { return r.sessions[id].online })
 			if m.p.QoS > 0 && (r.best(g) > 0 || !must) || online {
 				g.owed = append(g.owed, &delivery{m: m, must: must, group: g})
@@ -202,7 +202,7 @@ func (r *reference) subscribe(s *standing, w wish) {
 	}
 	for _, name := range sorted(r.retained) {
 		m := r.retained[name]
-		if !matches(filter, name) || m.expired(r.now()) {
+		if !takesTopic(filter, name) || m.expired(r.now()) {
 			continue
 		}
 		d := &delivery{m: m, must: true, qos: min(w.QoS, m.p.QoS), retain: true, filter: filter}

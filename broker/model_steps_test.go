@@ -186,7 +186,7 @@ func (m *model) disconnect(a *actor) {
 	a.write(p)
 	synctest.Wait()
 	a.read()
-	if !a.eof {
+	if !a.ended() {
 		m.fail("%s: not closed after DISCONNECT", a.id)
 	}
 	a.shut()

@@ -196,7 +196,7 @@ func (m *model) missing() {
 				}
 			}
 		}
-		if a.eof {
+		if a.ended() {
 			m.fail("%s: the connection was closed, DISCONNECT %v", a.id, a.end)
 		}
 	}

@@ -61,12 +61,12 @@ type out struct {
 
 // held is a message kept for one session.
 type held struct {
-	message *message.Message // shared, never changed
+	message *message.Message // shared, never changed; nil: in kept
+	kept    *retained        // a retained message for a new subscription
 	qos     byte
 	retain  bool
 	ids     []uint32 // subscription identifiers
 	bytes   int
-	replay  bool // a retained message for a new subscription
 }
 
 // Output buffers are shared by all connections: an idle one has none.
@@ -124,7 +124,7 @@ func (o *out) hold(h held) uint64 {
 
 // letGo frees what a finished message held. The caller holds mu.
 func (o *out) letGo(ref uint64) {
-	if h := &o.slots[ref]; h.replay {
+	if h := &o.slots[ref]; h.kept != nil {
 		o.replays -= h.bytes
 	} else {
 		o.bytes -= h.bytes
@@ -147,6 +147,7 @@ func (o *out) fill(b *Broker) {
 		}
 	}
 	o.fillReplay(&f)
+	f.done()
 	b.count.add(&f.counts)
 }
 
@@ -155,7 +156,8 @@ type filler struct {
 	b      *Broker
 	out    *out
 	now    message.Stamp
-	asked  bool // now is set
+	asked  bool             // now is set
+	opened *message.Message // a retained message that was read; see done
 	counts counts
 }
 
@@ -215,6 +217,8 @@ func (o *out) wait(h held) {
 // send starts the delivery of a message that waited; false: it was dropped and holds nothing. There is room in the window.
 func (f *filler) send(h held) bool {
 	o := f.out
+	kept := h
+	h.message = f.message(&h)
 	if f.expired(h.message) {
 		f.counts.expired++
 		return false
@@ -226,7 +230,7 @@ func (f *filler) send(h held) bool {
 		f.encode(h, 0, false)
 		return true
 	}
-	ref := o.hold(h)
+	ref := o.hold(kept)
 	id, ok := o.flight.Send(h.qos, ref) // v5 [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1], 3.1.1 [MQTT-2.3.1-4]
 	if !ok {
 		o.free, o.slots[ref] = append(o.free, ref), held{}
@@ -243,13 +247,13 @@ func (f *filler) send(h held) bool {
 
 // encode appends a PUBLISH of its own making to pending, and tells whether the client can take it.
 func (f *filler) encode(h held, id uint16, dup bool) bool {
-	o := f.out
-	p := h.message.Publish
+	o, m := f.out, f.message(&h)
+	p := m.Publish
 	p.QoS, p.Retain, p.ID, p.Dup = h.qos, h.retain, id, dup
 	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection, v5 [MQTT-3.3.2-7]
 	p.Props.SubscriptionIDs = h.ids
 	if p.Props.Has(packet.PropMessageExpiry) { // v5 [MQTT-3.3.2-6]
-		waited, _ := f.age(h.message)
+		waited, _ := f.age(m)
 		left := uint32(1) // what was begun is completed, however late: v5 [MQTT-4.3.3-7] [MQTT-4.3.3-13]
 		if p.Props.MessageExpiry > waited {
 			left = p.Props.MessageExpiry - waited
@@ -298,7 +302,7 @@ func (o *out) resend(f *filler) {
 			case !f.encode(l.sent, id, true):
 				tooLarge = append(tooLarge, dropped{id, ref, q})
 			}
-		case !f.mayHave(o.slots[ref].message):
+		case !f.mayHave(f.message(&o.slots[ref])):
 			withheld = append(withheld, dropped{id, ref, q})
 		case !f.encode(o.slots[ref], id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
 			tooLarge = append(tooLarge, dropped{id, ref, q})

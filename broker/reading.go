@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"sync"
-
 	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
@@ -22,9 +20,11 @@ type reading struct {
 	queued   []sender      // they were given something to send, or the journal was for their queues
 	counts   counts
 
+	memory matches // which subscriptions topics have
+
 	// Of the message that is being delivered:
-	matches []*subscription
-	shares  []*group // they get the message at QoS 1 or 2
+	matches []*subscription // lent by memory
+	shares  []*group        // they get the message at QoS 1 or 2
 	targets []target
 	seen    map[*session]int // where in targets a session with several subscriptions is
 	routes  []*Route
@@ -38,12 +38,12 @@ type reading struct {
 }
 
 // used counts places in the lists of a reading.
-type used struct{ matches, targets, routes, shares int }
+type used struct{ targets, routes, shares int }
 
 // mark notes how many places the message before used, which the next one may not overwrite.
 func (r *reading) mark() {
 	m := &r.most
-	m.matches, m.targets, m.routes = max(m.matches, len(r.matches)), max(m.targets, len(r.targets)), max(m.routes, len(r.routes))
+	m.targets, m.routes = max(m.targets, len(r.targets)), max(m.routes, len(r.routes))
 	m.shares = max(m.shares, len(r.shares))
 }
 
@@ -57,10 +57,11 @@ type source struct {
 	publisher string   // the name of a Publisher
 }
 
-var readings = sync.Pool{New: func() any { return &reading{seen: map[*session]int{}} }}
-
 func (b *Broker) newReading() *reading {
-	r := readings.Get().(*reading)
+	r, _ := b.readings.Get().(*reading)
+	if r == nil {
+		r = &reading{seen: map[*session]int{}}
+	}
 	r.b, r.token, r.stamp = b, b.token.Add(1), b.stamp()
 	return r
 }
@@ -73,13 +74,15 @@ func (r *reading) finish() {
 	for _, c := range r.touched {
 		c.conn.Flush()
 	}
-	r.b.count.add(&r.counts)
+	b := r.b
+	b.count.add(&r.counts)
 	clear(r.touched)
 	clear(r.queued)
 	clear(r.queues)
 	clear(r.batch.entries)
 	r.mark()
-	clear(r.matches[:r.most.matches])
+	r.memory.rest()
+	r.matches = nil
 	for i := range r.targets[:r.most.targets] {
 		r.targets[:r.most.targets][i].session = nil
 	}
@@ -96,10 +99,10 @@ func (r *reading) finish() {
 	r.used, r.touched, r.queued, r.shared = 0, r.touched[:0], r.queued[:0], nil
 	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
-	r.matches, r.targets, r.routes, r.shares = r.matches[:0], r.targets[:0], r.routes[:0], r.shares[:0]
+	r.targets, r.routes, r.shares = r.targets[:0], r.routes[:0], r.shares[:0]
 	r.most = used{}
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
-	readings.Put(r)
+	b.readings.Put(r)
 }
 
 // message is space for the next message; it is used again unless the message goes to the journal.
@@ -117,7 +120,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 	r.counts.received[m.QoS]++
 	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
 	r.mark()
-	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
+	r.matches = r.memory.find(&r.b.tree, m.Topic)
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
 		return noEntry, false

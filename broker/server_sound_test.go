@@ -62,9 +62,11 @@ func (b *Broker) unsound() string {
 	}
 	bytes, expiring := 0, 0
 	for _, all := range []topic.Filter{everyName, systemNames} {
-		b.retained.names.Match(all, func(_ string, kept *retained) bool {
-			bytes += footprint(&kept.message)
-			if kept.message.Props.Has(packet.PropMessageExpiry) {
+		b.retained.names.Match(all, func(kept *retained) bool {
+			var m message.Message
+			kept.read(&m)
+			bytes += kept.size()
+			if m.Props.Has(packet.PropMessageExpiry) {
 				expiring++
 			}
 			return true
@@ -83,7 +85,7 @@ func (s *session) unsound() string {
 	one := cfg.MaxPacket + 1024 // is always taken, whatever its size
 	bytes, replays := 0, 0
 	for i := range o.slots {
-		if o.slots[i].replay {
+		if o.slots[i].kept != nil {
 			replays += o.slots[i].bytes
 		} else {
 			bytes += o.slots[i].bytes
@@ -136,7 +138,7 @@ func (r *reading) remains() string {
 		held("target", len(targets), func(i int) bool { return targets[i].session == nil }),
 		held("entry", len(entries), func(i int) bool { return entries[i].Message == nil && entries[i].Key == "" }),
 		held("queue", len(queues), func(i int) bool { return queues[i].to == nil && queues[i].Data == nil }),
-		held("match", cap(r.matches), func(i int) bool { return r.matches[:cap(r.matches)][i] == nil }),
+		held("match", cap(r.memory.found), func(i int) bool { return r.memory.found[:cap(r.memory.found)][i] == nil }),
 		held("route", cap(r.routes), func(i int) bool { return r.routes[:cap(r.routes)][i] == nil }),
 		held("share", cap(r.shares), func(i int) bool { return r.shares[:cap(r.shares)][i] == nil }),
 		held("touched", cap(r.touched), func(i int) bool { return r.touched[:cap(r.touched)][i] == nil }),
@@ -146,7 +148,7 @@ func (r *reading) remains() string {
 			return what
 		}
 	}
-	if r.b != nil || r.shared != nil || len(r.seen) > 0 || r.used != 0 || len(r.batch.dues) > 0 {
+	if r.b != nil || r.matches != nil || r.shared != nil || len(r.seen) > 0 || r.used != 0 || len(r.batch.dues) > 0 {
 		return "a broker, a shared message, sessions or dues"
 	}
 	return ""

@@ -13,7 +13,6 @@ import (
 
 	"weir/broker"
 	"weir/broker/message"
-	"weir/broker/transport"
 	"weir/gateway/clock"
 	"weir/gateway/config"
 	"weir/gateway/status"
@@ -30,6 +29,9 @@ type Options struct {
 	Root    string                                  // kernel files are looked for below it; "": /
 	Buses   func() []int                            // I2C buses there are; nil: the machine's
 	OpenI2C func(number int) (i2c.BusCloser, error) // nil: the machine's
+
+	// Sockets were handed over to the process (see Inherited): listeners of their names use them.
+	Sockets []Socket
 
 	// Published is told of every reading the broker has taken, by the goroutine of its sensor. May be nil.
 	Published func(batch []message.Message)
@@ -52,7 +54,7 @@ type Gateway struct {
 	clock     *clock.Clock
 	machine   *bus.Machine
 	broker    *broker.Broker
-	listeners []transport.Listener
+	listeners []*listener
 	readings  *broker.Publisher
 	links     []*link
 
@@ -132,7 +134,7 @@ func (e *ListenError) Unwrap() error { return e.Err }
 func (g *Gateway) Close() error {
 	var errs []error
 	for _, l := range g.listeners {
-		errs = append(errs, l.Close())
+		errs = append(errs, l.close())
 	}
 	if g.store != nil {
 		errs = append(errs, g.store.close())
@@ -145,7 +147,7 @@ func (g *Gateway) Close() error {
 func (g *Gateway) Run(ctx context.Context) error {
 	stages := newStages()
 	first := stages.start(g.store.run(g.broker.Notify))
-	locals := stages.start(func(ctx context.Context) error { return g.broker.Run(ctx, g.listeners...) })
+	locals := stages.start(func(ctx context.Context) error { return g.broker.Run(ctx, g.sockets()...) })
 	var links []*stage
 	for _, l := range g.links {
 		links = append(links, stages.start(l.bridge.Run))
@@ -179,8 +181,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 func (g *Gateway) ready() {
 	var addresses []string
-	for _, l := range g.listeners {
-		addresses = append(addresses, l.Addr().String())
+	for _, s := range g.sockets() {
+		addresses = append(addresses, s.Addr().String())
 	}
 	g.log.Info("running", "id", g.cfg.Gateway.ID, "version", g.o.Version, "listeners", addresses, "data", g.store.dir)
 	if g.o.Ready != nil {
@@ -201,7 +203,9 @@ func (g *Gateway) attend(ctx context.Context, failed <-chan struct{}) error {
 		case <-failed:
 			return nil
 		case <-tick.C:
-			g.clock.Trusted()
+			if g.clock.Trusted() {
+				g.lookAtCertificates(time.Now())
+			}
 			if g.store.journal.Volatile() && g.store.usable(g.cfg) {
 				return ErrStoreBack
 			}
@@ -248,6 +252,9 @@ func (g *Gateway) Status() status.Snapshot {
 			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedShared + b.DroppedTail, NotKept: b.NotKept,
 			Denied: b.Denied, Withheld: b.Withheld, LoginsFailed: b.LoginsFailed, LoginsLimited: b.LoginsLimited, Revoked: b.Revoked,
 		},
+	}
+	for _, l := range g.listeners {
+		s.Listeners = append(s.Listeners, l.status(s.Taken))
 	}
 	g.mu.Lock()
 	s.Config = g.configuration()

@@ -40,20 +40,20 @@ func TestSecondGateway(t *testing.T) {
 	s.arrived("sites/g1/Home/x")
 }
 
-// TestListenerInUse: an address that is taken is told by the listener's name, and everything is given back.
+// TestListenerInUse: if no address can be opened that is told by the listener's name, and everything is given back.
 func TestListenerInUse(t *testing.T) {
 	s := newSite(t, upstream.Options{})
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := head + noSensors + toCloud + fmt.Sprintf("[listener.first]\naddress = \"127.0.0.1:1883\"\n[listener.second]\naddress = %q\n", taken.Addr())
+	text := head + noSensors + toCloud + fmt.Sprintf("[listener.only]\naddress = %q\n", taken.Addr())
 	before := runtime.NumGoroutine()
 	for range 2 { // nothing of the first attempt is in the way of the second
 		_, err = New(s.config(text), s.options())
 		var listen *ListenError
-		if !errors.As(err, &listen) || listen.Listener != "second" {
-			t.Fatalf("err %v, want a ListenError of the second listener", err)
+		if !errors.As(err, &listen) || listen.Listener != "only" {
+			t.Fatalf("err %v, want a ListenError of the listener", err)
 		}
 	}
 	if !within(time.Second, func() bool { return runtime.NumGoroutine() <= before }) {
@@ -63,8 +63,39 @@ func TestListenerInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start(text)
-	if len(s.addresses) != 2 || s.addresses[1] != taken.Addr().String() {
-		t.Errorf("listening at %v, want two listeners, the second at %v", s.addresses, taken.Addr())
+}
+
+// TestListenerLater: one address that cannot be opened stops nothing else. It is opened when it can be, and the status says
+// so all the time.
+func TestListenerLater(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := head + noSensors + fmt.Sprintf("[listener.first]\naddress = \"127.0.0.1:1883\"\n[listener.second]\naddress = %q\n", taken.Addr())
+	s.start(text)
+	s.stop() // while it waits
+	s.start(text)
+	st := s.gateway.Status()
+	if len(st.Listeners) != 2 || st.Listeners[0].Err != "" || !strings.Contains(st.Listeners[1].Err, "address already in use") || st.OK() {
+		t.Errorf("listeners %+v, want the second with its error", st.Listeners)
+	}
+	c, err := s.connect(client.Options{})
+	if err != nil {
+		t.Fatalf("at the first: %v", err)
+	}
+	c.close()
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.want("the second", func(st *status.Snapshot) bool { return st.Listeners[1].Err == "" && st.OK() })
+	if c, err = s.connect(client.Options{URL: "mqtt://" + taken.Addr().String()}); err != nil {
+		t.Fatalf("at the second: %v", err)
+	}
+	c.close()
+	if n := strings.Count(s.said.String(), "listener cannot be opened"); n != 2 {
+		t.Errorf("%d log lines of it, want one at each start", n)
 	}
 }
 

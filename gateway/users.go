@@ -12,7 +12,6 @@ import (
 	"slices"
 
 	"weir/broker/auth"
-	"weir/broker/transport"
 	"weir/gateway/config"
 )
 
@@ -121,16 +120,4 @@ func (u *users) credential(listener, name string) uint64 {
 		h.Write(binary.BigEndian.AppendUint64(nil, f.Credential(name)))
 	}
 	return binary.BigEndian.Uint64(h.Sum(nil))
-}
-
-// listen opens the listeners.
-func (g *Gateway) listen() error {
-	for _, name := range slices.Sorted(maps.Keys(g.cfg.Listener)) {
-		l, err := transport.Listen(transport.Options{Name: name, Address: g.cfg.Listener[name].Address.String()})
-		if err != nil {
-			return &ListenError{Listener: name, Err: err}
-		}
-		g.listeners = append(g.listeners, l)
-	}
-	return nil
 }

@@ -29,6 +29,7 @@ type peer struct {
 	accepted bool
 	gone     bool // the reader has ended
 	dead     bool // was reset
+	over     bool // another connection has its client id: nothing it says counts any more
 	will     *Arrival
 	queue    []queued
 	*state
@@ -180,6 +181,9 @@ func isTimeout(err error) bool {
 func (p *peer) take(f packet.Frame) error {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
+	if p.over {
+		return io.EOF
+	}
 	if !p.accepted {
 		if f.Type != packet.TypeConnect {
 			return packet.Errorf(packet.ProtocolError, "%s before CONNECT", f.Type) // [MQTT-3.1.0-1]
@@ -262,6 +266,7 @@ func (p *peer) greet(c *packet.Connect, b Behaviour) {
 			if other.version == packet.V5 {
 				other.say(&packet.Disconnect{Reason: packet.SessionTakenOver})
 			}
+			other.over = true
 			other.queue = append(other.queue, queued{close: true})
 			other.changed.Broadcast()
 		}

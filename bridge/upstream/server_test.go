@@ -103,6 +103,39 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
+// What a client still had on its way when another connection took its session over does not count: the session goes on
+// there, where the message comes again.
+func TestNothingCountsAfterATakeOver(t *testing.T) {
+	for range 100 {
+		s := serve(t, Options{})
+		greeting := &packet.Connect{Version: packet.V311, ClientID: []byte("c")}
+		message := &packet.Publish{Topic: []byte("t"), QoS: 2, ID: 1}
+		old := dial(t, s, packet.V311)
+		old.say(greeting)
+		old.expect(packet.TypeConnack)
+		s.Behave(func(b *Behaviour) { b.Hang = true })
+		old.say(message)
+		fresh := dial(t, s, packet.V311)
+		fresh.say(greeting)
+		s.Behave(func(b *Behaviour) { b.Hang = false })
+		fresh.expect(packet.TypeConnack)
+		message.Dup = true
+		fresh.say(message)
+		fresh.expect(packet.TypePubrec)
+		fresh.say(&packet.Ack{Type: packet.TypePubrel, ID: 1})
+		fresh.expect(packet.TypePubcomp)
+		for {
+			if _, err := old.hear(); err != nil {
+				break
+			}
+		}
+		if n := len(s.Arrivals()); n != 1 {
+			t.Fatalf("the message arrived %d times", n)
+		}
+		s.Close()
+	}
+}
+
 // Each offence is seen, ends the connection, and is the only thing seen.
 func TestViolations(t *testing.T) {
 	publish := func(q byte, id uint16) *packet.Publish { return &packet.Publish{Topic: []byte("t"), QoS: q, ID: id} }

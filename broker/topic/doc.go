@@ -48,6 +48,13 @@
 // by side, and a filter with an inner # matches only names of at most MaxLevels
 // levels: both are rules of our own extension.
 //
+// # Memory
+//
+// Levels that nothing branches between share a node, and no node holds a whole
+// name or filter. The children of a node stand in a list while they are few, and
+// in a hash table of pointers when they are many: among 100,000 names each takes
+// about 60 bytes beside its value and the bytes of its last levels.
+//
 // Matching never takes exponential time. A tree visits each of its nodes at
 // most once for a name, and the nodes below an inner # at most once for each
 // level of the name.

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// attempt writes to a plain TCP socket without ever waiting for it. Not safe for concurrent use.
+// attempt writes to a plain TCP or Unix socket without ever waiting for it. Not safe for concurrent use.
 type attempt struct {
 	raw  syscall.RawConn
 	call func(fd uintptr) bool // bound once, so that a write allocates nothing
@@ -15,13 +15,18 @@ type attempt struct {
 	err  error
 }
 
-// newAttempt returns nil if the connection is not a plain TCP socket.
+// newAttempt returns nil if the connection is not a plain socket.
 func newAttempt(nc net.Conn) *attempt {
-	t, ok := nc.(*net.TCPConn)
-	if !ok {
+	var plain syscall.Conn
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		plain = nc
+	case *net.UnixConn:
+		plain = nc
+	default:
 		return nil
 	}
-	raw, err := t.SyscallConn()
+	raw, err := plain.SyscallConn()
 	if err != nil {
 		return nil
 	}

@@ -58,7 +58,9 @@ type Conn struct {
 	nc       net.Conn
 	listener Listener
 	handler  Handler
-	attempt  *attempt // nil: only the writer goroutine writes
+	attempt  *attempt   // nil: only the writer goroutine writes
+	secure   *secure    // the TLS in nc; nil: none
+	frames   *webSocket // the WebSocket in nc; nil: none
 
 	ending atomic.Bool  // the reader is to stop, or has
 	told   atomic.Bool  // Closed has returned: what Take gives now are the last words
@@ -68,6 +70,7 @@ type Conn struct {
 	done    []byte // taken and written; belongs to whoever is writing
 	ended   chan struct{}
 	last    sync.Once     // around closing the sending side
+	said    atomic.Bool   // last has begun
 	written chan struct{} // closed when the last words are written
 }
 
@@ -75,12 +78,41 @@ type Conn struct {
 // mark only.
 func newConn(nc net.Conn, l Listener) *Conn {
 	c := &Conn{nc: nc, listener: l, attempt: newAttempt(nc), ended: make(chan struct{}), written: make(chan struct{})}
+	if w, ok := nc.(*webSocket); ok {
+		c.frames, w.nudge, nc = w, c.Flush, w.Conn
+	}
+	c.secure, _ = nc.(*secure)
 	c.state.Store(writeBusy)
 	return c
 }
 
-// RemoteAddr is the address of the peer.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+// RemoteAddr is the address of the peer; on a Unix socket, where peers have none, that of the listener.
+func (c *Conn) RemoteAddr() net.Addr {
+	a := c.nc.RemoteAddr()
+	if u, ok := a.(*net.UnixAddr); ok && (u.Name == "" || u.Name == "@") {
+		return c.listener.Addr()
+	}
+	return a
+}
+
+// Identity is the name that the client's certificate gives it, if the listener is to take it; empty: none. It is known
+// when the first bytes are received.
+func (c *Conn) Identity() string {
+	if c.secure == nil {
+		return ""
+	}
+	return c.secure.identity()
+}
+
+// Recheck holds the client's certificate against what the listener trusts now. An error says why it would be refused; what
+// becomes of the connection is up to the caller. nil without a certificate, and before the handshake is over, which looks by
+// itself once more when it is.
+func (c *Conn) Recheck() error {
+	if c.secure == nil {
+		return nil
+	}
+	return c.secure.recheck()
+}
 
 // Listener is where the connection came from.
 func (c *Conn) Listener() Listener { return c.listener }
@@ -89,21 +121,78 @@ func (c *Conn) Listener() Listener { return c.listener }
 func (c *Conn) Shutdown() {
 	if !c.ending.Swap(true) {
 		c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+		if c.secure != nil {                  // which may wait for the writer: see turnstile
+			c.secure.raw.SetWriteDeadline(time.Now().Add(Linger))
+		}
 	}
 }
 
-// run reads until the connection ends, then ends it.
-func (c *Conn) run() {
+// run shakes hands, reads until the connection ends, then ends it.
+func (c *Conn) run(counts *tally) {
+	failed := c.open()
 	c.writeOut()
-	ours, err := c.read()
+	ours, err := true, error(failed)
+	if failed == nil {
+		ours, err = c.read()
+	} else {
+		counts.fail(failed.Reason)
+	}
 	c.ending.Store(true)
 	c.handler.Closed(err)
 	c.told.Store(true)
-	if ours && !c.broken.Load() {
+	switch {
+	case failed != nil && failed.Reason != PeerLeft:
+		c.drain() // so that the peer gets to read why
+	case ours && !c.broken.Load():
 		c.linger()
 	}
 	c.nc.Close()
 	c.stopWriting()
+}
+
+// handshaker is a connection that has to agree with its peer on something before bytes flow.
+type handshaker interface {
+	handshake(deadline time.Time) error
+}
+
+// open shakes hands, if that is to be done, within the handler's first deadline.
+func (c *Conn) open() *HandshakeError {
+	h, ok := c.nc.(handshaker)
+	if !ok {
+		return nil
+	}
+	deadline := c.handler.Deadline()
+	c.nc.SetDeadline(deadline)
+	err := error(nil)
+	if c.ending.Load() { // after setting the deadline: Shutdown sets its own after ending
+		err = &HandshakeError{Reason: PeerLeft, Err: ErrShutdown}
+	} else {
+		err = h.handshake(deadline)
+	}
+	if err == nil {
+		c.nc.SetWriteDeadline(time.Time{})
+		return nil
+	}
+	c.broken.Store(true)
+	failed := c.failure(err)
+	if failed.Reason == TimedOut {
+		c.handler.Timeout()
+	}
+	return failed
+}
+
+// failure sorts an error of a handshake.
+func (c *Conn) failure(err error) *HandshakeError {
+	var failed *HandshakeError
+	switch {
+	case errors.As(err, &failed):
+		return failed
+	case c.ending.Load():
+		return &HandshakeError{Reason: PeerLeft, Err: ErrShutdown}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &HandshakeError{Reason: TimedOut, Err: ErrTimeout}
+	}
+	return &HandshakeError{Reason: PeerLeft, Err: err}
 }
 
 // read feeds the handler until the end, and tells whether this side wanted it.
@@ -128,6 +217,8 @@ func (c *Conn) read() (ours bool, err error) {
 		}
 		switch {
 		case err == nil:
+		case isClosing(err): // the peer is owed the answer of its closing handshake, or the reason
+			return true, err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return false, err
 		case c.ending.Load():
@@ -149,22 +240,47 @@ func (c *Conn) read() (ours bool, err error) {
 	}
 }
 
-// linger writes the last words and gives the peer time to read them.
+// linger writes the last words and gives the peer time to read them: until it closes, and they are written.
 func (c *Conn) linger() {
-	c.nc.SetDeadline(time.Now().Add(Linger))
+	over := time.Now().Add(Linger)
+	c.nc.SetDeadline(over)
 	c.Flush()
-	if _, ok := c.nc.(closeWriter); !ok {
-		t := time.NewTimer(Linger)
-		defer t.Stop()
-		select {
-		case <-c.written:
-		case <-t.C:
-		}
-		return
+	from := c.nc
+	if c.frames != nil {
+		from = c.frames.Conn // frames count for nothing any more
 	}
+	if _, ok := from.(closeWriter); ok {
+		c.discard(from)
+	}
+	t := time.NewTimer(time.Until(over))
+	defer t.Stop()
+	select {
+	case <-c.written:
+	case <-t.C:
+	}
+}
+
+// drain gives the peer of a failed handshake time to read what the handshake has written.
+func (c *Conn) drain() {
+	raw := c.nc
+	if c.frames != nil {
+		raw = c.frames.Conn
+	}
+	if c.secure != nil {
+		raw = c.secure.raw
+	}
+	raw.SetDeadline(time.Now().Add(Linger))
+	if half, ok := raw.(closeWriter); ok {
+		half.CloseWrite()
+		c.discard(raw)
+	}
+}
+
+// discard reads until the peer closes or the deadline passes.
+func (c *Conn) discard(from net.Conn) {
 	buf := make([]byte, 4<<10)
 	for {
-		if _, err := c.nc.Read(buf); err != nil {
+		if _, err := from.Read(buf); err != nil {
 			return
 		}
 	}
@@ -172,10 +288,12 @@ func (c *Conn) linger() {
 
 type closeWriter interface{ CloseWrite() error }
 
-// lastWritten is reached when nothing is left to write and nothing will follow.
+// lastWritten is reached when nothing is left to write and nothing will follow. On anything but a plain socket it may wait
+// for the peer, so the writer goroutine gets here then.
 func (c *Conn) lastWritten() {
 	c.last.Do(func() {
-		if half, ok := c.nc.(closeWriter); ok {
+		c.said.Store(true)
+		if half, ok := c.nc.(closeWriter); ok && !c.broken.Load() {
 			half.CloseWrite()
 		}
 		close(c.written)

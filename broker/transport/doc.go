@@ -4,6 +4,8 @@
 //	            accept loop (Serve)
 //	                 │ open(conn) Handler
 //	                 ▼
+//	       handshakes of TLS, then WebSocket
+//	                 ▼
 //	socket ──read──▶ reader goroutine ── Receive(bytes) consumed ──▶ Handler
 //	   ▲                                                               │
 //	   │   one attempt that does not block                             │
@@ -22,7 +24,7 @@
 // Whoever has put bytes where Take finds them calls Flush. Exactly one goroutine at a time writes a connection; another
 // one's Flush only leaves a mark that there is more. A plain TCP socket is first tried without blocking (Linux); what
 // the kernel does not take, and everything on other sockets, is written by a writer goroutine that is started then and
-// ends when nothing is left. Flush never blocks, so a slow peer never slows whoever has something for it. How much may
+// ends when nothing is left; plain Unix sockets are as TCP. Flush never blocks, so a slow peer never slows whoever has something for it. How much may
 // wait for a slow peer is the handler's business.
 //
 // # Ending
@@ -32,9 +34,57 @@
 // was just sent. Handler.Closed is called exactly once, by the reader, before that wait. Whoever calls Serve gets it back
 // after every goroutine that it started has ended.
 //
+// The writer goroutine says the last words of TLS and WebSocket, because they may have to wait for the socket: what Take
+// gives, then the Close frame, then close_notify, then the end of TCP. A peer that does not read delays that by Linger.
+//
+// # Handshakes
+//
+// They are the reader's first work, within the handler's first deadline, which is that of CONNECT: a peer has one time for
+// TLS, WebSocket and CONNECT together. Of those that compute at one time there are at most half as many as processors, so
+// that a storm of clients that come back leaves room for those who are connected; one that waits for its peer gives its
+// place away (turnstile), so slow peers keep nobody out. What fails is counted by Reason for each listener, told to
+// Handler.Closed, and the peer has Linger to read why.
+//
+// # TLS
+//
+//   - TLS 1.2 and 1.3, Go's choice of ciphers. No ALPN: whatever a client offers is ignored, as nothing depends on it.
+//   - Each certificate of client_ca is trusted by itself, so an authority below a root can be trusted without the root.
+//   - A certificate that is shown must be valid, where none is needed too. It is judged again when a session is resumed, and by
+//     Conn.Recheck after TLS.Replace. The keys of session tickets outlive Replace, so clients resume across it.
+//   - The user name in a certificate is taken as it is or not at all: see identityOf.
+//   - With any revocation list, the authority that signed a client's certificate must have one, or the client is refused, as
+//     OpenSSL does it. Authorities above are looked up if they have one. Of several lists of an authority the newest counts. Lists
+//     with a critical extension (deltas, parts, lists for others) are refused when they are read (RFC 5280 section 5.2).
+//   - A list that has expired is used as it is, with a warning in log and status: who is on it stays out, and a gateway that
+//     nobody could reach for a month does not lock its devices out. Files.RefuseExpired turns that round.
+//   - Dates are judged by the machine's clock. A Pi that does not know the time yet refuses client certificates until it does.
+//   - A listener's own certificate that has expired is served on: clients say so better than a port that is closed.
+//
+// # WebSocket
+//
+// RFC 6455, server side, binary frames, no extensions. Frames are unmasked in place in the read buffer and their payload moved
+// together, so a packet may lie across frames and nothing is held or allocated for a frame, whatever length it announces;
+// packets are bounded by who reads them. Outgoing bytes are copied once, into frames of up to 16 KiB. Of pings that come while
+// the socket is full only the last is answered (section 5.5.3).
+//
+// This is own code. Measured with 2,000 idle connections, which hold 8.0 kB each on plain TCP: 9.4 kB each here, and 20.6 kB with
+// coder/websocket 1.8.15 and net/http, as many goroutines in both. There a net.Conn whose read deadline passes is closed, while a
+// reader here is woken by its deadline to extend it and to be ended with last words. It serves the tests as the other side.
+//
+// A page may connect if it comes from the host that it connects to, or is named in Origins. On a listener that only this
+// machine can reach the host must besides be localhost or an IP address: a page under a name of its own could point that name here.
+//
+// # Addresses that cannot be opened
+//
+// With Options.Patient the first Accept opens them, trying again after 0.1 to 10 s: an address that DHCP has not given out yet, or a
+// port that another program has, keeps nothing else from starting.
+//
+// # Unix sockets
+//
+// A socket file that nobody listens on is removed; it is found out by connecting. The file has its permissions from the moment
+// it is there.
+//
 // # Room left
 //
-// A [Listener] yields net.Conn, so TLS, WebSocket and Unix sockets are further Listeners; handshakes belong into the
-// first Read, under the deadline the handler sets. Handlers keep no reader state on a stack, so a poller can drive the
-// same interface.
+// Handlers keep no reader state on a stack, so a poller can drive the same interface for plain sockets.
 package transport

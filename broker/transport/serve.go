@@ -26,6 +26,7 @@ func Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) H
 	defer l.Close()
 	var running sync.WaitGroup
 	defer running.Wait()
+	counts := tallyOf(l)
 	wait := time.Duration(0)
 	for {
 		nc, err := l.Accept()
@@ -35,9 +36,14 @@ func Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) H
 				log.Info("accepting connections again", "listener", l.Name())
 			}
 			wait = 0
+			counts.accepted.Add(1)
+			counts.open.Add(1)
 			c := newConn(nc, l)
 			c.handler = open(c)
-			running.Go(c.run)
+			running.Go(func() {
+				defer counts.open.Add(-1)
+				c.run(counts)
+			})
 		case ctx.Err() != nil:
 			return nil
 		case !passing(err):

@@ -15,7 +15,7 @@ func (c *Conn) writeOut() {
 	for {
 		told := c.told.Load()
 		b := c.take()
-		if len(b) == 0 {
+		if len(b) == 0 && !c.owes(told) {
 			if c.endWriting(told) {
 				return
 			}
@@ -28,7 +28,7 @@ func (c *Conn) writeOut() {
 				c.failed()
 			}
 		}
-		if n < len(b) && !c.broken.Load() {
+		if (n < len(b) || c.attempt == nil) && !c.broken.Load() {
 			go c.write(b, n)
 			return
 		}
@@ -36,17 +36,29 @@ func (c *Conn) writeOut() {
 	}
 }
 
-// write is the writer goroutine. It owns the writing side, and has to write b from byte n on first.
+// owes tells whether there is something to write besides what the handler gives: frames of WebSocket's own, or the words
+// with which TLS and WebSocket end. They may have to wait for the socket, so the writer goroutine writes them.
+func (c *Conn) owes(told bool) bool {
+	if c.attempt != nil || c.broken.Load() {
+		return false
+	}
+	return c.frames != nil && c.frames.owes() || told && !c.said.Load()
+}
+
+// write is the writer goroutine. It owns the writing side, and has to write b from byte n on first; an empty write lets a
+// WebSocket write what it owes.
 func (c *Conn) write(b []byte, n int) {
 	for {
-		if _, err := c.nc.Write(b[n:]); err != nil {
-			c.failed()
+		if len(b) > n || c.frames != nil {
+			if _, err := c.nc.Write(b[n:]); err != nil {
+				c.failed()
+			}
 		}
 		c.done = b
 		for {
 			told := c.told.Load()
 			b, n = c.take(), 0
-			if len(b) > 0 {
+			if len(b) > 0 || c.frames != nil && c.frames.owes() && !c.broken.Load() {
 				break
 			}
 			if c.endWriting(told) {

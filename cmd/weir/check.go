@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"weir/gateway"
 	"weir/gateway/config"
@@ -31,11 +32,16 @@ func runCheck(_ context.Context, c console, args []string) int {
 		return status
 	}
 	if !*elsewhere {
+		problems := append(gateway.CheckFiles(cfg), gateway.CheckDates(cfg, time.Now())...)
+		fmt.Fprint(c.err, config.Report(problems))
 		switch err := gateway.CheckAccess(cfg); {
 		case errors.Is(err, fs.ErrPermission):
 			fmt.Fprintf(c.err, "%s: warning: not checked: %v\n", path, err)
 		case err != nil:
 			return c.fail(exitConfig, "%v", err)
+		}
+		if config.Failed(problems) {
+			return exitConfig
 		}
 	}
 	if *effective {

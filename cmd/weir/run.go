@@ -38,11 +38,16 @@ func runRun(ctx context.Context, c console, args []string) int {
 	if cfg == nil {
 		return status
 	}
+	if problems := gateway.CheckFiles(cfg); len(problems) > 0 {
+		fmt.Fprint(c.err, config.Report(problems))
+		return exitConfig
+	}
+	sockets := gateway.Inherited()
 	hangups := make(chan os.Signal, 1) // one that comes during a reload is followed by one more
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	for {
-		err := runOnce(ctx, &cfg, log, hangups, func() (*config.Config, error) { return reread(c, *path, o) })
+		err := runOnce(ctx, &cfg, sockets, log, hangups, func() (*config.Config, error) { return reread(c, *path, o) })
 		switch {
 		case errors.Is(err, gateway.ErrStoreBack):
 			log.Info("starting anew: " + err.Error())
@@ -55,8 +60,8 @@ func runRun(ctx context.Context, c console, args []string) int {
 }
 
 // runOnce runs a gateway and reloads its configuration at each hangup; cfg is the one that holds in the end.
-func runOnce(ctx context.Context, cfg **config.Config, log *slog.Logger, hangups <-chan os.Signal, reread func() (*config.Config, error)) error {
-	g, err := gateway.New(*cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version()})
+func runOnce(ctx context.Context, cfg **config.Config, sockets []gateway.Socket, log *slog.Logger, hangups <-chan os.Signal, reread func() (*config.Config, error)) error {
+	g, err := gateway.New(*cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version(), Sockets: sockets})
 	if err != nil {
 		return err
 	}

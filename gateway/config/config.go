@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"time"
 
 	"weir/broker/topic"
@@ -24,6 +25,19 @@ type Config struct {
 	Buffer   Buffer
 
 	origin map[string]Position // where a setting was written; absent: default
+}
+
+// At makes a problem with a setting, such as "listener.lan.cert", with its place in the file, for whoever finds out later
+// than Load what is wrong with it.
+func (c *Config) At(setting string, severity Severity, text string) Problem {
+	p := Problem{File: c.File, Severity: severity, Text: setting + ": " + text}
+	for at := setting; at != ""; at = parentPath(at) {
+		if place, ok := c.origin[at]; ok {
+			p.Position = place
+			break
+		}
+	}
+	return p
 }
 
 // Gateway is [gateway].
@@ -77,7 +91,24 @@ type Listener struct {
 	Passwords string // path of a password file, absolute, which need not exist; empty: none
 	ACL       string // path of an access control list in mosquitto's form, absolute; empty: none
 	ACLCheck  string // "subscribe" or "delivery": when it is judged what a client may read
+
+	Protocol string      // "mqtt" or "websocket"
+	Path     string      // of WebSocket requests
+	Origins  []string    // pages that may connect by WebSocket; empty: those of the same host
+	Mode     fs.FileMode // of a Unix socket
+
+	Cert, Key *Secret // PEM; nil: no TLS
+	TLSMin    string  // "1.2" or "1.3"
+	ClientCA  *Secret // PEM; nil: clients are not asked for certificates
+
+	ClientCertificates string   // "optional" or "required"; empty: not asked
+	Identity           string   // "cn" or "san": the user name comes from the certificate; empty: it does not
+	CRL                []string // paths of revocation lists, absolute
+	CRLExpired         string   // "accept" or "refuse"
 }
+
+// TLS tells whether the listener speaks it.
+func (l *Listener) TLS() bool { return l.Cert != nil }
 
 // Broker is [broker].
 type Broker struct {

@@ -274,7 +274,8 @@ func (c *checker) crossListeners() {
 		path := join("listener", name)
 		at := join(path, "address")
 		_, set := c.cfg.origin[at]
-		if l.Anonymous && len(c.cfg.User) > 0 && l.ACL == "" {
+		c.crossTLS(l, path)
+		if l.Anonymous && len(c.cfg.User) > 0 && l.ACL == "" && !(l.named() && l.ClientCertificates == "required") {
 			where := at
 			if !set {
 				where = join("user", sortedKeys(c.cfg.User)[0])
@@ -307,7 +308,7 @@ func (c *checker) closed(l *Listener, at string) {
 		}
 	}
 	_, named := c.cfg.origin[join(join("listener", l.Name), "passwords")]
-	if users > 0 || c.badIn["user"] || c.opts.SkipFiles && (tables > 0 || named) {
+	if users > 0 || l.named() || c.badIn["user"] || c.opts.SkipFiles && (tables > 0 || named) {
 		return
 	}
 	if !c.opts.SkipFiles && passwordsIn(l.Passwords) > 0 {

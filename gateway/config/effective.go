@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,6 +191,8 @@ func settingText(v any) (text string, ok bool) {
 		return quantityText(v, func(u sensors.Unit) string { return strconv.Quote(string(u)) })
 	case Version:
 		return v.String(), v != 0
+	case fs.FileMode:
+		return strconv.Quote(fmt.Sprintf("%04o", v)), true
 	}
 	return fmt.Sprint(v), true
 }

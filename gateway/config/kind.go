@@ -266,7 +266,7 @@ var versionKind = kind{"choice", `"5" or "3.1.1"`, func(_ *input, v any) (any, e
 	return nil, errWant
 }}
 
-var addressKind = kind{"address", `an address and a port, such as "127.0.0.1:1883"`, func(_ *input, v any) (any, error) {
+var addressKind = kind{"address", `an address and a port, such as "127.0.0.1:1883", or "unix:" and a path`, func(_ *input, v any) (any, error) {
 	s, err := text(v)
 	if err != nil {
 		return nil, err

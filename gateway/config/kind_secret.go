@@ -74,7 +74,7 @@ func (s *Secret) locate(in *input) error {
 		}
 		return nil
 	}
-	data, err := readLimited(s.name)
+	data, err := ReadFile(s.name, maxSecret)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (s *Secret) Read() (string, error) {
 		}
 		return trimNewline(v), nil
 	}
-	data, err := readLimited(s.name)
+	data, err := ReadFile(s.name, maxSecret)
 	if err != nil {
 		return "", err
 	}
@@ -71,8 +71,8 @@ func trimNewline(s string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
 }
 
-// readLimited reads a small regular file; its errors are for people.
-func readLimited(path string) ([]byte, error) {
+// ReadFile reads a regular file of at most so many bytes. Its errors are for people and name the file.
+func ReadFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fileError(path, err)
@@ -84,15 +84,15 @@ func readLimited(path string) ([]byte, error) {
 		return nil, fileError(path, err)
 	case st.IsDir():
 		return nil, fmt.Errorf("%s is a directory, want a file", path)
-	case st.Size() > maxSecret:
-		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, st.Size(), maxSecret)
+	case st.Size() > most:
+		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, st.Size(), most)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, fileError(path, err)
 	}
-	if len(data) > maxSecret {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxSecret)
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, most)
 	}
 	return data, nil
 }

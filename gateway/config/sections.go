@@ -118,29 +118,6 @@ func tableSection(t *sensors.Table) *section {
 	return s
 }
 
-func listenerSection() *section {
-	s := &section{pattern: "listener.NAME", meaning: "one address where local clients connect",
-		open: func(cfg *Config, _ any, name string) any {
-			cfg.Listener[name] = &Listener{Name: name}
-			return cfg.Listener[name]
-		}}
-	add(s, "address", addressKind, nil, func(l *Listener) *Address { return &l.Address },
-		"IP address and port; 0.0.0.0 is every interface", example(`"0.0.0.0:1883"`), required)
-	add(s, "anonymous", boolKind, nil, func(l *Listener) *bool { return &l.Anonymous },
-		"whether clients may connect without user and password",
-		byDefault("true on a loopback address, false on any other"), example("true"))
-	add(s, "passwords", pathKind, nil, func(l *Listener) *string { return &l.Passwords },
-		"the password file of the listener, written by weir passwd or mosquitto_passwd",
-		byDefault("the file passwords beside this one"), example(`"/etc/weir/passwords"`))
-	add(s, "acl", pathKind, nil, func(l *Listener) *string { return &l.ACL },
-		"an access control list in mosquitto's form; clients of the listener may do what it and the [user.NAME] tables grant, and nothing else",
-		byDefault("none"), example(`"/etc/mosquitto/acl"`))
-	add(s, "acl_check", choiceKind([]string{"subscribe", "delivery"}), nil, func(l *Listener) *string { return &l.ACLCheck },
-		"when it is judged what a client may read: once, when it subscribes, and more than it may have is refused; or at each delivery, as mosquitto does, where it may subscribe to # and gets what it may have",
-		byDefault("\"delivery\" with acl, \"subscribe\" without"), example(`"delivery"`))
-	return s
-}
-
 func brokerSection() *section {
 	s := &section{pattern: "broker", meaning: "the broker for local clients",
 		open: func(cfg *Config, _ any, _ string) any { return &cfg.Broker }}

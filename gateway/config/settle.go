@@ -68,7 +68,7 @@ func (c *checker) settle() {
 		c.settleSensor(&c.sensors[i])
 	}
 	if len(cfg.Listener) == 0 {
-		cfg.Listener["default"] = &Listener{Name: "default", Address: Address{Host: "127.0.0.1", Port: 1883}}
+		cfg.Listener["default"] = c.defaultListener()
 	}
 	for name, b := range cfg.Bridge {
 		if _, set := cfg.origin[join(join("bridge", name), "clean")]; !set {
@@ -79,7 +79,10 @@ func (c *checker) settle() {
 		if _, set := cfg.origin[join(join("listener", name), "anonymous")]; !set {
 			l.Anonymous = l.Address.Loopback()
 		}
-		if beside := absolute(c.in.dir, "passwords"); l.Passwords == "" && c.name != "" && (!l.Anonymous || c.isFile(beside)) {
+		if _, set := cfg.origin[join(join("listener", name), "client_certificates")]; !set && l.ClientCA != nil {
+			l.ClientCertificates = "required"
+		}
+		if beside := absolute(c.in.dir, "passwords"); l.Passwords == "" && c.name != "" && (!l.Anonymous && !l.named() || c.isFile(beside)) {
 			l.Passwords = beside
 		}
 		if _, set := cfg.origin[join(join("listener", name), "acl_check")]; !set {

@@ -13,7 +13,7 @@ var later = map[string][]string{
 	"bridge.NAME.forward[]": {"template", "batch", "expiry", "rate", "order", "backlog", "history_prefix", "encoding", "compress",
 		"policy", "max_size", "max_age", "deadband"},
 	"bridge.NAME.receive[]": {"template", "retain", "exclude"},
-	"listener.NAME":         {"websocket", "protocol", "cert", "key", "ca", "tls", "client_ca", "path", "mode", "proxy"},
+	"listener.NAME":         {"proxy"},
 	"user.NAME":             {"deny", "acl"},
 	"sensor.NAME":           {"median", "smooth", "deadband", "deadband_percent", "heartbeat", "gain", "max_rate", "rearm", "stuck", "derive", "batch", "template", "oversample", "mux"},
 	"sensors":               {"topic", "format", "qos", "retain", "units", "deadband", "derive"},

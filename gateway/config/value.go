@@ -89,10 +89,23 @@ func formatDuration(d time.Duration) string {
 type Address struct {
 	Host string // an IP address, "localhost", or empty: all interfaces
 	Port uint16
+	Path string // absolute, of a Unix socket; Host and Port are empty then
 }
 
-// ParseAddress reads "127.0.0.1:1883", "[::1]:1883", "localhost:1883" or ":1883".
+// maxUnixPath is the longest path of a Unix socket, in bytes (unix(7), sun_path).
+const maxUnixPath = 107
+
+// ParseAddress reads "127.0.0.1:1883", "[::1]:1883", "localhost:1883", ":1883" or "unix:/run/weir/mqtt.sock".
 func ParseAddress(s string) (Address, error) {
+	if path, unix := strings.CutPrefix(s, "unix:"); unix {
+		switch {
+		case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/"):
+			return Address{}, fmt.Errorf(`got %q, want a path from the root, such as "unix:/run/weir/mqtt.sock"`, s)
+		case len(path) > maxUnixPath:
+			return Address{}, fmt.Errorf("got a path of %d bytes, want at most %d for a Unix socket", len(path), maxUnixPath)
+		}
+		return Address{Path: path}, nil
+	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		if i := strings.LastIndexByte(s, ':'); i > 0 {
@@ -125,12 +138,17 @@ func parsePort(s string) (uint16, error) {
 	return uint16(n), err
 }
 
-// String is the form net.Listen takes.
-func (a Address) String() string { return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port))) }
+// String is how the file writes it.
+func (a Address) String() string {
+	if a.Path != "" {
+		return "unix:" + a.Path
+	}
+	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
+}
 
 // Loopback reports whether only this machine can reach the address.
 func (a Address) Loopback() bool {
-	if a.Host == "localhost" {
+	if a.Host == "localhost" || a.Path != "" {
 		return true
 	}
 	ip, err := netip.ParseAddr(a.Host)

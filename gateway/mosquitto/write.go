@@ -205,6 +205,8 @@ func (c *converter) cannot(l *listener, passwords, anonymous setting) string {
 		return "require_certificate without a cafile: there is nobody whose certificates are taken"
 	case l.port.value == "0" && !c.knows("listener.NAME.mode"):
 		return "this weir has no Unix sockets yet"
+	case l.port.value == "0" && !isSocketPath(l.bind.value):
+		return "port 0 is a Unix socket, and this is no path from the root for one"
 	case anonymous.value != "true" && !passwords.given() && !usesNames:
 		return "without users and anonymous clients nobody can log in; write passwords, or anonymous = true"
 	}
@@ -216,6 +218,14 @@ func isPort(s string) bool {
 	return err == nil && strconv.FormatUint(n, 10) == s
 }
 
+// isSocketPath tells whether a Unix socket can be at a path, and a configuration can hold it.
+func isSocketPath(s string) bool {
+	odd := func(r rune) bool {
+		return unicode.IsControl(r) || r == unicode.ReplacementChar || strings.ContainsRune("“”„", r)
+	}
+	return strings.HasPrefix(s, "/") && !strings.HasSuffix(s, "/") && len(s) <= 107 && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, odd)
+}
+
 // addressOf is the address of a listener, and what is to be said about it.
 func addressOf(l *listener) (address string, notes []string) {
 	port := l.port.value
@@ -224,7 +234,7 @@ func addressOf(l *listener) (address string, notes []string) {
 	}
 	switch host := l.bind.value; {
 	case port == "0":
-		return host, nil
+		return "unix:" + host, []string{"mode says who may connect"}
 	case host == "":
 		return ":" + port, []string{"every interface"}
 	case host == "localhost":

@@ -12,6 +12,9 @@ type Snapshot struct {
 	Config  Config
 	Store   Store
 	Broker  Broker
+
+	Listeners []Listener // by name
+
 	Sensors []Sensor // in the order of the configuration
 	Bridges []Bridge // likewise
 }
@@ -61,6 +64,19 @@ type Broker struct {
 	Revoked                     uint64 // clients disconnected as their login does not hold any more
 
 	NotKept uint64 // what should survive a restart and may not, since start
+}
+
+// Listener is one address where local clients connect.
+type Listener struct {
+	Name, Protocol string            // Protocol is mqtt, mqtts, ws or wss
+	Addresses      []string          // where it listens; several if systemd handed over several sockets
+	Connections    int               // now
+	Accepted       uint64            // connections since start
+	Failed         map[string]uint64 // handshakes of TLS and WebSocket since start, by reason
+
+	Err      string    // why it is not open; empty: it is
+	Expires  time.Time // of its certificate; zero: it has none
+	Warnings []string  // what is wrong with its certificate or revocation lists, or soon will be
 }
 
 // Sensor is one configured or found sensor.

@@ -19,6 +19,14 @@ func (s *Snapshot) OK() bool {
 			return false
 		}
 	}
+	for i := range s.Listeners {
+		if e := s.Listeners[i].Expires; s.Clock.Trusted && !e.IsZero() && s.Taken.After(e) {
+			return false
+		}
+		if s.Listeners[i].Err != "" {
+			return false
+		}
+	}
 	return s.Store.Err == "" && !s.Store.Full && s.Config.Refused == ""
 }
 
@@ -45,6 +53,14 @@ func (s *Snapshot) Verdict() string {
 	}
 	if s.Store.Full && s.Store.Err == "" {
 		parts = append(parts, "The disk is full: the store makes do with the room it has.")
+	}
+	for i := range s.Listeners {
+		if err := s.Listeners[i].Err; err != "" {
+			parts = append(parts, "Listener "+s.Listeners[i].Name+" cannot be opened: "+err+".")
+		}
+		for _, w := range s.Listeners[i].Warnings {
+			parts = append(parts, "Listener "+s.Listeners[i].Name+": "+w+".")
+		}
 	}
 	if n := s.Broker.NotKept; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d times something of a local session could not be stored: it lives in memory.", n))

@@ -28,6 +28,11 @@ func TestVerdict(t *testing.T) {
 			"No sensors. The flash budget of this hour is used up: publishers wait longer.", true},
 		{"not kept", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Broker: Broker{NotKept: 3}},
 			"No sensors. 3 times something of a local session could not be stored: it lives in memory.", true},
+		{"listeners", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Listeners: []Listener{
+			{Name: "lan", Err: "cannot assign requested address"}, {Name: "tls", Expires: now.Add(time.Hour), Warnings: []string{"the certificate expires soon"}}}},
+			"No sensors. Listener lan cannot be opened: cannot assign requested address. Listener tls: the certificate expires soon.", false},
+		{"expiring", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Listeners: []Listener{{Name: "tls", Expires: now.Add(time.Hour)}}}, "No sensors.", true},
+		{"expired", Snapshot{Taken: now, Clock: Clock{Trusted: true}, Listeners: []Listener{{Name: "tls", Expires: now.Add(-time.Hour)}}}, "No sensors.", false},
 		{"outage", Snapshot{
 			Taken: now, Sensors: []Sensor{{Name: "a", State: "failing"}},
 			Bridges: []Bridge{{Name: "cloud", State: "offline", Since: now.Add(-90 * time.Second), Err: "connection refused", Backlog: 8040, Aside: 1, Dropped: 2}},
