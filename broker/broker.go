@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/broker/message"
 	"weir/broker/packet"
@@ -37,6 +38,9 @@ type Broker struct {
 	serving     context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
 
 	waitingBytes bounded // of all publishers, for room in the journal
+	limits       limits
+	expiring     expiries
+	sys          sys
 
 	routesMu sync.Mutex // guards the field below
 	routes   []*subscription
@@ -44,6 +48,8 @@ type Broker struct {
 	mu          sync.Mutex // guards the fields below, and parts of sessions as said there
 	sessions    map[string]*session
 	connections map[*connection]struct{} // those before CONNECT too
+	listeners   map[string]*limit        // connections of each listener that has a limit of its own
+	most        int                      // sessions there were at once
 	calendar    calendar
 	stopping    bool
 }
@@ -56,9 +62,14 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 		notice:      make(chan struct{}, 1),
 		sessions:    map[string]*session{},
 		connections: map[*connection]struct{}{},
+		listeners:   map[string]*limit{},
 		calendar:    calendar{wake: make(chan struct{}, 1)},
 	}
+	b.limits = newLimits(&b.cfg)
 	b.wills = b.NewPublisher("", nil)
+	b.sys.began = time.Now()
+	b.sys.at, b.sys.publisher = b.sys.began, b.NewPublisher("", nil)
+	b.sys.publisher.unretained = true
 	if b.cfg.Store != nil {
 		b.restore()
 	}

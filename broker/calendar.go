@@ -74,6 +74,9 @@ func (b *Broker) keepDates(ctx context.Context) {
 	for {
 		now := time.Now()
 		wait := b.passDates(now)
+		wait = min(wait, b.dropExpired())
+		wait = min(wait, b.tellSys(now))
+		b.tellLimits()
 		switch {
 		case b.retained.expiring.Load() == 0:
 			sweep = time.Time{}
@@ -114,6 +117,7 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		var w *will
 		if ended { // v5 [MQTT-4.1.0-2]
 			delete(b.sessions, string(s.id))
+			b.count.expiredSessions.Add(1)
 		} else {
 			w, s.will, s.willDue = s.will, nil, time.Time{}
 			b.calendar.add(s)

@@ -75,6 +75,9 @@ func (c *connection) check(p *packet.Connect) *packet.Error {
 	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1]
 		return packet.Errorf(packet.BadAuthenticationMethod, "no authentication methods are supported")
 	}
+	if refusal := c.capable(p); refusal != nil {
+		return refusal
+	}
 	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8]
 		return packet.Errorf(packet.ClientIdentifierNotValid, "an empty client id needs a clean session")
 	}
@@ -164,7 +167,7 @@ func (c *connection) connack(why *packet.Error) {
 	}
 	b, err := a.Append(nil, c.version)
 	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits; v5 [MQTT-3.1.2-24]
-		c.out.Store(&out{conn: c, closing: true, pending: b})
+		c.out.Store(&out{conn: c, closing: true, pending: b, others: 1})
 	}
 }
 
@@ -184,10 +187,19 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		}
 	}
 	s, present, discarded, err := b.claim(ctx, c, p)
+	if full := (*packet.Error)(nil); errors.As(err, &full) {
+		return c.refuse(full)
+	}
 	if err != nil {
 		return c.refuse(packet.Errorf(packet.ServerUnavailable, "session: %s", err))
 	}
-	s.lasts, s.will, s.version = lasts, newWill(p, s), c.version
+	w := newWill(p, s)
+	if !s.charge(s.base(w)) { // as it was; a new one ends with its connection
+		c.session = s
+		b.count.connected.Add(1)
+		return c.refuse(errMemory)
+	}
+	s.lasts, s.will, s.version = lasts, w, c.version
 	s.out.granted.Store(c.granted)
 	c.granted = nil
 	switch {
@@ -209,7 +221,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
-	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
+	c.keepAlive = c.keptAlive(p)
 	window := b.cfg.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
 		window = min(window, int(p.Props.ReceiveMaximum))
@@ -247,6 +259,7 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
+	c.b.announce(a, p)
 	if cfg.TopicAliases > 0 {
 		a.Props.SetTopicAliasMaximum(uint16(cfg.TopicAliases))
 	}
@@ -276,15 +289,21 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 				return nil, false, false, errors.New("the connection before does not end")
 			}
 		}
-		if old != nil && !p.CleanStart && old.user == c.user { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
+		resumed := old != nil && !p.CleanStart && old.user == c.user
+		if refusal := b.admit(c, old, resumed); refusal != nil {
+			b.mu.Unlock()
+			return nil, false, false, refusal
+		}
+		if resumed { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
 			old.owner = c
 			b.calendar.remove(old)
 			b.mu.Unlock()
 			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
 		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
-		s.owner, s.user = c, c.user
+		s.owner, s.user, s.charged, s.placed = c, c.user, costSession, true
 		b.sessions[id] = s
+		b.most = max(b.most, len(b.sessions))
 		if old != nil {
 			b.calendar.remove(old)
 		}

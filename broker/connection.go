@@ -34,6 +34,10 @@ type connection struct {
 	token      uint64   // what Entry.Publisher says
 	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
 	zeroExpiry bool     // CONNECT asked for session expiry 0
+	inputs     int      // what limits.memory counts for its read buffer, see input
+	names      int      // and for the topics of its aliases
+	counted    *limit   // of its listener; nil: it has none, or the connection is not counted
+	many       bool     // it was logged that there are no more subscriptions for this client
 	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
 	over       promise  // the same for PUBCOMPs
 	even       bool     // whose turn it was: see refill
@@ -43,10 +47,16 @@ type connection struct {
 // errDone ends a connection whose client said DISCONNECT or was refused: nothing is to be told any more.
 var errDone = errors.New("done")
 
+// open makes the handler of a connection, or nil if there are so many that it is not even told why it is refused.
 func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, conn: conn, done: make(chan struct{}), started: time.Now(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.connections) >= b.sockets() || !b.roomToRefuse() {
+		b.count.refused.Add(1)
+		return nil
+	}
+	b.count.sockets.Add(1)
 	b.connections[c] = struct{}{}
 	if b.stopping {
 		conn.Shutdown()
@@ -67,6 +77,11 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 	if n > 0 {
 		c.heard = time.Now()
 		r.counts.bytesIn += uint64(n)
+	}
+	if cap(b) > 4<<10 || c.inputs > 0 {
+		if e := c.input(cap(b), len(b)-n); err == nil {
+			err = e
+		}
 	}
 	if c.session != nil {
 		if e := c.submit(r); err == nil {
@@ -96,6 +111,7 @@ func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 		} else {
 			err = c.packet(r, f)
 		}
+		r.counts.packetsIn++
 		if n += size; err != nil {
 			return n, err
 		}
@@ -146,7 +162,7 @@ func (c *connection) answer(r *reading, p interface {
 		return nil
 	}
 	o.room()
-	if err := o.unread(); err != nil {
+	if err := o.unread(c.b); err != nil {
 		return err
 	}
 	at := len(o.pending)
@@ -158,6 +174,7 @@ func (c *connection) answer(r *reading, p interface {
 		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
 	}
 	o.pending = b
+	o.others++
 	o.answers += len(b) - at
 	r.touch(o)
 	return nil
@@ -179,6 +196,7 @@ func (c *connection) answerKept(r *reading, p interface {
 		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
 	}
 	c.kept.bytes = b
+	c.kept.packets++
 	return nil
 }
 
@@ -226,6 +244,7 @@ func (c *connection) acknowledged(r *reading, f packet.Frame) error {
 		}
 		r.touch(o)
 	}
+	o.settle(c.b)
 	return nil
 }
 
@@ -273,6 +292,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
 		c.b.cfg.Store.Delete(d.serial.held(a.ID))
 		b, err := answer.Append(c.over.bytes, c.version)
+		c.over.packets++
 		c.over.bytes, c.over.completed = b, append(c.over.completed, a.ID)
 		return err
 	}
@@ -360,10 +380,12 @@ func (c *connection) Take(done []byte) []byte {
 		}
 	}
 	b := o.pending
-	o.pending, o.answers = nil, 0
+	add(&c.b.count.others, uint64(o.others))
+	o.pending, o.answers, o.others, o.writing = nil, 0, 0, len(b)
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
 	}
+	o.settle(c.b)
 	o.mu.Unlock()
 	if len(b) > 0 {
 		if o.durable != nil {

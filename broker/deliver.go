@@ -56,9 +56,14 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 		r.counts.tooLarge++
 		return 0
 	}
+	if !o.fits(r.b, len(e.bytes)) {
+		r.counts.droppedQoS0++
+		return 1
+	}
 	o.room()
 	o.put(e, 0, t.retain, 0)
 	r.counts.sent[0]++
+	r.counts.payloadOut += uint64(len(m.Payload))
 	return 0
 }
 
@@ -79,9 +84,16 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 			return 1
 		}
 	}
+	if !o.fits(r.b, 2*size) || busy && !o.mayWait(r.b) {
+		r.counts.droppedQueue++
+		return 1
+	}
 	if busy {
 		o.wait(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 		o.bytes += size
+		if m.Props.Has(packet.PropMessageExpiry) {
+			o.expect(r.b, expires(m))
+		}
 		return 0
 	}
 	e := r.encode(m, o.version, q, t)
@@ -95,10 +107,18 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		h := o.slots[ref]
 		o.slots[ref], o.free = held{}, append(o.free, ref)
 		o.wait(h)
+		if o.queued < o.queue.len() { // it was to be in flight
+			o.queued++
+			r.b.limits.queued.force(1)
+		}
+		if m.Props.Has(packet.PropMessageExpiry) {
+			o.expect(r.b, expires(m))
+		}
 	} else {
 		o.room()
 		o.put(e, q, t.retain, id)
 		r.counts.sent[q]++
+		r.counts.payloadOut += uint64(len(m.Payload))
 	}
 	o.bytes += size
 	return 0

@@ -19,7 +19,8 @@
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
-// comes back; weed.go what makes room in it.
+// comes back; weed.go what makes room in it; limits.go, capabilities.go and expiring.go what is refused, and what goes
+// by itself; sys.go what it says of itself.
 //
 // # Two halves
 //
@@ -164,6 +165,55 @@
 // as records are gathered. New values of it are put every RetainFlush less the seconds a Store takes, and at the stop. A
 // value is put under the lock under which a delete is, so none comes back over a delete.
 //
+// # Limits
+//
+// Reached means: the newest is refused, whoever asks for it; what is there already stays. Each refusal is counted
+// (Stats.Limits), and that a limit is reached, or is no more, is logged once (limits.go).
+//
+//	limit                          5.0                                3.1.1
+//	connections, of a listener     CONNACK 0x97                       return code 3
+//	sessions                       CONNACK 0x97                       return code 3
+//	sockets (9/8 of connections)   closed unheard                     the same
+//	subscriptions, of a client     0x97 in SUBACK                     0x80
+//	retained messages and bytes    0x97 at QoS 1 and 2, and the       delivered and acknowledged, not retained, nor
+//	                               message is nobody's; QoS 0 as ▶    is the value before it [MQTT-3.3.1-7]
+//	queue of a session, all queues dropped, counted                   the same
+//	memory                         0x97 to what would take it: CONNECT, SUBSCRIBE, a retained message, a large packet, an
+//	                               alias, answers that are not read; what is for subscribers is dropped, counted
+//	packet size                    DISCONNECT 0x95                    closed
+//	topic levels and length        0x90, 0x8F                         acknowledged and dropped [MQTT-3.3.5-2]; 0x80
+//	keep alive                     told in CONNACK                    return code 2
+//	session expiry                 told in CONNACK                    as long as that
+//	QoS                            told, DISCONNECT 0x9B; granted lower   closed; granted lower
+//	retain off                     told, DISCONNECT 0x9A              delivered, not retained
+//	will above QoS, or retained    CONNACK 0x9B, 0x9A                 closed, no return code fits [MQTT-3.2.2-6]
+//
+// A take-over and a Clean Start take the place of the session there was, so a device whose connection hangs is not locked
+// out by a limit that it fills itself. A session that is there is resumed though sessions and memory are used up. What was
+// stored is restored whatever the limits are, and counts. What the process itself publishes is always retained. A 3.1.1
+// client cannot be told a keep alive: one that wants more than the maximum is refused, as mosquitto does, rather than cut off while
+// it keeps to what it said. With NoRetain what the Store holds of retained messages stays there unseen.
+//
+// The defaults are for a machine of 512 MiB of which other programs want their part. The garbage collector lets the heap grow to
+// twice of what is live, so of 512 MiB a quarter, 128 MiB, is what clients may make the broker hold: with as much again for
+// the collector, and 32 MiB for everything else, half of the machine is left. 10,000 connections with a session each, at 12 KiB, fill it; so do 100,000 subscriptions
+// (0.5 KiB) and as many retained messages of 64 bytes (0.4 KiB). The limits by number are above what fits of each kind alone:
+// they keep one kind from taking everything, the memory is what protects the machine. Retained messages may take half of it.
+// One client may have half of all subscriptions. The queue of one session (Bounds, above) is 1 MiB, so it takes 128 dead subscribers to fill the memory, not one.
+//
+// What is counted is about right, not exact: fixed costs (limits.go), the texts that clients send, messages by footprint. Outputs
+// count in steps of 16 KiB above the 2 KiB that are part of a session, so a message to a subscriber that keeps up costs a
+// comparison and nothing shared. What was begun is finished beyond the limit: at least one message always moves from a queue to its
+// socket, what is in flight is sent again, and a sixteenth is there for connections that are to be told why they are refused. Not counted are
+// promises that wait for the store (512 KiB for a session at most) and what waits for the journal (AllowanceTotalBytes).
+//
+// # $SYS
+//
+// Topics by mosquitto's names (sys.go), for who has the right to a filter that names $SYS; "#" does not take them. They differ from
+// mosquitto's on purpose: QoS 0 instead of 2, so that they never wait in a queue or reach the disk; messages/inflight is there; retained
+// messages/count leaves themselves out; store/messages/bytes counts what messages take, not their payloads alone; heap and clients/maximum
+// and expired are of this process. heap/maximum is the largest that was looked at.
+//
 // # What is decided here
 //
 //   - Without a Store sessions, their queues and retained messages live in memory, and so do sessions that the Store has no
@@ -214,7 +264,7 @@
 //     are not looked at, as mosquitto does it, so that devices can keep sending them. Recheck disconnects (0x98) whose
 //     certificate is not accepted any more.
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
-//   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C) and no server keep alive.
+//   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C).
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.
@@ -224,11 +274,11 @@
 //   - A PUBLISH at QoS 0 may overtake one at QoS 1 or 2 of the same publisher and topic that waits for a subscriber's
 //     window: the standard orders each QoS by itself (5.0 section 4.6).
 //   - Large payloads are copied into each subscriber's output; nothing is shared by writev yet.
-//   - Numbers of connections, sessions, subscriptions and retained messages have no limits of their own yet.
 //
 // # Time
 //
-// Message expiry goes by message.Stamp within one boot. Retained messages that have expired are not delivered, and are
+// Message expiry goes by message.Stamp within one boot. What has expired in a queue in memory goes within a second (expiring.go), what
+// is stored when it is read. Retained messages that have expired are not delivered, and are
 // looked for and removed every ten minutes. Keep alive, session expiry and will delay go by Go's monotonic clock;
 // a step of the wall clock changes nothing. Keep alive counts whole packets.
 package broker

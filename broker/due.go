@@ -247,7 +247,7 @@ func (d *durable) serve(meal *meal, most int) {
 			case kept.over.Load() || !f.mayHave(h.message) || q == 0 && away: // QoS 0 is not kept for a session without a connection
 			case f.expired(h.message): // v5 [MQTT-3.3.2-5]
 				f.counts.expired++
-			case q == 0 && len(o.pending) >= fillBytes || q > 0 && len(meal.entries) >= most:
+			case q == 0 && !o.more(f.b) || q > 0 && len(meal.entries) >= most:
 				return
 			case q == 0:
 				f.encode(h, 0, false)

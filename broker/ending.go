@@ -17,6 +17,10 @@ func (c *connection) fail(err error, received []byte) {
 		return
 	}
 	c.ended = true
+	if c.session == nil && err == errMemory {
+		c.b.count.refused.Add(1)
+		return
+	}
 	if c.session == nil {
 		c.b.count.protocolErrors.Add(1)
 		c.b.quiet.warn(c.b.log, "connection did not begin with a valid CONNECT", "peer", c.peer(),
@@ -73,6 +77,7 @@ func (c *connection) lastWords(reason packet.Reason, text string) {
 		b, err = d.Append(o.pending[:at], packet.V5)
 	}
 	if err == nil && (o.maxPacket == 0 || len(b)-at <= o.maxPacket) {
+		o.others++
 		o.pending = b
 	}
 }
@@ -104,6 +109,7 @@ func (c *connection) Closed(err error) {
 	b.mu.Lock()
 	delete(b.connections, c)
 	b.mu.Unlock()
+	b.limits.memory.give(b, costConnection+c.inputs+c.names)
 	s := c.session
 	if s == nil {
 		if c.unopened(err) {
@@ -117,6 +123,7 @@ func (c *connection) Closed(err error) {
 	s.detach(c)
 	ended := b.letGo(s)
 	b.count.connected.Add(-1)
+	b.leaves(c)
 	b.log.Debug("client gone", "client", string(s.id), "err", err)
 	if ended {
 		b.bury(s)

@@ -52,6 +52,13 @@ type out struct {
 	finished  []*lent          // groups are to be told that these are over,
 	unsent    []*lent          // and that these were not sent
 
+	writing int           // bytes that the socket has taken and not written yet
+	others  int           // packets in pending that are no PUBLISH
+	charged int           // what limits.memory counts for it, see fits
+	alarm   time.Duration // since boot, guarded by expiring.mu: when a message of the queue may expire
+	alarmAt int           // guarded by expiring.mu: the place in its list, from 1; 0: none
+	queued  int           // what limits.queued counts for it: len of queue, or more until settle
+
 	durable   *durable      // nil: it lives in memory; set before the session is found by others
 	stale     time.Duration // since boot; no message in the queue expires before. 0: not known
 	acked     []uint16      // ids whose PUBACK, or failed PUBREC, was put out: places the in-half has to free
@@ -140,7 +147,7 @@ func (o *out) fill(b *Broker) {
 	}
 	f := filler{b: b, out: o}
 	o.resend(&f)
-	for o.queue.len() > 0 && len(o.pending) < fillBytes && o.flight.Free() > 0 { // v5 [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+	for o.queue.len() > 0 && o.more(b) && o.flight.Free() > 0 { // v5 [MQTT-3.3.4-9] [MQTT-4.9.0-2]
 		h := o.queue.pop()
 		if !f.send(h) {
 			o.bytes -= h.bytes
@@ -148,6 +155,7 @@ func (o *out) fill(b *Broker) {
 	}
 	o.fillReplay(&f)
 	f.done()
+	o.settle(b)
 	b.count.add(&f.counts)
 }
 
@@ -270,6 +278,7 @@ func (f *filler) encode(h held, id uint16, dup bool) bool {
 	}
 	o.pending = b
 	f.counts.sent[h.qos]++
+	f.counts.payloadOut += uint64(len(p.Payload))
 	return true
 }
 
@@ -333,6 +342,7 @@ func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
 		return
 	}
 	o.room()
+	o.others++
 	if o.version == packet.V5 && reason != packet.Success {
 		a := packet.Ack{Type: t, ID: id, Reason: reason}
 		if b, err := a.Append(o.pending, o.version); err == nil {
@@ -355,8 +365,11 @@ func appendAck(b []byte, t packet.Type, id uint16) []byte {
 }
 
 // unread is an error if the client asks, or publishes, without reading the answers. The caller holds mu.
-func (o *out) unread() error {
+func (o *out) unread(b *Broker) error {
 	if o.answers <= answerBytes {
+		if o.answers > freeOut && !o.fits(b, 0) {
+			return errMemory
+		}
 		return nil
 	}
 	return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", o.answers)

@@ -32,6 +32,7 @@ type reading struct {
 	queues  []SessionHit
 	data    []byte // of queues
 	copies  [ownCopy + 1]encoded
+	refused bool             // it was, see source.told
 	shared  *message.Message // a copy out of the read buffer, for sessions that keep it
 
 	most used // of any message of the batch: so many places are to be cleared
@@ -53,8 +54,10 @@ const ownCopy = 4
 
 // source says where a message comes from.
 type source struct {
-	session   *session // of a client; nil: within the process
-	publisher string   // the name of a Publisher
+	session    *session // of a client; nil: within the process
+	publisher  string   // the name of a Publisher
+	unretained bool     // the retained message of the topic is not kept here, see sys
+	told       bool     // a message that is not retained for want of room is refused, as its publisher can be told
 }
 
 func (b *Broker) newReading() *reading {
@@ -117,8 +120,16 @@ func (r *reading) message() *message.Message {
 // journal if a route or a stored session takes it, or if something must be durable before it is acknowledged: key, or that
 // a retained topic is new or gone. entry is its place there, or noEntry; wanted tells whether anyone wants it.
 func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
-	r.counts.received[m.QoS]++
-	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
+	if !from.unretained {
+		r.counts.received[m.QoS]++
+		r.counts.payloadIn += uint64(len(m.Payload))
+	}
+	must := false
+	if r.refused = false; m.Retain && !from.unretained && !r.b.cfg.NoRetain { // before looking for subscribers: see replay
+		if must, r.refused = r.b.retain(m, from); r.refused {
+			return noEntry, false
+		}
+	}
 	r.mark()
 	r.matches = r.memory.find(&r.b.tree, m.Topic)
 	if len(r.matches) == 0 && !must && key == "" {

@@ -13,12 +13,10 @@ import (
 
 // retainedStore holds the last retained message of each topic.
 type retainedStore struct {
-	mu    sync.Mutex // makes finding the old message and storing the new one a single step
-	names topic.Names[retained]
-	dirty map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
-	bytes atomic.Int64
-
-	expiring atomic.Int64 // those with a message expiry: while there are any, they are looked through now and then
+	mu       sync.Mutex // makes finding the old message and storing the new one a single step
+	names    topic.Names[retained]
+	dirty    map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
+	expiring atomic.Int64        // those with a message expiry: while there are any, they are looked through now and then
 }
 
 // sweepEvery is how often retained messages that have expired are looked for. Until then they are only not delivered.
@@ -93,9 +91,13 @@ func (f *filler) done() {
 // subscriber first enters the tree and then collects retained messages, and a collected one is sent only if it is not
 // over at that moment. If it is over, its successor was published when the subscriber was in the tree already.
 //
+// One that there is no room for is refused (full), and nothing happens, if its publisher can be told. Otherwise it is only
+// delivered, and the topic has no retained message then, rather than one of any age: 3.1.1 [MQTT-3.3.1-7]. What comes from within the
+// process always has room.
+//
 // changed: it is stored that the topic has a message now, or has none, and that must be durable before m is acknowledged. A
 // new value for a topic that has one is stored later: see keepRetained.
-func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
+func (b *Broker) retain(m *message.Message, from source) (changed, full bool) {
 	s := &b.retained
 	name := string(m.Topic)
 	var kept *retained
@@ -104,15 +106,22 @@ func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if kept != nil && !b.roomForRetained(kept, s.names.Get(name), from.session != nil) {
+		b.count.notRetained.Add(1)
+		if from.told {
+			return false, true
+		}
+		kept = nil
+	}
 	if kept == nil {
 		if old := s.names.Remove(name); old != nil {
+			b.retainedGone(old)
 			changed = b.unstoreRetained(name)
 			s.forget(old)
 		}
-		return changed
+		return changed, false
 	}
 	old := s.names.Set(name, kept)
-	s.bytes.Add(int64(kept.size()))
 	if kept.expiring && s.expiring.Add(1) == 1 {
 		b.calendar.look()
 	}
@@ -126,13 +135,47 @@ func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
 	if old != nil {
 		s.forget(old)
 	}
-	return changed
+	return changed, false
+}
+
+// roomForRetained takes the place of a message in that of the one that it replaces, if any. The caller holds mu.
+func (b *Broker) roomForRetained(kept, old *retained, bounded bool) bool {
+	l, count, size := &b.limits, 1, kept.size()
+	if old != nil {
+		count, size = 0, size-old.size()
+	}
+	if !bounded || count == 0 && size <= 0 { // less than before always fits
+		l.retained.force(count)
+		l.retainedBytes.force(size)
+		l.memory.force(size)
+		return true
+	}
+	if !l.retained.take(b, count) {
+		return false
+	}
+	if !l.retainedBytes.take(b, size) {
+		l.retained.give(b, count)
+		return false
+	}
+	if !l.memory.take(b, size) {
+		l.retained.give(b, count)
+		l.retainedBytes.give(b, size)
+		return false
+	}
+	return true
+}
+
+// retainedGone counts a message out that nothing has taken the place of. The caller holds mu.
+func (b *Broker) retainedGone(old *retained) {
+	size := old.size()
+	b.limits.retained.give(b, 1)
+	b.limits.retainedBytes.give(b, size)
+	b.limits.memory.give(b, size)
 }
 
 // forget notes that a message was taken out of the store. The caller holds mu.
 func (s *retainedStore) forget(old *retained) {
 	old.over.Store(true)
-	s.bytes.Add(int64(-old.size()))
 	if old.expiring {
 		s.expiring.Add(-1)
 	}
@@ -156,6 +199,7 @@ func (b *Broker) sweep(f *filler) {
 		if s.names.Get(name) == kept { // not replaced meanwhile
 			s.names.Remove(name)
 			s.forget(kept)
+			b.retainedGone(kept)
 			b.unstoreRetained(name)
 		}
 	}
@@ -195,6 +239,9 @@ func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which
 		}
 		return true
 	})
+	if which == nil {
+		list = append(list, b.replaySys(sub.filter)...)
+	}
 	o := &s.out
 	o.mu.Lock()
 	p := replay{sub: sub, list: list, round: sub.round}
@@ -225,7 +272,7 @@ func (o *out) fillReplay(f *filler) {
 		for len(p.list) > 0 {
 			kept := p.list[0]
 			q := min(kept.qos, opt.qos())
-			if len(o.pending) >= fillBytes || q > 0 && o.flight.Free() == 0 {
+			if !o.more(f.b) || q > 0 && o.flight.Free() == 0 {
 				return
 			}
 			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]

@@ -72,7 +72,7 @@ func (b *Broker) unsound() string {
 			return true
 		})
 	}
-	if n := b.retained.bytes.Load(); n != int64(bytes) || int64(expiring) != b.retained.expiring.Load() {
+	if n := b.limits.retainedBytes.n.Load(); n != int64(bytes) || int64(expiring) != b.retained.expiring.Load() {
 		return fmt.Sprintf("retained: %d bytes are counted, there are %d; %d that expire, there are %d", n, bytes, b.retained.expiring.Load(), expiring)
 	}
 	return ""

@@ -31,6 +31,8 @@ type session struct {
 	away    message.Stamp // guarded by Broker.mu: when its connection was lost; meaningful if it is stored
 	willDue time.Time     // guarded by Broker.mu: when its will is published while nobody owns it
 	place   int           // guarded by Broker.mu: in the calendar; -1: not there
+	placed  bool          // it counts as a session
+	charged int           // what limits.memory counts for it, see base
 
 	out     out
 	owed    owed
@@ -88,11 +90,12 @@ func (s *session) freeAcked() error {
 		s.in.Completed(id) // v5 [MQTT-4.3.3-12]
 	}
 	o.completed = o.completed[:0]
-	return o.unread()
+	return o.unread(s.b)
 }
 
 // subscribe adds or replaces a subscription. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the options change in one step, so no
-// message is lost or repeated meanwhile. due: see durable.owe. Called by the reader.
+// message is lost or repeated meanwhile. due: see durable.owe. The caller has counted a new one; remove counts it out. Called by the
+// reader.
 func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 	if sub := s.subs[f.String()]; sub != nil {
 		sub.options.Store(uint64(o))
@@ -110,6 +113,7 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 		s.out.mu.Unlock()
 	}
 	s.b.count.subscriptions.Add(1)
+	s.b.watch(sub, true)
 	if len(s.subs) > 1 {
 		s.out.several.Store(true) // before the tree has two, so that whoever finds both knows
 	}
@@ -135,6 +139,8 @@ func (s *session) unsubscribe(filter string) bool {
 
 func (s *session) remove(sub *subscription) {
 	s.b.count.subscriptions.Add(-1)
+	s.b.uncountSubscription(sub.filter)
+	s.b.watch(sub, false)
 	if sharedFilter(sub.filter) {
 		s.b.leave(sub)
 	} else {
@@ -157,6 +163,7 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.acked, o.completed = o.acked[:0], o.completed[:0]
 	o.pending, o.answers = nil, 0
 	o.room()
+	o.others++
 	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
 	o.flight.Reconnect(window)
 	if s.durable != nil {
@@ -194,12 +201,15 @@ func (s *session) detach(c *connection) {
 	last := &out{conn: c, closing: true, version: c.version}
 	o.mu.Lock()
 	o.online.Store(false)
-	last.pending = o.pending
-	o.conn, o.closing, o.pending, o.answers = nil, false, nil, 0
+	if o.conn == c {
+		last.pending = o.pending
+	}
+	o.conn, o.closing, o.pending, o.answers, o.writing = nil, false, nil, 0, 0
+	o.settle(s.b)
 	o.persistent = s.lasts > 0
 	o.unstage()
 	o.mu.Unlock()
-	if words := c.out.Load(); words == nil || words == o { // or a refusal is there already
+	if c.out.Load() == o { // or it has last words already, being refused
 		c.out.Store(last)
 	}
 	if s.durable != nil {
@@ -233,6 +243,8 @@ func (s *session) end() {
 	o.queue, o.replay, o.slots, o.free, o.bytes, o.replays = fifo[held]{}, nil, nil, nil, 0, 0
 	o.flight.Reset()
 	lent, dropped := o.endLent()
+	o.settle(s.b)
+	o.forgo(s.b)
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
@@ -245,4 +257,8 @@ func (s *session) end() {
 	s.b.share(lent.unsend()...)
 	s.subs = nil
 	s.owed.drop()
+	s.charge(0)
+	if s.placed {
+		s.b.limits.sessions.give(s.b, 1)
+	}
 }

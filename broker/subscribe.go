@@ -54,6 +54,10 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", err)
 		return wanted{}, packet.TopicFilterInvalid, nil
 	}
+	if err := allowed(&c.b.cfg, filter.Topic()); err != nil { // v5 section 3.9.3: valid, and not accepted
+		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", err)
+		return wanted{}, packet.TopicFilterInvalid, nil
+	}
 	_, shared := filter.Shared()
 	if shared && p.NoLocal { // v5 [MQTT-3.8.3-4]
 		return wanted{}, 0, packet.Errorf(packet.ProtocolError, "no local on a shared subscription")
@@ -61,21 +65,28 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
 		return wanted{}, packet.NotAuthorized, nil
 	}
+	o := packOptions(p, id).atMost(*c.b.cfg.MaxQoS) // v5 [MQTT-3.2.2-10] [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5]
 	isNew := c.session.subs[filter.String()] == nil
+	if isNew && !c.countSubscription(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+		return wanted{}, packet.QuotaExceeded, nil
+	}
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 	send = send && !shared                                          // never for shared ones: v5 section 4.8.2
 	due := false
 	if d := c.session.durable; d != nil {
 		var ok bool
-		if ok, due = d.owe(filter, packOptions(p, id), send); !ok { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+		if ok, due = d.owe(filter, o, send); !ok { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+			if isNew {
+				c.b.uncountSubscription(filter)
+			}
 			return wanted{}, packet.QuotaExceeded, nil
 		}
 	}
-	sub := c.session.subscribe(filter, packOptions(p, id), due)
+	sub := c.session.subscribe(filter, o, due)
 	if send {
 		w = wanted{sub: sub, again: !isNew}
 	}
-	return w, packet.Reason(p.QoS), nil
+	return w, packet.Reason(o.qos()), nil
 }
 
 // unsubscribe handles UNSUBSCRIBE. What was begun or queued is still delivered: v5 [MQTT-3.10.4-3], 3.1.1 [MQTT-3.10.4-3].

@@ -314,7 +314,7 @@ func TestSubscribeAnswers(t *testing.T) {
 // $-topics: [MQTT-4.7.2-1], and clients may not publish to them.
 func TestDollarTopics(t *testing.T) {
 	each(t, func(t *testing.T, v packet.Version) {
-		h := build(t, Config{})
+		h := build(t, Config{SysInterval: -1})
 		h.route("#")
 		h.journal.auto = true
 		c, _ := h.login(v, "c")

@@ -36,6 +36,9 @@ func (b *Broker) restoreRetained() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty = map[string]struct{}{}
+	if b.cfg.NoRetain {
+		return
+	}
 	var m message.Message
 	b.cfg.Store.Range(keyRetain, func(key string, value []byte) bool {
 		if err := decodeMessage(value, &m); err != nil {
@@ -44,7 +47,7 @@ func (b *Broker) restoreRetained() {
 			return true
 		}
 		kept := &retained{value: value, qos: m.QoS, expiring: m.Props.Has(packet.PropMessageExpiry)}
-		s.bytes.Add(int64(kept.size()))
+		b.roomForRetained(kept, nil, false)
 		if kept.expiring {
 			s.expiring.Add(1)
 		}

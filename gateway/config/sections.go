@@ -129,6 +129,7 @@ func brokerSection() *section {
 		"how many messages may wait for one slow client", example("1000"), restart)
 	add(s, "queue_bytes", sizeKind(1<<10, 1<<30, 1, "1MiB"), "1MiB", func(b *Broker) *Size { return &b.QueueBytes },
 		"how many bytes may wait for one slow client", example(`"1MiB"`), restart)
+	limitFields(s)
 	return s
 }
 
