@@ -184,7 +184,7 @@ func (c *connection) connack(why *packet.Error) {
 		a.Props.Reset()
 		b, err = a.Append(nil, c.version)
 	}
-	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits
+	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits; v5 [MQTT-3.1.2-24]
 		c.out.Store(&out{conn: c, closing: true, pending: b, others: 1})
 	}
 }
@@ -251,8 +251,8 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		return err
 	}
 	if c.tooLarge(len(answer)) { // v5 [MQTT-3.1.2-24]
-		s.will = nil // as if refused
-		return packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket)
+		s.will = nil
+		return c.refuse(packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket))
 	}
 	c.heard = time.Now()
 	b.count.connects.Add(1)

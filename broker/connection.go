@@ -12,10 +12,11 @@ import (
 // connection is the half that faces a publisher: it decodes what one socket brings, in place. It implements
 // transport.Handler. Its fields belong to the reader, but for those marked.
 type connection struct {
-	b    *Broker
-	conn *transport.Conn
-	out  atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
-	done chan struct{}       // closed when the connection has let go of its session
+	b      *Broker
+	conn   *transport.Conn
+	out    atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
+	kicked atomic.Uint32       // the reason of the kick; 0: none
+	done   chan struct{}       // closed when the connection has let go of its session
 
 	started    time.Time // when it was accepted
 	heard      time.Time // when the last whole packet came

@@ -257,6 +257,7 @@
 //     with its client id ends it, as with Clean Start, and gets a new one.
 //   - A filter that breaks the rules is refused by itself in SUBACK (0x8F, or 0x80), the connection stays. Shared
 //     filters are open to 3.1.1 clients.
+//   - A client that has no room for its CONNACK is refused with one that says so (0x95), if it has room for that.
 //   - A client without a user name may use listeners on loopback addresses, or those that Config.Anonymous names. A user
 //     name is checked wherever there are users.
 //   - A client whose certificate gives it a name (transport.Conn.Identity) is that user; user name and password in its CONNECT

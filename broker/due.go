@@ -245,6 +245,8 @@ func (d *durable) serve(meal *meal, most int) {
 			away := o.conn == nil || o.closing
 			switch {
 			case kept.over.Load() || !f.mayHave(h.message) || q == 0 && away: // QoS 0 is not kept for a session without a connection
+			case f.expired(h.message): // v5 [MQTT-3.3.2-5]
+				f.counts.expired++
 			case q == 0 && !o.more(f.b) || q > 0 && len(meal.entries) >= most:
 				return
 			case q == 0:

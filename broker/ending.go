@@ -84,6 +84,7 @@ func (c *connection) lastWords(reason packet.Reason, text string) {
 
 // kick ends the connection from outside. Safe for concurrent use, never blocks.
 func (c *connection) kick(reason packet.Reason) {
+	c.kicked.Store(uint32(reason)) // first: attach looks for it after it has given last words a place
 	c.lastWords(reason, "")
 	c.conn.Shutdown()
 }

@@ -52,8 +52,7 @@ func (c *matches) find(t *subscriptions, name []byte) []*subscription {
 		c.version = version
 	}
 	if len(name) == 0 || len(name) > matchName {
-		c.found = t.Match(name, c.found[:0])
-		return c.found
+		return c.look(t, name)
 	}
 	hash := maphash.Bytes(matchSeed, name)
 	if len(c.topics) > 0 {
@@ -63,10 +62,17 @@ func (c *matches) find(t *subscriptions, name []byte) []*subscription {
 			}
 		}
 	}
-	c.found = t.Match(name, c.found[:0])
+	c.look(t, name)
 	if len(c.found) <= matchList {
 		c.remember(hash, name)
 	}
+	return c.found
+}
+
+// look asks the tree. What it found before goes first, or the pool would hold what the next list is too short to overwrite.
+func (c *matches) look(t *subscriptions, name []byte) []*subscription {
+	clear(c.found)
+	c.found = t.Match(name, c.found[:0])
 	return c.found
 }
 

@@ -339,6 +339,9 @@ func (o *out) resend(f *filler) {
 
 // acknowledge appends a PUBACK, PUBREC, PUBREL or PUBCOMP. The caller holds mu.
 func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
+	if o.closing { // v5 [MQTT-3.14.4-1]; what is begun goes on with the next connection
+		return
+	}
 	o.room()
 	o.others++
 	if o.version == packet.V5 && reason != packet.Success {

@@ -34,6 +34,18 @@ type reading struct {
 	copies  [ownCopy + 1]encoded
 	refused bool             // it was, see source.told
 	shared  *message.Message // a copy out of the read buffer, for sessions that keep it
+
+	most used // of any message of the batch: so many places are to be cleared
+}
+
+// used counts places in the lists of a reading.
+type used struct{ targets, routes, shares int }
+
+// mark notes how many places the message before used, which the next one may not overwrite.
+func (r *reading) mark() {
+	m := &r.most
+	m.targets, m.routes = max(m.targets, len(r.targets)), max(m.routes, len(r.routes))
+	m.shares = max(m.shares, len(r.shares))
 }
 
 // ownCopy is the place in reading.copies of an encoding for one target only; before it stand those for 3.1.1 and 5.0, with
@@ -71,13 +83,14 @@ func (r *reading) finish() {
 	clear(r.queued)
 	clear(r.queues)
 	clear(r.batch.entries)
+	r.mark()
 	r.memory.rest()
 	r.matches = nil
-	for i := range r.targets {
-		r.targets[i].session = nil
+	for i := range r.targets[:r.most.targets] {
+		r.targets[:r.most.targets][i].session = nil
 	}
-	clear(r.routes)
-	clear(r.shares)
+	clear(r.routes[:r.most.routes])
+	clear(r.shares[:r.most.shares])
 	for _, m := range r.messages[:min(r.used+1, len(r.messages))] { // slices into the read buffer
 		user := m.Props.User
 		clear(user[:cap(user)])
@@ -89,6 +102,8 @@ func (r *reading) finish() {
 	r.used, r.touched, r.queued, r.shared = 0, r.touched[:0], r.queued[:0], nil
 	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
+	r.targets, r.routes, r.shares = r.targets[:0], r.routes[:0], r.shares[:0]
+	r.most = used{}
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
 	b.readings.Put(r)
 }
@@ -115,6 +130,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 			return noEntry, false
 		}
 	}
+	r.mark()
 	r.matches = r.memory.find(&r.b.tree, m.Topic) // [MQTT-3.3.2-3]
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil

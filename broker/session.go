@@ -173,6 +173,9 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.online.Store(true)
 	o.mu.Unlock()
 	c.out.Store(o)
+	if reason := c.kicked.Load(); reason != 0 { // meanwhile, when there was no place for last words
+		c.lastWords(packet.Reason(reason), "")
+	}
 	if s.durable != nil {
 		s.durable.queue.Live(true)
 		s.durable.pump()

@@ -133,7 +133,10 @@ func TestAnswersWithinMaximumPacketSize(t *testing.T) {
 	most(10)(&p)
 	lastWill("will", "refused", 0)(&p)
 	c.send(&p)
-	c.expectEnd(packet.Success) // its CONNACK has more
+	if a := c.expect(packet.TypeConnack).(*packet.Connack); a.Reason != packet.PacketTooLarge { // the one with success has more bytes
+		t.Errorf("CONNACK %s, want %s", a.Reason, packet.PacketTooLarge)
+	}
+	c.expectEnd(packet.Success)
 	h.until(func() bool { return h.b.Stats().Sessions == 1 })
 	watch.nothing()
 
