@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,10 +227,11 @@ func TestHostileVisitors(t *testing.T) {
 // message expiry run on as if nothing were.
 func TestHostileClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wall := time.Now()
+		var wall atomic.Int64
+		wall.Store(time.Now().UnixNano())
 		stamp := func() message.Stamp {
 			s := stampNow()
-			s.Wall = wall.UnixNano()
+			s.Wall = wall.Load()
 			return s
 		}
 		m := newMemory()
@@ -240,7 +242,7 @@ func TestHostileClock(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- h.b.Run(ctx, m) }()
 		step := func(years int) {
-			wall = wall.AddDate(years, 0, 0)
+			wall.Store(time.Unix(0, wall.Load()).AddDate(years, 0, 0).UnixNano())
 			synctest.Wait()
 		}
 		b := h.bystanders(t, true)
