@@ -137,7 +137,7 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 }
 
 // letGo takes the session from its connection, which is gone. It ends now, and true is returned, or it waits for another
-// connection: v5 [MQTT-3.1.2-23].
+// connection: v5 [MQTT-3.1.2-23], 3.1.1 [MQTT-4.1.0-2].
 func (b *Broker) letGo(s *session) (ended bool) {
 	if w := s.will; s.lasts > 0 && w != nil && w.delay == 0 {
 		s.will = nil

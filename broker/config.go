@@ -31,7 +31,7 @@ type Config struct {
 	ConnectWait time.Duration // time for a whole CONNECT and the check of its login; default 10 s
 
 	ReceiveMaximum int // QoS 1 and 2 messages a client may have unacknowledged, 1 to 65535; default 1024
-	TopicAliases   int // topic aliases a 5.0 client may use, to 65535; default 32; negative: none
+	TopicAliases   int // topic aliases of a 5.0 client, each way, to 65535; default 32; negative: none
 	Inflight       int // QoS 1 and 2 messages unacknowledged towards a client at most; default 256
 
 	QueueMessages int // QoS 1 and 2 messages that wait for one session; default 4000

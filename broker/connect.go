@@ -23,7 +23,8 @@ func (c *connection) connect(f packet.Frame) error {
 	if err := p.Decode(f, 0); err != nil {
 		return c.badConnect(&p, err)
 	}
-	c.version, c.maxPacket = p.Version, int(p.Props.MaximumPacketSize)
+	c.version = p.Version
+	c.heed(&p)
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
@@ -51,6 +52,13 @@ func (c *connection) identify(p *packet.Connect) (assigned bool) {
 	return false
 }
 
+// heed takes over what CONNECT says of the answers it wants.
+func (c *connection) heed(p *packet.Connect) {
+	c.maxPacket = int(p.Props.MaximumPacketSize)
+	c.problems = c.version == packet.V5 && (!p.Props.Has(packet.PropRequestProblemInfo) || p.Props.RequestProblemInfo) // v5 [MQTT-3.1.2-29]
+	c.short = newShortener(int(p.Props.TopicAliasMaximum), c.b.cfg.TopicAliases)
+}
+
 // badConnect answers a CONNECT that could not be decoded, if it is known in which form.
 func (c *connection) badConnect(p *packet.Connect, err error) error {
 	var wrong *packet.Error
@@ -66,19 +74,20 @@ func (c *connection) badConnect(p *packet.Connect, err error) error {
 	default: // 3.1.1 [MQTT-3.1.4-1]: without CONNACK
 		return err
 	}
+	c.heed(p)
 	c.connack(wrong) // v5 [MQTT-3.1.2-1] [MQTT-3.1.2-2] [MQTT-3.1.4-1]
 	return err
 }
 
 // check judges what CONNECT asks for, before anybody is asked for a password.
 func (c *connection) check(p *packet.Connect) *packet.Error {
-	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1]
+	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1] [MQTT-4.12.0-4]
 		return packet.Errorf(packet.BadAuthenticationMethod, "no authentication methods are supported")
 	}
 	if refusal := c.capable(p); refusal != nil {
 		return refusal
 	}
-	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8]
+	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8] [MQTT-3.1.3-9]
 		return packet.Errorf(packet.ClientIdentifierNotValid, "an empty client id needs a clean session")
 	}
 	if !p.HasWill {
@@ -165,7 +174,16 @@ func (c *connection) connack(why *packet.Error) {
 	if !a.Reason.Fits(packet.TypeConnack) {
 		a.Reason = packet.UnspecifiedError
 	}
+	switch a.Reason {
+	case packet.MalformedPacket, packet.ProtocolError, packet.UnsupportedProtocolVersion, packet.ClientIdentifierNotValid,
+		packet.BadAuthenticationMethod, packet.TopicNameInvalid: // why a login is refused is for the log only
+		a.Props.SetReasonString([]byte(why.Text))
+	}
 	b, err := a.Append(nil, c.version)
+	if err != nil || c.tooLarge(len(b)) { // v5 [MQTT-3.2.2-19]
+		a.Props.Reset()
+		b, err = a.Append(nil, c.version)
+	}
 	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits; v5 [MQTT-3.1.2-24]
 		c.out.Store(&out{conn: c, closing: true, pending: b, others: 1})
 	}
@@ -266,7 +284,7 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 	return a
 }
 
-// claim makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
+// claim is what Clean Start, or Clean Session, decides: v5 [MQTT-3.1.4-4], 3.1.1 [MQTT-3.1.4-3]. It makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
 // told and waited for. discarded: a session that was stored has ended.
 func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, discarded bool, err error) {
 	id := c.id
@@ -320,7 +338,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 
 // newWill is the will that CONNECT leaves, if any. v5 [MQTT-3.1.2-7], 3.1.1 [MQTT-3.1.2-8]
 func newWill(p *packet.Connect, s *session) *will {
-	if !p.HasWill {
+	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
 		return nil
 	}
 	m := message.Message{Origin: s.id}

@@ -31,17 +31,19 @@ type connection struct {
 	keepAlive  time.Duration // 0: off
 	maxPacket  int           // of the client; 0: any
 	generation uint32
-	token      uint64   // what Entry.Publisher says
-	aliases    [][]byte // topics by alias, 1 to the announced maximum; made when first used
-	zeroExpiry bool     // CONNECT asked for session expiry 0
-	inputs     int      // what limits.memory counts for its read buffer, see input
-	names      int      // and for the topics of its aliases
-	counted    *limit   // of its listener; nil: it has none, or the connection is not counted
-	many       bool     // it was logged that there are no more subscriptions for this client
-	kept       promise  // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
-	over       promise  // the same for PUBCOMPs
-	even       bool     // whose turn it was: see refill
-	ended      bool     // the end is accounted for
+	token      uint64     // what Entry.Publisher says
+	aliases    [][]byte   // topics by alias, 1 to the announced maximum; made when first used
+	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
+	problems   bool       // a 5.0 client wants reasons in words on every packet
+	zeroExpiry bool       // CONNECT asked for session expiry 0
+	inputs     int        // what limits.memory counts for its read buffer, see input
+	names      int        // and for the topics of its aliases
+	counted    *limit     // of its listener; nil: it has none, or the connection is not counted
+	many       bool       // it was logged that there are no more subscriptions for this client
+	kept       promise    // SUBACKs and UNSUBACKs of this read, to be sent when what they say is kept
+	over       promise    // the same for PUBCOMPs
+	even       bool       // whose turn it was: see refill
+	ended      bool       // the end is accounted for
 }
 
 // errDone ends a connection whose client said DISCONNECT or was refused: nothing is to be told any more.
@@ -65,7 +67,8 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 }
 
 // Receive implements transport.Handler: it handles all packets of one read, hands the journal what it is to keep, and
-// lets every subscriber that got something have it.
+// lets every subscriber that got something have it. After an error the connection is closed, once its last words are
+// written: v5 [MQTT-3.14.4-2] [MQTT-4.13.2-1], 3.1.1 [MQTT-4.8.0-2].
 func (c *connection) Receive(b []byte) (n int, err error) {
 	r := c.b.newReading()
 	if c.session != nil {
@@ -141,7 +144,7 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 		return c.disconnect(f)
 	case packet.TypeAuth: // v5 [MQTT-4.12.0-7]: no method was agreed on, because none is supported
 		return packet.Errorf(packet.ProtocolError, "AUTH without an authentication method in CONNECT")
-	case packet.TypeConnect: // v5 [MQTT-3.1.0-2], 3.1.1 [MQTT-3.1.0-2]
+	case packet.TypeConnect: // and no second CONNACK: [MQTT-3.1.0-2], v5 [MQTT-3.2.0-2]
 		return packet.Errorf(packet.ProtocolError, "a second CONNECT")
 	}
 	return packet.Errorf(packet.ProtocolError, "%s from a client", f.Type)
@@ -337,7 +340,7 @@ func (c *connection) Deadline() time.Time {
 	switch {
 	case c.session == nil:
 		return c.started.Add(c.b.cfg.ConnectWait)
-	case c.keepAlive > 0: // v5 [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
+	case c.keepAlive > 0: // the client's own, since none of ours is sent: v5 [MQTT-3.2.2-22] [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
 		return c.heard.Add(c.keepAlive * 3 / 2)
 	}
 	return time.Time{}
@@ -384,6 +387,9 @@ func (c *connection) Take(done []byte) []byte {
 	o.pending, o.answers, o.others, o.writing = nil, 0, 0, len(b)
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
+	}
+	if c.short != nil && len(b) > 0 {
+		b = c.short.shorten(b, c.maxPacket)
 	}
 	o.settle(c.b)
 	o.mu.Unlock()

@@ -25,7 +25,7 @@ func (r *reading) deliver(m *message.Message, t *target) {
 	case o.gone || o.closing && !o.persistent || c == nil && (q == 0 || !o.persistent):
 		o.mu.Unlock()
 		return
-	case q == 0:
+	case q == 0: // the window does not matter: v5 [MQTT-3.3.4-10] [MQTT-4.9.0-3]
 		dropped = r.sendQoS0(o, m, t)
 	default: // v5 [MQTT-4.5.0-1], 3.1.1 [MQTT-3.1.2-5] [MQTT-4.5.0-1]
 		dropped = r.sendOrQueue(o, m, t, q)
@@ -144,7 +144,7 @@ func (r *reading) encode(m *message.Message, v packet.Version, q byte, t *target
 	if e.valid && !own {
 		return e
 	}
-	p := m.Publish
+	p := m.Publish // as it came: v5 [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]
 	p.Dup, p.Retain, p.QoS, p.ID = false, false, q, 1
 	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection: v5 [MQTT-3.3.2-7]
 	p.Props.SubscriptionIDs = nil

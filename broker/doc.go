@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -176,7 +176,7 @@
 //	sockets (9/8 of connections)   closed unheard                     the same
 //	subscriptions, of a client     0x97 in SUBACK                     0x80
 //	retained messages and bytes    0x97 at QoS 1 and 2, and the       delivered and acknowledged, not retained, nor
-//	                               message is nobody's; QoS 0 as ▶    is the value before it [MQTT-3.3.1-7]
+//	                               message is nobody's; QoS 0 as ▶    is the value before it, 3.1.1 [MQTT-3.3.1-7]
 //	queue of a session, all queues dropped, counted                   the same
 //	memory                         0x97 to what would take it: CONNECT, SUBSCRIBE, a retained message, a large packet, an
 //	                               alias, answers that are not read; what is for subscribers is dropped, counted
@@ -186,7 +186,7 @@
 //	session expiry                 told in CONNACK                    as long as that
 //	QoS                            told, DISCONNECT 0x9B; granted lower   closed; granted lower
 //	retain off                     told, DISCONNECT 0x9A              delivered, not retained
-//	will above QoS, or retained    CONNACK 0x9B, 0x9A                 closed, no return code fits [MQTT-3.2.2-6]
+//	will above QoS, or retained    CONNACK 0x9B, 0x9A                 closed, no return code fits, 3.1.1 [MQTT-3.2.2-6]
 //
 // A take-over and a Clean Start take the place of the session there was, so a device whose connection hangs is not locked
 // out by a limit that it fills itself. A session that is there is resumed though sessions and memory are used up. What was
@@ -241,7 +241,7 @@
 //     [MQTT-3.3.5-2]; the message is dropped and counted. A will for one is refused. Publishers within the process may.
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
-//     is refused (0x87; 3.1.1: return code 5) rather than taken without it [MQTT-3.1.4-2]; the will is not
+//     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is not
 //     judged again when it is published. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
 //     narrowed. What a granted subscription gets is judged at delivery, message by message, unless the rights cover
 //     its whole filter, which is found out once: rights may grant # and let through what the user may read. Retained
@@ -264,7 +264,11 @@
 //     are not looked at, as mosquitto does it, so that devices can keep sending them. Recheck disconnects (0x98) whose
 //     certificate is not accepted any more.
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
-//   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C).
+//   - Topic aliases are taken, and sent to 5.0 clients that allow them: see shorten.go, where they are put into bytes on
+//     their way to the socket. A payload format indicator is passed on and not held against the payload.
+//   - A refused CONNECT says why in words unless it is the login that failed, and so does SUBACK of a filter that breaks the
+//     rules and DISCONNECT of a broken rule; acknowledgements have their code only. Nothing but PUBLISH has user properties.
+//   - There is no enhanced authentication (0x8C).
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.
@@ -274,6 +278,17 @@
 //   - A PUBLISH at QoS 0 may overtake one at QoS 1 or 2 of the same publisher and topic that waits for a subscriber's
 //     window: the standard orders each QoS by itself (5.0 section 4.6).
 //   - Large payloads are copied into each subscriber's output; nothing is shared by writev yet.
+//
+// # The standards
+//
+// statements.txt lists every normative statement of 5.0 and 3.1.1 that binds a server. Where one is decided, and in the test that
+// shows it, its id is cited with the version it is of, for the same id may mean something else in the other:
+//
+//	v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25], 3.1.1 [MQTT-3.1.2-8]
+//
+// TestConformance makes CONFORMANCE.md of the list and the citations (statement, function, test), and fails if that is stale, if
+// a statement has no test, or no place and no word why there is nothing to decide, or if an id is cited that does not exist. Tests
+// that are there for the standards alone are in conformance_*_test.go.
 //
 // # Time
 //

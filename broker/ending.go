@@ -21,7 +21,7 @@ func (c *connection) fail(err error, received []byte) {
 		c.b.count.refused.Add(1)
 		return
 	}
-	if c.session == nil {
+	if c.session == nil { // no DISCONNECT before CONNACK: v5 [MQTT-3.14.0-1]
 		c.b.count.protocolErrors.Add(1)
 		c.b.quiet.warn(c.b.log, "connection did not begin with a valid CONNECT", "peer", c.peer(),
 			"listener", c.conn.Listener().Name(), "err", err, "hint", guess(received))
@@ -47,7 +47,7 @@ func guess(b []byte) string {
 	return "not an MQTT client, or not MQTT 3.1.1 or 5.0"
 }
 
-// lastWords puts a DISCONNECT after everything else; 3.1.1 has none. Safe for concurrent use.
+// lastWords puts a DISCONNECT after everything else, without a session expiry (v5 [MQTT-3.14.2-2]); 3.1.1 has none. Safe for concurrent use.
 func (c *connection) lastWords(reason packet.Reason, text string) {
 	o := c.out.Load()
 	if o == nil {

@@ -138,7 +138,7 @@ func brief(p decoder) string {
 	return ""
 }
 
-// acknowledge sends what is due, in order: v5 [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-4].
+// acknowledge sends what is due, in order: v5 [MQTT-4.6.0-2] [MQTT-4.6.0-3].
 func (a *actor) acknowledge() {
 	s := a.m.ref.sessions[a.id]
 	for _, k := range a.acks {

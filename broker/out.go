@@ -216,7 +216,8 @@ func (f *filler) expireQueue() {
 	})
 }
 
-// wait puts a message at the end of the queue. The caller holds mu.
+// wait puts a message at the end of the queue: v5 [MQTT-4.6.0-5] [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-5] [MQTT-4.6.0-6]. The
+// caller holds mu.
 func (o *out) wait(h held) {
 	o.queue.push(h)
 	o.stale = min(o.stale, expires(h.message))
@@ -256,7 +257,7 @@ func (f *filler) send(h held) bool {
 // encode appends a PUBLISH of its own making to pending, and tells whether the client can take it.
 func (f *filler) encode(h held, id uint16, dup bool) bool {
 	o, m := f.out, f.message(&h)
-	p := m.Publish
+	p := m.Publish // as it came: v5 [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]
 	p.QoS, p.Retain, p.ID, p.Dup = h.qos, h.retain, id, dup
 	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection, v5 [MQTT-3.3.2-7]
 	p.Props.SubscriptionIDs = h.ids
@@ -292,7 +293,7 @@ func (o *out) abandon(id uint16, q byte) {
 }
 
 // resend sends again, on a new connection, what the one before left unacknowledged, as far as the window allows.
-// v5 [MQTT-4.4.0-1] [MQTT-4.6.0-1], 3.1.1 [MQTT-4.4.0-1] [MQTT-4.6.0-1]
+// v5 [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.8.2-4], 3.1.1 [MQTT-4.4.0-1] [MQTT-4.6.0-1]
 func (o *out) resend(f *filler) {
 	type dropped struct {
 		id  uint16
@@ -388,7 +389,7 @@ func (o *out) received(t packet.Type, id uint16, reason packet.Reason) (ok bool)
 	switch step {
 	case qos.SendPubrel: // v5 [MQTT-4.3.3-4], 3.1.1 [MQTT-4.3.3-1]
 		o.acknowledge(packet.TypePubrel, id, packet.Success)
-	case qos.Done, qos.Refused: // v5 [MQTT-4.4.0-2]: refused is acknowledged too
+	case qos.Done, qos.Refused: // v5 [MQTT-4.4.0-2] [MQTT-4.8.2-6]: refused is acknowledged too
 		o.letGo(ref)
 	case qos.Ignored:
 		if t == packet.TypePubrec && !reason.Failed() {

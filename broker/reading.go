@@ -131,7 +131,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		}
 	}
 	r.mark()
-	r.matches = r.memory.find(&r.b.tree, m.Topic)
+	r.matches = r.memory.find(&r.b.tree, m.Topic) // [MQTT-3.3.2-3]
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
 		return noEntry, false

@@ -9,7 +9,7 @@ import (
 	"weir/broker/topic"
 )
 
-// session is what the broker knows of a client id. v5 section 4.1, [MQTT-3.1.3-2]
+// session is what the broker knows of a client id. [MQTT-3.1.3-2] [MQTT-4.1.0-1]
 //
 // Its parts belong to different hands. out and owed have their own locks. in, subs, will, version and lasts belong to the
 // connection that owns the session (its reader), and to whoever holds Broker.mu while there is none.
@@ -235,7 +235,7 @@ func (s *session) leave() {
 	}
 }
 
-// end drops everything else of it, also from the store. Call leave before.
+// end drops everything else of it, also from the store; no other session gets any of it: v5 [MQTT-4.8.2-5]. Call leave before.
 func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()

@@ -180,7 +180,7 @@ func TestWithheldWhatWaited(t *testing.T) {
 		c.send(&packet.Ack{Type: packet.TypePubcomp, ID: begun.ID})
 		c.finish(c.expectMessage("plant/pump/x", "3"))
 		c.nothing()
-		h.until(func() bool { return h.b.Stats().Withheld == 3 }) // counted after what goes out with it
+		h.until(func() bool { return h.b.Stats().Withheld == 3 }) // counted once it is sent
 	})
 }
 

@@ -27,7 +27,7 @@
 //
 // With the option InnerWildcard a # may also stand before the last level, as
 // many introductions to MQTT write it; the standard forbids that
-// ([MQTT-4.7.1-1] of 5.0, [MQTT-4.7.1-2] of 3.1.1), so it is off by default.
+// (v5 [MQTT-4.7.1-1], 3.1.1 [MQTT-4.7.1-2]), so it is off by default.
 // It also means zero or more levels:
 //
 //	/Home/#/Temperature   matches /Home/Temperature
