@@ -112,6 +112,7 @@ func (r *referee) connectSent(f packet.Frame) (broken string) {
 	}
 	var p packet.Connect
 	if err := p.Decode(f, 0); err != nil {
+		r.largest = int(p.Props.MaximumPacketSize) // if it came before what is wrong
 		return err.Error()
 	}
 	r.id, r.accepted, r.most, r.largest = string(p.ClientID), true, 65535, int(p.Props.MaximumPacketSize)
