@@ -28,6 +28,8 @@ type referee struct {
 	zero     bool           // the session ends with the connection
 	asked    map[uint32]int // answers that are owed, by type and packet id
 
+	aliasMost   uint16          // topic aliases the client takes
+	named       map[uint16]bool // those that have a topic
 	connack     bool
 	told        bool // CONNACK or DISCONNECT with a failure came
 	ended       bool // DISCONNECT or a refusal came: nothing may follow
@@ -110,6 +112,7 @@ func (r *referee) connectSent(f packet.Frame) (broken string) {
 	}
 	var p packet.Connect
 	if err := p.Decode(f, 0); err != nil {
+		r.largest = int(p.Props.MaximumPacketSize) // if it came before what is wrong
 		return err.Error()
 	}
 	r.id, r.accepted, r.most, r.largest = string(p.ClientID), true, 65535, int(p.Props.MaximumPacketSize)
@@ -117,6 +120,7 @@ func (r *referee) connectSent(f packet.Frame) (broken string) {
 		r.most = int(p.Props.ReceiveMaximum)
 	}
 	r.zero = p.Props.SessionExpiry == 0
+	r.aliasMost, r.named = p.Props.TopicAliasMaximum, map[uint16]bool{}
 	if r.v == packet.V5 && !r.zero || r.v == packet.V311 && !p.CleanStart {
 		r.lasting = map[string]bool{r.id: true}
 	}
@@ -291,7 +295,14 @@ func (r *referee) serverSent(f packet.Frame) {
 }
 
 func (r *referee) publishCame(p *packet.Publish) {
-	if err := topic.ValidName(p.Topic); err != nil { // no aliases are sent
+	if p.Props.Has(packet.PropTopicAlias) { // v5 [MQTT-3.3.2-8] [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+		a := p.Props.TopicAlias
+		if a == 0 || a > r.aliasMost || len(p.Topic) == 0 && !r.named[a] {
+			r.fault = fmt.Sprintf("PUBLISH from the server with alias %d of %d and topic %q", a, r.aliasMost, p.Topic)
+		}
+		r.named[a] = true
+	}
+	if err := topic.ValidName(p.Topic); err != nil && !(len(p.Topic) == 0 && p.Props.Has(packet.PropTopicAlias)) {
 		r.fault = "PUBLISH from the server: " + err.Error()
 	}
 	if p.QoS == 0 {
