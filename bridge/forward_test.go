@@ -250,7 +250,8 @@ func TestExpiredAndRoundAndRound(t *testing.T) {
 }
 
 // A link that is cut again and again, at any byte, in the middle of packets: nothing is lost and the order is kept; what
-// is repeated is repeated from where the acknowledgements ended.
+// is repeated is repeated from where the acknowledgements ended. The upstream of all these tests notes what a client must
+// not do: 3.1.1 [MQTT-7.0.0-1].
 func TestCutAnywhere(t *testing.T) {
 	for _, v := range []packet.Version{packet.V311, packet.V5} {
 		t.Run(v.String(), func(t *testing.T) {

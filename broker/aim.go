@@ -24,7 +24,7 @@ func (r *reading) choose(route *Route) {
 }
 
 // aim adds a subscription of a session to the targets. A session gets one copy, at the highest QoS and with all
-// identifiers of its subscriptions: v5 [MQTT-3.3.4-2] [MQTT-3.3.4-3], 3.1.1 [MQTT-3.3.5-1].
+// identifiers of its subscriptions: v5 [MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4], 3.1.1 [MQTT-3.3.5-1].
 func (r *reading) aim(s *subscription, m *message.Message, from source) {
 	o := s.load()
 	if o.noLocal() && s.session == from.session { // v5 [MQTT-3.8.3-3]
@@ -70,7 +70,8 @@ func (t *target) identify(o options) {
 }
 
 // aimGroup finds how a shared group gets the message: at QoS 0 one member gets it now or never, else it belongs to the group
-// until a member has room. A member gets a copy of its own even if it has another subscription that matches: v5 section 4.8.2.
+// until a member has room. A member gets a copy of its own even if it has another subscription that matches: v5 section 4.8.2,
+// [MQTT-3.3.4-5].
 func (r *reading) aimGroup(g *group, m *message.Message) {
 	if m.QoS > 0 && g.most.Load() > 0 {
 		r.shares = append(r.shares, g)

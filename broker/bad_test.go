@@ -102,8 +102,8 @@ func TestProtocolViolations(t *testing.T) {
 		bytes  []byte
 		reason packet.Reason
 	}{
-		"AUTH":                           {[]byte{0xF0, 0}, packet.ProtocolError}, // v5 [MQTT-4.12.0-7]
-		"subscription id":                {[]byte{0x30, 6, 0, 1, 'a', 2, 0x0B, 1}, packet.ProtocolError},
+		"AUTH":                           {[]byte{0xF0, 0}, packet.ProtocolError},                        // v5 [MQTT-4.12.0-7]
+		"subscription id":                {[]byte{0x30, 6, 0, 1, 'a', 2, 0x0B, 1}, packet.ProtocolError}, // v5 [MQTT-3.3.4-6]
 		"alias 0":                        {[]byte{0x30, 7, 0, 1, 'a', 3, 0x23, 0, 0}, packet.TopicAliasInvalid},
 		"response topic with a wildcard": {[]byte{0x30, 8, 0, 1, 'a', 4, 0x08, 0, 1, '#'}, packet.ProtocolError}, // v5 [MQTT-3.3.2-14]
 		"topic that is no UTF-8":         {[]byte{0x30, 4, 0, 1, 0xFF, 0}, packet.MalformedPacket},

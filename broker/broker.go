@@ -11,7 +11,6 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
-	"weir/broker/topic"
 	"weir/broker/transport"
 )
 
@@ -23,7 +22,8 @@ type Broker struct {
 	log     *slog.Logger
 	notice  chan struct{} // capacity 1: the journal says that something was settled or there is room
 
-	tree        topic.Tree[*subscription, *subscription]
+	tree        subscriptions
+	readings    sync.Pool // of *reading
 	groups      groups
 	retained    retainedStore
 	owing       owing
@@ -40,6 +40,9 @@ type Broker struct {
 	serving     context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
 
 	waitingBytes bounded // of all publishers, for room in the journal
+	limits       limits
+	expiring     expiries
+	sys          sys
 
 	routesMu sync.Mutex // guards the field below
 	routes   []*subscription
@@ -47,6 +50,8 @@ type Broker struct {
 	mu          sync.Mutex // guards the fields below, and parts of sessions as said there
 	sessions    map[string]*session
 	connections map[*connection]struct{} // those before CONNECT too
+	listeners   map[string]*limit        // connections of each listener that has a limit of its own
+	most        int                      // sessions there were at once
 	calendar    calendar
 	stopping    bool
 }
@@ -59,10 +64,15 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 		notice:      make(chan struct{}, 1),
 		sessions:    map[string]*session{},
 		connections: map[*connection]struct{}{},
+		listeners:   map[string]*limit{},
 		calendar:    calendar{wake: make(chan struct{}, 1)},
 		calm:        calm{wake: make(chan struct{}, 1)},
 	}
+	b.limits = newLimits(&b.cfg)
 	b.wills = b.NewPublisher("", nil)
+	b.sys.began = time.Now()
+	b.sys.at, b.sys.publisher = b.sys.began, b.NewPublisher("", nil)
+	b.sys.publisher.unretained = true
 	if b.cfg.Store != nil {
 		b.restore()
 	}

@@ -77,6 +77,9 @@ func (b *Broker) keepDates(ctx context.Context) {
 	for {
 		now := time.Now()
 		wait := b.passDates(now)
+		wait = min(wait, b.dropExpired())
+		wait = min(wait, b.tellSys(now))
+		b.tellLimits()
 		switch {
 		case b.retained.expiring.Load() == 0:
 			sweep = time.Time{}
@@ -117,6 +120,7 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		var w *will
 		if ended { // v5 [MQTT-4.1.0-2]
 			delete(b.sessions, string(s.id))
+			b.count.expiredSessions.Add(1)
 		} else {
 			w, s.will, s.absence.willDue = s.will, nil, time.Time{}
 			b.calendar.add(s)
@@ -136,7 +140,7 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 }
 
 // letGo takes the session from its connection, which is gone. It ends now, and true is returned, or it waits for another
-// connection: v5 [MQTT-3.1.2-23].
+// connection: v5 [MQTT-3.1.2-23], 3.1.1 [MQTT-4.1.0-2].
 func (b *Broker) letGo(s *session) (ended bool) {
 	if w := s.will; s.lasts > 0 && w != nil && w.delay == 0 {
 		s.will = nil

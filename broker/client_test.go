@@ -29,7 +29,8 @@ type house struct {
 	memory  *memory // instead of an address
 	over    *vault  // instead of journal
 	dialled []net.Conn
-	stop    func() // orderly; may be called more than once
+	log     *slog.Logger // nil: quietLog
+	stop    func()       // orderly; may be called more than once
 }
 
 var bootTime = time.Now()
@@ -68,7 +69,11 @@ func (h *house) run(cfg Config, l transport.Listener) {
 		h.b = New(cfg, s, stampNow, quietLog())
 		s.vault.b, h.journal.b = h.b, h.b
 	default:
-		h.b = New(cfg, h.journal, stampNow, quietLog())
+		log := h.log
+		if log == nil {
+			log = quietLog()
+		}
+		h.b = New(cfg, h.journal, stampNow, log)
 		h.journal.b = h.b
 	}
 	ctx, cancel := context.WithCancel(context.Background())

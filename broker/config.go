@@ -31,13 +31,34 @@ type Config struct {
 	ConnectWait time.Duration // time for a whole CONNECT and the check of its login; default 10 s
 
 	ReceiveMaximum int // QoS 1 and 2 messages a client may have unacknowledged, 1 to 65535; default 1024
-	TopicAliases   int // topic aliases a 5.0 client may use, to 65535; default 32; negative: none
+	TopicAliases   int // topic aliases of a 5.0 client, each way, to 65535; default 32; negative: none
 	Inflight       int // QoS 1 and 2 messages unacknowledged towards a client at most; default 256
 
 	QueueMessages int // QoS 1 and 2 messages that wait for one session; default 4000
 	QueueBytes    int // bytes that wait for one session, and again for its socket; default 1 MiB
 
 	MaxSessionExpiry time.Duration // how long a session may outlive its connection; default 30 days
+	MaxKeepAlive     time.Duration // the longest keep alive, whole seconds; 0: none, and clients need not have any
+
+	MaxQoS   *byte // the highest QoS taken from clients and granted to them; nil: 2
+	NoRetain bool  // messages are not retained
+
+	MaxTopicLevels int // levels of a topic or filter; default 128
+	MaxTopicLength int // bytes of a topic or filter; default 4096
+
+	// Of the whole broker; what is beyond is refused. See limits.
+	MaxConnections         int                       // clients connected at once; default 10,000
+	ListenerConnections    func(listener string) int // the same for one listener; nil, or 0: as many as there may be at all
+	MaxSessions            int                       // with and without a connection; default 20,000
+	MaxSubscriptions       int                       // default 200,000
+	MaxClientSubscriptions int                       // of one client; default 100,000
+	MaxRetained            int                       // retained messages; default 200,000
+	MaxRetainedBytes       int                       // bytes they take, about; default 64 MiB
+	QueueTotal             int                       // messages that wait for sessions in memory; default 200,000
+	Memory                 int                       // bytes that clients make the broker hold, about; default 128 MiB
+
+	SysInterval time.Duration // how often $SYS topics are published while somebody wants them; default 10 s; negative: there are none
+	Version     string        // what $SYS/broker/version says
 
 	AllowanceBytes      int // what one publisher may have waiting for room in the journal; default 256 KiB
 	AllowanceTotalBytes int // what all publishers together may; default 4 MiB
@@ -75,6 +96,21 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.ConnectWait, 10*time.Second)
 	orDefault(&c.MaxSessionExpiry, 30*24*time.Hour)
 	orDefault(&c.MaxHops, 8)
+	orDefault(&c.MaxTopicLevels, 128)
+	orDefault(&c.MaxTopicLength, 4096)
+	orDefault(&c.MaxConnections, 10_000)
+	orDefault(&c.MaxSessions, 20_000)
+	orDefault(&c.MaxSubscriptions, 200_000)
+	orDefault(&c.MaxClientSubscriptions, 100_000)
+	orDefault(&c.MaxRetained, 200_000)
+	orDefault(&c.MaxRetainedBytes, 64<<20)
+	orDefault(&c.QueueTotal, 200_000)
+	orDefault(&c.Memory, 128<<20)
+	orDefault(&c.SysInterval, 10*time.Second)
+	if c.MaxQoS == nil {
+		c.MaxQoS = new(byte)
+		*c.MaxQoS = 2
+	}
 	orDefault(&c.RetainFlush, 30*time.Second)
 	orDefault(&c.SpillAfter, 200*time.Millisecond)
 	c.TopicAliases = max(c.TopicAliases, 0)

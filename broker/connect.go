@@ -24,6 +24,7 @@ func (c *connection) connect(f packet.Frame) error {
 		return c.badConnect(&p, err)
 	}
 	c.version = p.Version
+	c.heed(&p)
 	if refusal := c.check(&p); refusal != nil {
 		return c.refuse(refusal)
 	}
@@ -51,6 +52,13 @@ func (c *connection) identify(p *packet.Connect) (assigned bool) {
 	return false
 }
 
+// heed takes over what CONNECT says of the answers it wants.
+func (c *connection) heed(p *packet.Connect) {
+	c.maxPacket = p.Props.MaximumPacketSize
+	c.problems = c.version == packet.V5 && (!p.Props.Has(packet.PropRequestProblemInfo) || p.Props.RequestProblemInfo) // v5 [MQTT-3.1.2-29]
+	c.short = newShortener(int(p.Props.TopicAliasMaximum), c.b.cfg.TopicAliases)
+}
+
 // badConnect answers a CONNECT that could not be decoded, if it is known in which form.
 func (c *connection) badConnect(p *packet.Connect, err error) error {
 	var wrong *packet.Error
@@ -66,16 +74,20 @@ func (c *connection) badConnect(p *packet.Connect, err error) error {
 	default: // 3.1.1 [MQTT-3.1.4-1]: without CONNACK
 		return err
 	}
+	c.heed(p)
 	c.connack(wrong) // v5 [MQTT-3.1.2-1] [MQTT-3.1.2-2] [MQTT-3.1.4-1]
 	return err
 }
 
 // check judges what CONNECT asks for, before anybody is asked for a password.
 func (c *connection) check(p *packet.Connect) *packet.Error {
-	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1]
+	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1] [MQTT-4.12.0-4]
 		return packet.Errorf(packet.BadAuthenticationMethod, "no authentication methods are supported")
 	}
-	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8]
+	if refusal := c.capable(p); refusal != nil {
+		return refusal
+	}
+	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8] [MQTT-3.1.3-9]
 		return packet.Errorf(packet.ClientIdentifierNotValid, "an empty client id needs a clean session")
 	}
 	if !p.HasWill {
@@ -162,8 +174,18 @@ func (c *connection) connack(why *packet.Error) {
 	if !a.Reason.Fits(packet.TypeConnack) {
 		a.Reason = packet.UnspecifiedError
 	}
-	if b, err := a.Append(nil, c.version); err == nil { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits
-		c.out.Store(&out{conn: c, closing: true, pending: b})
+	switch a.Reason {
+	case packet.MalformedPacket, packet.ProtocolError, packet.UnsupportedProtocolVersion, packet.ClientIdentifierNotValid,
+		packet.BadAuthenticationMethod, packet.TopicNameInvalid: // why a login is refused is for the log only
+		a.Props.SetReasonString([]byte(why.Text))
+	}
+	b, err := a.Append(nil, c.version)
+	if err != nil || c.tooLarge(len(b)) { // v5 [MQTT-3.2.2-19]
+		a.Props.Reset()
+		b, err = a.Append(nil, c.version)
+	}
+	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits; v5 [MQTT-3.1.2-24]
+		c.out.Store(&out{last: true, conn: c, closing: true, pending: b, others: 1})
 	}
 }
 
@@ -183,10 +205,19 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		}
 	}
 	s, present, discarded, err := b.claim(ctx, c, p)
+	if full := (*packet.Error)(nil); errors.As(err, &full) {
+		return c.refuse(full)
+	}
 	if err != nil {
 		return c.refuse(packet.Errorf(packet.ServerUnavailable, "session: %s", err))
 	}
-	s.lasts, s.will, s.version = lasts, newWill(p, s), c.version
+	w := newWill(p, s)
+	if !s.charge(s.base(w)) { // as it was; a new one ends with its connection
+		c.session = s
+		b.count.connected.Add(1)
+		return c.refuse(errMemory)
+	}
+	s.lasts, s.will, s.version = lasts, w, c.version
 	s.out.granted.Store(c.granted)
 	c.granted = nil
 	switch {
@@ -209,8 +240,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
-	c.keepAlive = p.KeepAlive
-	c.maxPacket = p.Props.MaximumPacketSize
+	c.keepAlive = uint16(c.keptAlive(p) / time.Second)
 	window := b.cfg.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
 		window = min(window, int(p.Props.ReceiveMaximum))
@@ -223,8 +253,8 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		return err
 	}
 	if c.tooLarge(len(answer)) { // v5 [MQTT-3.1.2-24]
-		s.will = nil // as if refused
-		return packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket)
+		s.will = nil
+		return c.refuse(packet.Errorf(packet.PacketTooLarge, "CONNACK of %d bytes, the client takes %d", len(answer), c.maxPacket))
 	}
 	c.heard = b.age()
 	b.count.connects.Add(1)
@@ -249,13 +279,14 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
+	c.b.announce(a, p)
 	if cfg.TopicAliases > 0 {
 		a.Props.SetTopicAliasMaximum(uint16(cfg.TopicAliases))
 	}
 	return a
 }
 
-// claim makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
+// claim is what Clean Start, or Clean Session, decides: v5 [MQTT-3.1.4-4], 3.1.1 [MQTT-3.1.4-3]. It makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
 // told and waited for. discarded: a session that was stored has ended.
 func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, discarded bool, err error) {
 	id := c.id
@@ -282,15 +313,21 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 				return nil, false, false, errors.New("the connection before does not end")
 			}
 		}
-		if old != nil && !p.CleanStart && old.user == c.user { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
+		resumed := old != nil && !p.CleanStart && old.user == c.user
+		if refusal := b.admit(c, old, resumed); refusal != nil {
+			b.mu.Unlock()
+			return nil, false, false, refusal
+		}
+		if resumed { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
 			old.owner = c
 			b.calendar.remove(old)
 			b.mu.Unlock()
 			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
 		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
-		s.owner, s.user = c, c.user
+		s.owner, s.user, s.charged, s.placed = c, c.user, costSession, true
 		b.sessions[id] = s
+		b.most = max(b.most, len(b.sessions))
 		if old != nil {
 			b.calendar.remove(old)
 		}
@@ -307,7 +344,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 
 // newWill is the will that CONNECT leaves, if any. v5 [MQTT-3.1.2-7], 3.1.1 [MQTT-3.1.2-8]
 func newWill(p *packet.Connect, s *session) *will {
-	if !p.HasWill {
+	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
 		return nil
 	}
 	m := message.Message{Origin: s.id}

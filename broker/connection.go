@@ -12,10 +12,11 @@ import (
 // connection is the half that faces a publisher: it decodes what one socket brings, in place. It implements
 // transport.Handler. Its fields belong to the reader, but for those marked.
 type connection struct {
-	b    *Broker
-	conn *transport.Conn
-	out  atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
-	done chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
+	b      *Broker
+	conn   *transport.Conn
+	out    atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
+	done   chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
+	kicked atomic.Uint32       // the reason of the kick; 0: none
 
 	heard      time.Duration // since Broker.began: when the last whole packet came, or before, when it was accepted
 	id         string        // the client id, as CONNECT gave it or as it was assigned
@@ -30,10 +31,16 @@ type connection struct {
 	generation uint32
 	keepAlive  uint16 // seconds; 0: off
 	version    packet.Version
-	checked    bool // Users was asked about the user
-	zeroExpiry bool // CONNECT asked for session expiry 0
-	even       bool // whose turn it was: see refill
-	ended      bool // the end is accounted for
+	checked    bool       // Users was asked about the user
+	problems   bool       // a 5.0 client wants reasons in words on every packet
+	zeroExpiry bool       // CONNECT asked for session expiry 0
+	many       bool       // it was logged that there are no more subscriptions for this client
+	even       bool       // whose turn it was: see refill
+	ended      bool       // the end is accounted for
+	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
+	inputs     int        // what limits.memory counts for its read buffer, see input
+	names      int        // and for the topics of its aliases
+	counted    *limit     // of its listener; nil: it has none, or the connection is not counted
 }
 
 // aliases are topics by alias, 1 to the announced maximum.
@@ -42,10 +49,16 @@ type aliases [][]byte
 // errDone ends a connection whose client said DISCONNECT or was refused: nothing is to be told any more.
 var errDone = errors.New("done")
 
+// open makes the handler of a connection, or nil if there are so many that it is not even told why it is refused.
 func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.connections) >= b.sockets() || !b.roomToRefuse() {
+		b.count.refused.Add(1)
+		return nil
+	}
+	b.count.sockets.Add(1)
 	b.connections[c] = struct{}{}
 	if b.stopping {
 		conn.Shutdown()
@@ -54,7 +67,8 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 }
 
 // Receive implements transport.Handler: it handles all packets of one read, hands the journal what it is to keep, and
-// lets every subscriber that got something have it.
+// lets every subscriber that got something have it. After an error the connection is closed, once its last words are
+// written: v5 [MQTT-3.14.4-2] [MQTT-4.13.2-1], 3.1.1 [MQTT-4.8.0-2].
 func (c *connection) Receive(b []byte) (n int, err error) {
 	r := c.b.newReading()
 	if c.session != nil {
@@ -66,6 +80,15 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 	if n > 0 {
 		c.heard = c.b.age()
 		r.counts.bytesIn += uint64(n)
+	}
+	size := cap(b)
+	if c.conn.Shares() {
+		size = len(b) - n
+	}
+	if size > 4<<10 || c.inputs > 0 {
+		if e := c.input(size, len(b)-n); err == nil {
+			err = e
+		}
 	}
 	if c.session != nil {
 		if e := c.submit(r); err == nil {
@@ -95,6 +118,7 @@ func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 		} else {
 			err = c.packet(r, f)
 		}
+		r.counts.packetsIn++
 		if n += size; err != nil {
 			return n, err
 		}
@@ -124,7 +148,7 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 		return c.disconnect(f)
 	case packet.TypeAuth: // v5 [MQTT-4.12.0-7]: no method was agreed on, because none is supported
 		return packet.Errorf(packet.ProtocolError, "AUTH without an authentication method in CONNECT")
-	case packet.TypeConnect: // v5 [MQTT-3.1.0-2], 3.1.1 [MQTT-3.1.0-2]
+	case packet.TypeConnect: // and no second CONNACK: [MQTT-3.1.0-2], v5 [MQTT-3.2.0-2]
 		return packet.Errorf(packet.ProtocolError, "a second CONNECT")
 	}
 	return packet.Errorf(packet.ProtocolError, "%s from a client", f.Type)
@@ -145,7 +169,7 @@ func (c *connection) answer(r *reading, p interface {
 		return nil
 	}
 	o.room()
-	if err := o.unread(); err != nil {
+	if err := o.unread(c.b); err != nil {
 		return err
 	}
 	at := len(o.pending)
@@ -157,6 +181,7 @@ func (c *connection) answer(r *reading, p interface {
 		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
 	}
 	o.pending = b
+	o.others++
 	o.answers += len(b) - at
 	r.touch(o)
 	return nil
@@ -178,6 +203,7 @@ func (c *connection) answerKept(r *reading, p interface {
 		return packet.Errorf(packet.PacketTooLarge, "answer of %d bytes, the client takes %d", len(b)-at, c.maxPacket)
 	}
 	r.kept.bytes = b
+	r.kept.packets++
 	return nil
 }
 
@@ -225,6 +251,7 @@ func (c *connection) acknowledged(r *reading, f packet.Frame) error {
 		}
 		r.touch(o)
 	}
+	o.settle(c.b)
 	return nil
 }
 
@@ -272,6 +299,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
 		c.b.cfg.Store.Delete(d.serial.held(a.ID))
 		b, err := answer.Append(r.over.bytes, c.version)
+		r.over.packets++
 		r.over.bytes, r.over.completed = b, append(r.over.completed, a.ID)
 		return err
 	}
@@ -362,10 +390,16 @@ func (c *connection) Take(done []byte) []byte {
 		}
 	}
 	b := o.pending
-	o.pending, o.answers = nil, 0
+	add(&c.b.count.others, uint64(o.others))
+	o.pending, o.answers, o.others, o.writing = nil, 0, 0, len(b)
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
 	}
+	if c.short != nil && len(b) > 0 {
+		b = c.short.shorten(b, int(c.maxPacket))
+		c.short.count(&c.b.limits.memory)
+	}
+	o.settle(c.b)
 	o.mu.Unlock()
 	if len(b) > 0 {
 		if o.durable != nil {

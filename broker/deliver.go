@@ -25,7 +25,7 @@ func (r *reading) deliver(m *message.Message, t *target) {
 	case o.gone || o.closing && !o.persistent || c == nil && (q == 0 || !o.persistent):
 		o.mu.Unlock()
 		return
-	case q == 0:
+	case q == 0: // the window does not matter: v5 [MQTT-3.3.4-10] [MQTT-4.9.0-3]
 		dropped = r.sendQoS0(o, m, t)
 	default: // v5 [MQTT-4.5.0-1], 3.1.1 [MQTT-3.1.2-5] [MQTT-4.5.0-1]
 		dropped = r.sendOrQueue(o, m, t, q)
@@ -56,9 +56,14 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 		r.counts.tooLarge++
 		return 0
 	}
+	if !o.fits(r.b, len(e.bytes)) {
+		r.counts.droppedQoS0++
+		return 1
+	}
 	o.room()
 	o.put(e, 0, t.retain, 0)
 	r.counts.sent[0]++
+	r.counts.payloadOut += uint64(len(m.Payload))
 	return 0
 }
 
@@ -79,9 +84,16 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 			return 1
 		}
 	}
+	if !o.fits(r.b, 2*size) || busy && !o.mayWait(r.b) {
+		r.counts.droppedQueue++
+		return 1
+	}
 	if busy {
 		o.wait(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 		o.bytes += size
+		if m.Props.Has(packet.PropMessageExpiry) {
+			o.expect(r.b, expires(m))
+		}
 		return 0
 	}
 	e := r.encode(m, o.version, q, t)
@@ -92,12 +104,20 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 	ref := o.holding.put(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 	id, ok := o.flight.Send(q, ref)
 	if !ok { // messages of the connection before are still to be sent again
-		o.wait(o.holding.get(ref))
+		o.wait(*o.holding.at(ref))
 		o.holding.drop(ref)
+		if o.queued < o.queue.len() { // it was to be in flight
+			o.queued++
+			r.b.limits.queued.force(1)
+		}
+		if m.Props.Has(packet.PropMessageExpiry) {
+			o.expect(r.b, expires(m))
+		}
 	} else {
 		o.room()
 		o.put(e, q, t.retain, id)
 		r.counts.sent[q]++
+		r.counts.payloadOut += uint64(len(m.Payload))
 	}
 	o.bytes += size
 	return 0
@@ -123,7 +143,7 @@ func (r *reading) encode(m *message.Message, v packet.Version, q byte, t *target
 	if e.valid && !own {
 		return e
 	}
-	p := m.Publish
+	p := m.Publish // as it came: v5 [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]
 	p.Dup, p.Retain, p.QoS, p.ID = false, false, q, 1
 	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection: v5 [MQTT-3.3.2-7]
 	p.Props.SubscriptionIDs = nil

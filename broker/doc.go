@@ -15,11 +15,12 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
-// comes back; weed.go what makes room in it.
+// comes back; weed.go what makes room in it; limits.go, capabilities.go and expiring.go what is refused, and what goes
+// by itself; sys.go what it says of itself.
 //
 // # Two halves
 //
@@ -28,6 +29,25 @@
 // has one mutex, held to append, release or take. No two of them are ever held together, and nothing is written and no
 // journal called under one. A session changes hands only when the connection that owns it has let go (take-over waits
 // for that), so the in-half needs no lock either.
+//
+// # Matching
+//
+// The subscriptions of a topic are asked of the tree once, and remembered while no subscription comes or goes (matches.go): a
+// match costs some 20 ns then, however many filters there are, and 100 to 300 ns otherwise. What is remembered belongs to a
+// reading, not to a connection as was first planned: so there is one such memory, of 512 topics and 160 KiB at most, for each
+// goroutine that reads at the same moment, instead of one for each connection; an idle connection has none, and the
+// collector empties the pool of readings when nothing is published. Which member of a shared group and which routes get a message is decided
+// for each message.
+//
+// # Retained messages
+//
+// A retained message is one run of bytes in memory: what is stored of it (see below), which the Store keeps as it was given and
+// the tree of names points to. It is decoded in place when it is sent.
+//
+//	tree of names ─▶ retained: over, QoS ─▶ [ boot | since | record body with the PUBLISH ] ◀── Store: retain/ key
+//
+// Some 280 bytes for each beside that run: more than half of them are the Store's key and its place. Nothing is allocated for each
+// message when they are sent to a new subscriber; one in flight is held by that run of bytes, also when another has taken its place.
 //
 // # Acknowledgements
 //
@@ -145,6 +165,55 @@
 // as records are gathered. New values of it are put every RetainFlush less the seconds a Store takes, and at the stop. A
 // value is put under the lock under which a delete is, so none comes back over a delete.
 //
+// # Limits
+//
+// Reached means: the newest is refused, whoever asks for it; what is there already stays. Each refusal is counted
+// (Stats.Limits), and that a limit is reached, or is no more, is logged once (limits.go).
+//
+//	limit                          5.0                                3.1.1
+//	connections, of a listener     CONNACK 0x97                       return code 3
+//	sessions                       CONNACK 0x97                       return code 3
+//	sockets (9/8 of connections)   closed unheard                     the same
+//	subscriptions, of a client     0x97 in SUBACK                     0x80
+//	retained messages and bytes    0x97 at QoS 1 and 2, and the       delivered and acknowledged, not retained, nor
+//	                               message is nobody's; QoS 0 as ▶    is the value before it: 3.1.1 [MQTT-3.3.1-7]
+//	queue of a session, all queues dropped, counted                   the same
+//	memory                         0x97 to what would take it: CONNECT, SUBSCRIBE, a retained message, a large packet, an
+//	                               alias, answers that are not read; what is for subscribers is dropped, counted
+//	packet size                    DISCONNECT 0x95                    closed
+//	topic levels and length        0x90, 0x8F                         acknowledged and dropped [MQTT-3.3.5-2]; 0x80
+//	keep alive                     told in CONNACK                    return code 2
+//	session expiry                 told in CONNACK                    as long as that
+//	QoS                            told, DISCONNECT 0x9B; granted lower   closed; granted lower
+//	retain off                     told, DISCONNECT 0x9A              delivered, not retained
+//	will above QoS, or retained    CONNACK 0x9B, 0x9A                 closed, no return code fits: 3.1.1 [MQTT-3.2.2-6]
+//
+// A take-over and a Clean Start take the place of the session there was, so a device whose connection hangs is not locked
+// out by a limit that it fills itself. A session that is there is resumed though sessions and memory are used up. What was
+// stored is restored whatever the limits are, and counts. What the process itself publishes is always retained. A 3.1.1
+// client cannot be told a keep alive: one that wants more than the maximum is refused, as mosquitto does, rather than cut off while
+// it keeps to what it said. With NoRetain what the Store holds of retained messages stays there unseen.
+//
+// The defaults are for a machine of 512 MiB of which other programs want their part. The garbage collector lets the heap grow to
+// twice of what is live, so of 512 MiB a quarter, 128 MiB, is what clients may make the broker hold: with as much again for
+// the collector, and 32 MiB for everything else, half of the machine is left. 10,000 connections with a session each, at 12 KiB, fill it; so do 100,000 subscriptions
+// (0.5 KiB) and as many retained messages of 64 bytes (0.4 KiB). The limits by number are above what fits of each kind alone:
+// they keep one kind from taking everything, the memory is what protects the machine. Retained messages may take half of it.
+// One client may have half of all subscriptions. The queue of one session (Bounds, above) is 1 MiB, so it takes 128 dead subscribers to fill the memory, not one.
+//
+// What is counted is about right, not exact: fixed costs (limits.go), the texts that clients send, messages by footprint. Outputs
+// count in steps of 16 KiB above the 2 KiB that are part of a session, so a message to a subscriber that keeps up costs a
+// comparison and nothing shared. What was begun is finished beyond the limit: at least one message always moves from a queue to its
+// socket, what is in flight is sent again, and a sixteenth is there for connections that are to be told why they are refused. Not counted are
+// promises that wait for the store (512 KiB for a session at most) and what waits for the journal (AllowanceTotalBytes).
+//
+// # $SYS
+//
+// Topics by mosquitto's names (sys.go), for who has the right to a filter that names $SYS; "#" does not take them. They differ from
+// mosquitto's on purpose: QoS 0 instead of 2, so that they never wait in a queue or reach the disk; messages/inflight is there; retained
+// messages/count leaves themselves out; store/messages/bytes counts what messages take, not their payloads alone; heap and clients/maximum
+// and expired are of this process. heap/maximum is the largest that was looked at.
+//
 // # What is decided here
 //
 //   - Without a Store sessions, their queues and retained messages live in memory, and so do sessions that the Store has no
@@ -172,7 +241,7 @@
 //     [MQTT-3.3.5-2]; the message is dropped and counted. A will for one is refused. Publishers within the process may.
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
-//     is refused (0x87; 3.1.1: return code 5) rather than taken without it [MQTT-3.1.4-2]; the will is not
+//     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is not
 //     judged again when it is published. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
 //     narrowed. What a granted subscription gets is judged at delivery, message by message, unless the rights cover
 //     its whole filter, which is found out once: rights may grant # and let through what the user may read. Retained
@@ -188,13 +257,18 @@
 //     with its client id ends it, as with Clean Start, and gets a new one.
 //   - A filter that breaks the rules is refused by itself in SUBACK (0x8F, or 0x80), the connection stays. Shared
 //     filters are open to 3.1.1 clients.
+//   - A client that has no room for its CONNACK is refused with one that says so (0x95), if it has room for that.
 //   - A client without a user name may use listeners on loopback addresses, or those that Config.Anonymous names. A user
 //     name is checked wherever there are users.
 //   - A client whose certificate gives it a name (transport.Conn.Identity) is that user; user name and password in its CONNECT
 //     are not looked at, as mosquitto does it, so that devices can keep sending them. Recheck disconnects (0x98) whose
 //     certificate is not accepted any more.
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
-//   - Topic aliases are taken, none are sent. There is no enhanced authentication (0x8C) and no server keep alive.
+//   - Topic aliases are taken, and sent to 5.0 clients that allow them: see shorten.go, where they are put into bytes on
+//     their way to the socket. A payload format indicator is passed on and not held against the payload.
+//   - A refused CONNECT says why in words unless it is the login that failed, and so does SUBACK of a filter that breaks the
+//     rules and DISCONNECT of a broken rule; acknowledgements have their code only. Nothing but PUBLISH has user properties.
+//   - There is no enhanced authentication (0x8C).
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.
@@ -204,11 +278,22 @@
 //   - A PUBLISH at QoS 0 may overtake one at QoS 1 or 2 of the same publisher and topic that waits for a subscriber's
 //     window: the standard orders each QoS by itself (5.0 section 4.6).
 //   - Large payloads are copied into each subscriber's output; nothing is shared by writev yet.
-//   - Numbers of connections, sessions, subscriptions and retained messages have no limits of their own yet.
+//
+// # The standards
+//
+// statements.txt lists every normative statement of 5.0 and 3.1.1 that binds a server. Where one is decided, and in the test that
+// shows it, its id is cited with the version it is of, for the same id may mean something else in the other:
+//
+//	v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25], 3.1.1 [MQTT-3.1.2-8]
+//
+// TestConformance makes CONFORMANCE.md of the list and the citations (statement, function, test), and fails if that is stale, if
+// a statement has no test, or no place and no word why there is nothing to decide, or if an id is cited that does not exist. Tests
+// that are there for the standards alone are in conformance_*_test.go.
 //
 // # Time
 //
-// Message expiry goes by message.Stamp within one boot. Retained messages that have expired are not delivered, and are
+// Message expiry goes by message.Stamp within one boot. What has expired in a queue in memory goes within a second (expiring.go), what
+// is stored when it is read. Retained messages that have expired are not delivered, and are
 // looked for and removed every ten minutes. Keep alive, session expiry and will delay go by Go's monotonic clock;
 // a step of the wall clock changes nothing. Keep alive counts whole packets.
 package broker

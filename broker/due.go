@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"maps"
 	"slices"
+	"sync"
 
+	"weir/broker/message"
 	"weir/broker/topic"
 )
 
@@ -141,13 +143,13 @@ func (b *Broker) restoreDue(all map[serial]*session) (strays []string) {
 	for n, s := range all {
 		for _, sub := range s.durable.due {
 			b.replayRetained(s, sub, false, func(kept *retained) bool {
-				key := n.given(sub.filter.String(), string(kept.message.Topic))
+				key := n.given(sub.filter.String(), kept.topic())
 				had := given[key]
 				if had {
 					delete(given, key)
 					sub.given = append(sub.given, key)
 				}
-				return !had || min(kept.message.QoS, sub.load().qos()) < 2
+				return !had || min(kept.qos, sub.load().qos()) < 2
 			})
 		}
 	}
@@ -165,9 +167,10 @@ func (d *durable) feed() {
 		return
 	}
 	messages, _ := d.queue.Waiting()
-	var meal meal
+	meal := meals.Get().(*meal)
+	defer meal.clear()
 	o.mu.Lock()
-	d.serve(&meal, batchSize-messages)
+	d.serve(meal, batchSize-messages)
 	o.mu.Unlock()
 	first, n := uint64(0), 0
 	if len(meal.entries) > 0 {
@@ -181,7 +184,7 @@ func (d *durable) feed() {
 	}
 	if n < len(meal.entries) {
 		o.mu.Lock()
-		o.replay = append(meal.from[n:], o.replay...)
+		o.replay = slices.Concat(meal.from[n:], o.replay)
 		o.mu.Unlock()
 		d.starved.Store(true)
 		b.pledges.add(d)
@@ -194,9 +197,32 @@ func (d *durable) feed() {
 
 // meal is what one feed takes from the replays.
 type meal struct {
-	entries []Entry
-	from    []replay // each with the message of one entry
-	over    []replay // of which nothing is left
+	entries  []Entry
+	from     []replay           // each with the message of one entry
+	over     []replay           // of which nothing is left
+	messages []*message.Message // to read retained messages into; those of entries come first
+}
+
+var meals = sync.Pool{New: func() any { return new(meal) }}
+
+// message is space for the message of the next entry.
+func (m *meal) message() *message.Message {
+	if len(m.messages) == len(m.entries) {
+		m.messages = append(m.messages, new(message.Message))
+	}
+	return m.messages[len(m.entries)]
+}
+
+// clear gives the meal back.
+func (m *meal) clear() {
+	for _, used := range m.messages[:len(m.entries)] {
+		used.Props.Reset()
+	}
+	clear(m.entries)
+	clear(m.from)
+	clear(m.over)
+	m.entries, m.from, m.over = m.entries[:0], m.from[:0], m.over[:0]
+	meals.Put(m)
 }
 
 // serve takes up to most retained messages of QoS 1 and 2 for the queue, and sends those of QoS 0 that stand between them.
@@ -204,29 +230,34 @@ type meal struct {
 func (d *durable) serve(meal *meal, most int) {
 	o := &d.s.out
 	f := filler{b: d.s.b, out: o}
-	defer func() { f.b.count.add(&f.counts) }()
+	defer func() {
+		f.done()
+		f.b.count.add(&f.counts)
+	}()
 	for len(o.replay) > 0 {
 		p := &o.replay[0]
 		opt := p.sub.load()
 		for len(p.list) > 0 {
 			kept := p.list[0]
-			q := min(kept.message.QoS, opt.qos())
-			h := held{message: &kept.message, qos: q, retain: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
-			if id := opt.id(); id != 0 {
-				h.ids = []uint32{id}
-			}
+			q := min(kept.qos, opt.qos())
+			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
+			h.message = f.message(&h)
 			away := o.conn == nil || o.closing
 			switch {
 			case kept.over.Load() || !f.mayHave(h.message) || q == 0 && away: // QoS 0 is not kept for a session without a connection
-			case q == 0 && len(o.pending) >= fillBytes || q > 0 && len(meal.entries) >= most:
+			case f.expired(h.message): // v5 [MQTT-3.3.2-5]
+				f.counts.expired++
+			case q == 0 && !o.more(f.b) || q > 0 && len(meal.entries) >= most:
 				return
 			case q == 0:
 				f.encode(h, 0, false)
 			default:
 				hit := SessionHit{Queue: d.queue.ID(), QoS: q, Data: appendHit(nil, q, true, h.ids), to: d}
-				e := Entry{Message: h.message, Sessions: []SessionHit{hit}}
+				m := meal.message()
+				kept.read(m)
+				e := Entry{Message: m, Sessions: []SessionHit{hit}}
 				if q == 2 {
-					e.Key = d.give(p.sub, string(h.message.Topic))
+					e.Key = d.give(p.sub, string(m.Topic))
 				}
 				meal.entries = append(meal.entries, e)
 				meal.from = append(meal.from, replay{sub: p.sub, list: []*retained{kept}, round: p.round})

@@ -53,6 +53,7 @@ type promise struct {
 	lending    *lending // it holds PUBLISHes of a shared group
 	generation uint32   // of the connection it is for
 	bytes      []byte
+	packets    int      // in bytes that are no PUBLISH
 	completed  []uint16 // ids whose PUBCOMP is in bytes
 	ready      bool     // working space of keepPromises
 }
@@ -246,6 +247,7 @@ func (d *durable) say(p *promise) {
 	}
 	o.room()
 	o.pending = append(o.pending, p.bytes...)
+	o.others += p.packets
 	if !p.sends {
 		o.answers += len(p.bytes)
 	}
@@ -298,6 +300,7 @@ func (d *durable) settleUp() {
 		if r.Queue == 0 {
 			acks = append(acks, r.Number)
 		}
+		p.packets++
 		p.bytes = appendAck(p.bytes, packet.TypePubrel, r.ID) // v5 [MQTT-4.3.3-4], 3.1.1 [MQTT-4.3.3-1]
 	}
 	if len(acks) > 0 {

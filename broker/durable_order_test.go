@@ -80,7 +80,7 @@ func TestRetainedWithoutRoom(t *testing.T) {
 		r := b.newReading()
 		defer r.finish()
 		m := message.Message{Stamp: stampNow(), Publish: *retainedMessage(name, payload, 0, 0)}
-		b.retain(r, &m)
+		b.retain(&m, source{})
 	}
 	want := func(want string) {
 		t.Helper()

@@ -17,7 +17,11 @@ func (c *connection) fail(err error, received []byte) {
 		return
 	}
 	c.ended = true
-	if c.session == nil {
+	if c.session == nil && err == errMemory {
+		c.b.count.refused.Add(1)
+		return
+	}
+	if c.session == nil { // no DISCONNECT before CONNACK: v5 [MQTT-3.14.0-1]
 		c.b.count.protocolErrors.Add(1)
 		c.b.quiet.warn(c.b.log, "connection did not begin with a valid CONNECT", "peer", c.peer(),
 			"listener", c.conn.Listener().Name(), "err", err, "hint", guess(received))
@@ -43,7 +47,7 @@ func guess(b []byte) string {
 	return "not an MQTT client, or not MQTT 3.1.1 or 5.0"
 }
 
-// lastWords puts a DISCONNECT after everything else; 3.1.1 has none. Safe for concurrent use.
+// lastWords puts a DISCONNECT after everything else, without a session expiry (v5 [MQTT-3.14.2-2]); 3.1.1 has none. Safe for concurrent use.
 func (c *connection) lastWords(reason packet.Reason, text string) {
 	o := c.out.Load()
 	if o == nil {
@@ -73,12 +77,14 @@ func (c *connection) lastWords(reason packet.Reason, text string) {
 		b, err = d.Append(o.pending[:at], packet.V5)
 	}
 	if err == nil && (o.maxPacket == 0 || len(b)-at <= o.maxPacket) {
+		o.others++
 		o.pending = b
 	}
 }
 
 // kick ends the connection from outside. Safe for concurrent use, never blocks.
 func (c *connection) kick(reason packet.Reason) {
+	c.kicked.Store(uint32(reason)) // first: attach looks for it after it has given last words a place
 	c.lastWords(reason, "")
 	c.conn.Shutdown()
 }
@@ -103,6 +109,7 @@ func (c *connection) Closed(err error) {
 	b.mu.Lock()
 	delete(b.connections, c)
 	b.mu.Unlock()
+	b.limits.memory.give(b, costConnection+c.inputs+c.names)
 	s := c.session
 	if s == nil {
 		if c.unopened(err) {
@@ -117,6 +124,7 @@ func (c *connection) Closed(err error) {
 	ended := b.letGo(s)
 	b.count.connected.Add(-1)
 	b.calm.moved()
+	b.leaves(c)
 	b.log.Debug("client gone", "client", string(s.id), "err", err)
 	if ended {
 		b.bury(s)

@@ -33,6 +33,8 @@ type group struct {
 	back       []*lent             // what came back unsent, in order; goes before anything else
 	memory     fifo[*lent]         // what waits in memory; goes before the queue
 	held       int                 // bytes of memory
+	charged    int                 // what limits.memory counts for them
+	queued     int                 // what limits.queued counts for it
 	tickets    map[uint16]struct{} // ids of pairs of messages that members in memory have at QoS 2
 	lastTicket uint16
 	staged     []keeping // what they get when that is kept
@@ -114,6 +116,7 @@ func (b *Broker) leave(s *subscription) {
 		g.ended = true
 		b.count.droppedShared.Add(uint64(g.memory.len()))
 		g.memory, g.held = fifo[*lent]{}, 0
+		g.settle()
 	}
 	g.mu.Unlock()
 	s.session.out.member(g, false)
@@ -288,8 +291,9 @@ func (g *group) remember(f *filler, m *message.Message) (ok bool) {
 			g.held -= l.size
 			return true
 		})
+		g.settle()
 	}
-	if full() {
+	if full() || !g.fits(size) {
 		return false
 	}
 	g.order++

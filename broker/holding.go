@@ -23,8 +23,8 @@ func (s *holding) put(h held) (ref uint64) {
 	return uint64(len(s.held) - 1)
 }
 
-// get is the message of a reference that put has given.
-func (s *holding) get(ref uint64) held { return s.held[ref] }
+// at is the message of a reference that put has given, until drop.
+func (s *holding) at(ref uint64) *held { return &s.held[ref] }
 
 // drop forgets it.
 func (s *holding) drop(ref uint64) {

@@ -136,25 +136,43 @@ func parseKept(b []byte) (k kept, err error) {
 // appendMessage writes a message: boot and time of its stamp, then the record body.
 func appendMessage(b []byte, m *message.Message) []byte {
 	at := len(b)
-	b = binary.BigEndian.AppendUint64(b, m.Stamp.Boot)
-	b = binary.BigEndian.AppendUint64(b, uint64(m.Stamp.Since))
-	b, err := m.AppendHead(b)
-	if err != nil { // the broker lets no message in that has no record form
-		return b[:at]
+	if b = appendMessageHead(b, m); len(b) == at {
+		return b
 	}
 	return append(b, m.Payload...)
 }
 
-// parseMessage reads what appendMessage wrote; the result shares nothing with b.
-func parseMessage(b []byte) (message.Message, error) {
-	if len(b) < 16 {
-		return message.Message{}, errKept
+// appendMessageHead writes all of it but the payload, and nothing of a message that has no record form; the broker lets
+// none in.
+func appendMessageHead(b []byte, m *message.Message) []byte {
+	at := len(b)
+	b = binary.BigEndian.AppendUint64(b, m.Stamp.Boot)
+	b = binary.BigEndian.AppendUint64(b, uint64(m.Stamp.Since))
+	b, err := m.AppendHead(b)
+	if err != nil {
+		return b[:at]
 	}
-	var m message.Message
+	return b
+}
+
+// decodeMessage reads what appendMessage wrote in place: m refers to b.
+func decodeMessage(b []byte, m *message.Message) error {
+	if len(b) < 16 {
+		return errKept
+	}
 	if err := m.Decode(b[16:]); err != nil {
-		return message.Message{}, err
+		return err
 	}
 	m.Stamp.Boot, m.Stamp.Since = binary.BigEndian.Uint64(b), time.Duration(binary.BigEndian.Uint64(b[8:]))
+	return nil
+}
+
+// parseMessage is decodeMessage; the result shares nothing with b.
+func parseMessage(b []byte) (message.Message, error) {
+	var m message.Message
+	if err := decodeMessage(b, &m); err != nil {
+		return message.Message{}, err
+	}
 	return m.Clone(), nil
 }
 

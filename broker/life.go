@@ -129,6 +129,11 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 		d.save(now)
 	}
 	b.sessions[string(s.id)] = s
+	b.most = max(b.most, len(b.sessions))
+	b.limits.sessions.force(1)
+	s.placed = true
+	s.charged = s.base(s.will)
+	b.limits.memory.force(s.charged)
 	b.calendar.add(s)
 	return s
 }
@@ -149,7 +154,11 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 			return true
 		}
 		o := parseOptions(value)
-		s.subscribe(f, o&^optionDue, o&optionDue != 0)
+		if s.subs.get(f.String()) == nil {
+			b.limits.subscriptions.force(1)
+			b.limits.memory.force(cost(f))
+		}
+		s.subscribe(f, (o &^ optionDue).atMost(*b.cfg.MaxQoS), o&optionDue != 0)
 		return true
 	})
 	b.cfg.Store.Range(keyHeld, func(key string, _ []byte) bool {

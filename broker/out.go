@@ -29,6 +29,7 @@ type out struct {
 	mu         sync.Mutex // guards everything below
 	conn       *connection
 	generation uint32 // of conn; rises with each
+	last       bool   // of a connection: there is no session, only last words
 	closing    bool   // conn has its last words in pending: nothing may follow
 	gone       bool   // the session has ended
 	persistent bool   // it outlives its connection
@@ -50,6 +51,13 @@ type out struct {
 	lending   *lending         // of them: what has not left yet
 	returned  *returned        // groups are to be told about these; nil: none
 
+	writing int           // bytes that the socket has taken and not written yet
+	others  int           // packets in pending that are no PUBLISH
+	charged int           // what limits.memory counts for it, see fits
+	alarm   time.Duration // since boot, guarded by expiring.mu: when a message of the queue may expire
+	alarmAt int           // guarded by expiring.mu: the place in its list, from 1; 0: none
+	queued  int           // what limits.queued counts for it: len of queue, or more until settle
+
 	durable  *durable      // nil: it lives in memory; set before the session is found by others
 	stale    time.Duration // since boot; no message in the queue expires before. 0: not known
 	answered answered      // places that the in-half has to free
@@ -58,12 +66,12 @@ type out struct {
 
 // held is a message kept for one session.
 type held struct {
-	message *message.Message // shared, never changed
+	message *message.Message // shared, never changed; nil: in kept
+	kept    *retained        // a retained message for a new subscription
 	qos     byte
 	retain  bool
 	ids     []uint32 // subscription identifiers
 	bytes   int
-	replay  bool // a retained message for a new subscription
 }
 
 // Output buffers are shared by all connections: an idle one has none.
@@ -109,7 +117,7 @@ func (o *out) full(limit int) bool { return len(o.pending) >= limit }
 
 // letGo frees what a finished message held. The caller holds mu.
 func (o *out) letGo(ref uint64) {
-	if h := o.holding.get(ref); h.replay {
+	if h := o.holding.at(ref); h.kept != nil {
 		o.replays -= h.bytes
 	} else {
 		o.bytes -= h.bytes
@@ -124,13 +132,15 @@ func (o *out) fill(b *Broker) {
 	}
 	f := filler{b: b, out: o}
 	o.resend(&f)
-	for o.queue.len() > 0 && len(o.pending) < fillBytes && o.flight.Free() > 0 { // v5 [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+	for o.queue.len() > 0 && o.more(b) && o.flight.Free() > 0 { // v5 [MQTT-3.3.4-9] [MQTT-4.9.0-2]
 		h := o.queue.pop()
 		if !f.send(h) {
 			o.bytes -= h.bytes
 		}
 	}
 	o.fillReplay(&f)
+	f.done()
+	o.settle(b)
 	b.count.add(&f.counts)
 }
 
@@ -139,7 +149,8 @@ type filler struct {
 	b      *Broker
 	out    *out
 	now    message.Stamp
-	asked  bool // now is set
+	asked  bool             // now is set
+	opened *message.Message // a retained message that was read; see done
 	counts counts
 }
 
@@ -190,7 +201,8 @@ func (f *filler) expireQueue() {
 	})
 }
 
-// wait puts a message at the end of the queue. The caller holds mu.
+// wait puts a message at the end of the queue: v5 [MQTT-4.6.0-5] [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-5] [MQTT-4.6.0-6]. The
+// caller holds mu.
 func (o *out) wait(h held) {
 	o.queue.push(h)
 	o.stale = min(o.stale, expires(h.message))
@@ -199,6 +211,8 @@ func (o *out) wait(h held) {
 // send starts the delivery of a message that waited; false: it was dropped and holds nothing. There is room in the window.
 func (f *filler) send(h held) bool {
 	o := f.out
+	kept := h
+	h.message = f.message(&h)
 	if f.expired(h.message) {
 		f.counts.expired++
 		return false
@@ -210,7 +224,7 @@ func (f *filler) send(h held) bool {
 		f.encode(h, 0, false)
 		return true
 	}
-	ref := o.holding.put(h)
+	ref := o.holding.put(kept)
 	id, ok := o.flight.Send(h.qos, ref) // v5 [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1], 3.1.1 [MQTT-2.3.1-4]
 	if !ok {
 		o.holding.drop(ref)
@@ -227,13 +241,13 @@ func (f *filler) send(h held) bool {
 
 // encode appends a PUBLISH of its own making to pending, and tells whether the client can take it.
 func (f *filler) encode(h held, id uint16, dup bool) bool {
-	o := f.out
-	p := h.message.Publish
+	o, m := f.out, f.message(&h)
+	p := m.Publish // as it came: v5 [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]
 	p.QoS, p.Retain, p.ID, p.Dup = h.qos, h.retain, id, dup
 	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection, v5 [MQTT-3.3.2-7]
 	p.Props.SubscriptionIDs = h.ids
 	if p.Props.Has(packet.PropMessageExpiry) { // v5 [MQTT-3.3.2-6]
-		waited, _ := f.age(h.message)
+		waited, _ := f.age(m)
 		left := uint32(1) // what was begun is completed, however late: v5 [MQTT-4.3.3-7] [MQTT-4.3.3-13]
 		if p.Props.MessageExpiry > waited {
 			left = p.Props.MessageExpiry - waited
@@ -250,6 +264,7 @@ func (f *filler) encode(h held, id uint16, dup bool) bool {
 	}
 	o.pending = b
 	f.counts.sent[h.qos]++
+	f.counts.payloadOut += uint64(len(p.Payload))
 	return true
 }
 
@@ -263,7 +278,7 @@ func (o *out) abandon(id uint16, q byte) {
 }
 
 // resend sends again, on a new connection, what the one before left unacknowledged, as far as the window allows.
-// v5 [MQTT-4.4.0-1] [MQTT-4.6.0-1], 3.1.1 [MQTT-4.4.0-1] [MQTT-4.6.0-1]
+// v5 [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.8.2-4], 3.1.1 [MQTT-4.4.0-1] [MQTT-4.6.0-1]
 func (o *out) resend(f *filler) {
 	type dropped struct {
 		id  uint16
@@ -282,9 +297,9 @@ func (o *out) resend(f *filler) {
 			case !f.encode(l.sent, id, true):
 				tooLarge = append(tooLarge, dropped{id, ref, q})
 			}
-		case !f.mayHave(o.holding.get(ref).message):
+		case !f.mayHave(f.message(o.holding.at(ref))):
 			withheld = append(withheld, dropped{id, ref, q})
-		case !f.encode(o.holding.get(ref), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
+		case !f.encode(*o.holding.at(ref), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
 			tooLarge = append(tooLarge, dropped{id, ref, q})
 		}
 		return true
@@ -309,7 +324,11 @@ func (o *out) resend(f *filler) {
 
 // acknowledge appends a PUBACK, PUBREC, PUBREL or PUBCOMP. The caller holds mu.
 func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
+	if o.closing { // v5 [MQTT-3.14.4-1]; what is begun goes on with the next connection
+		return
+	}
 	o.room()
+	o.others++
 	if o.version == packet.V5 && reason != packet.Success {
 		a := packet.Ack{Type: t, ID: id, Reason: reason}
 		if b, err := a.Append(o.pending, o.version); err == nil {
@@ -332,8 +351,11 @@ func appendAck(b []byte, t packet.Type, id uint16) []byte {
 }
 
 // unread is an error if the client asks, or publishes, without reading the answers. The caller holds mu.
-func (o *out) unread() error {
+func (o *out) unread(b *Broker) error {
 	if o.answers <= answerBytes {
+		if o.answers > freeOut && !o.fits(b, 0) {
+			return errMemory
+		}
 		return nil
 	}
 	return packet.Errorf(packet.QuotaExceeded, "answers of %d bytes were not read", o.answers)
@@ -352,7 +374,7 @@ func (o *out) received(t packet.Type, id uint16, reason packet.Reason) (ok bool)
 	switch step {
 	case qos.SendPubrel: // v5 [MQTT-4.3.3-4], 3.1.1 [MQTT-4.3.3-1]
 		o.acknowledge(packet.TypePubrel, id, packet.Success)
-	case qos.Done, qos.Refused: // v5 [MQTT-4.4.0-2]: refused is acknowledged too
+	case qos.Done, qos.Refused: // v5 [MQTT-4.4.0-2] [MQTT-4.8.2-6]: refused is acknowledged too
 		o.letGo(ref)
 	case qos.Ignored:
 		if t == packet.TypePubrec && !reason.Failed() {

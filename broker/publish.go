@@ -16,6 +16,9 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 	if len(m.Props.SubscriptionIDs) > 0 { // v5 [MQTT-3.3.4-6]
 		return packet.Errorf(packet.ProtocolError, "PUBLISH from a client with a subscription identifier")
 	}
+	if err := c.supported(m); err != nil {
+		return err
+	}
 	if err := c.resolve(m); err != nil {
 		return err
 	}
@@ -47,8 +50,10 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 	entry := noEntry
 	if !refusal.Failed() {
 		var wanted bool
-		entry, wanted = r.publish(m, source{session: s}, kind, key)
-		if !wanted && c.version == packet.V5 {
+		entry, wanted = r.publish(m, source{session: s, told: c.version == packet.V5 && m.QoS > 0}, kind, key)
+		if r.refused { // v5 sections 3.4.2.1 and 3.5.2.1
+			answer.reason, refusal = packet.QuotaExceeded, packet.QuotaExceeded
+		} else if !wanted && c.version == packet.V5 {
 			answer.reason = packet.NoMatchingSubscribers
 		}
 	}
@@ -62,6 +67,9 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 func (c *connection) refusal(r *reading, name []byte) packet.Reason {
 	switch {
 	case name[0] == '$': // v5 section 4.7.2: not for clients
+		r.counts.rejected++
+		return packet.TopicNameInvalid
+	case allowed(&c.b.cfg, name) != nil: // v5 sections 3.4.2.1 and 3.5.2.1: valid, and not accepted
 		r.counts.rejected++
 		return packet.TopicNameInvalid
 	case !c.mayPublish(name): // v5 sections 3.4.2.1 and 3.5.2.1
@@ -88,6 +96,9 @@ func (c *connection) resolve(m *message.Message) error {
 		} else {
 			if err := validTopic(m.Topic); err != nil {
 				return err
+			}
+			if !c.nameAlias(len(m.Topic) - len((*c.aliases)[alias-1])) {
+				return errMemory
 			}
 			(*c.aliases)[alias-1] = append([]byte(nil), m.Topic...) // anew: messages of this batch may use the old one
 		}

@@ -15,11 +15,12 @@ var ErrFull = errors.New("broker: publisher is full")
 
 // Publisher publishes from within the process. It is owed acknowledgements as a connection is.
 type Publisher struct {
-	b     *Broker
-	name  string
-	acked func(n int)
-	lossy bool   // nobody waits for acknowledgements
-	token uint64 // what Entry.Publisher says; 0 when lossy
+	b          *Broker
+	name       string
+	acked      func(n int)
+	unretained bool   // what it publishes is retained by itself, and no message of clients: see sys
+	lossy      bool   // nobody waits for acknowledgements
+	token      uint64 // what Entry.Publisher says; 0 when lossy
 
 	key func(id uint16) string // what a message with a packet id is kept with; nil: with nothing
 
@@ -78,7 +79,7 @@ func (p *Publisher) Publish(batch []message.Message) error {
 		if p.key != nil && batch[i].ID != 0 {
 			key = p.key(batch[i].ID)
 		}
-		entry, _ := r.publish(&batch[i], source{publisher: p.name}, p.kind(batch[i].QoS), key)
+		entry, _ := r.publish(&batch[i], source{publisher: p.name, unretained: p.unretained}, p.kind(batch[i].QoS), key)
 		r.batch.dues = append(r.batch.dues, dueIn{entry: entry})
 	}
 	if n := len(r.batch.entries); full && n > 0 {

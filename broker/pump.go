@@ -81,7 +81,7 @@ func (d *durable) send(generation uint32, resending bool) (again bool) {
 	var pairs []Pair
 	stage := 0 // where in pending what must wait begins; meaningful with pairs
 	o.room()
-	for d.at < d.n && o.flight.Free() > 0 && len(o.pending) < fillBytes {
+	for d.at < d.n && o.flight.Free() > 0 && o.more(b) {
 		from := len(o.pending)
 		p, sent := d.sendOne(&f, &d.batch[d.at])
 		d.at++

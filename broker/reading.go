@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"sync"
-
 	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
@@ -24,9 +22,11 @@ type reading struct {
 	kept     promise // SUBACKs and UNSUBACKs, to be sent when what they say is kept
 	over     promise // the same for PUBCOMPs
 
+	memory matches // which subscriptions topics have
+
 	// Of the message that is being delivered:
-	matches []*subscription
-	shares  []*group // they get the message at QoS 1 or 2
+	matches []*subscription // lent by memory
+	shares  []*group        // they get the message at QoS 1 or 2
 	targets []target
 	seen    map[*session]int // where in targets a session with several subscriptions is
 	routes  []*Route
@@ -34,7 +34,20 @@ type reading struct {
 	queues  []SessionHit
 	data    []byte // of queues
 	copies  [ownCopy + 1]encoded
+	refused bool             // it was, see source.told
 	shared  *message.Message // a copy out of the read buffer, for sessions that keep it
+
+	most used // of any message of the batch: so many places are to be cleared
+}
+
+// used counts places in the lists of a reading.
+type used struct{ targets, routes, shares int }
+
+// mark notes how many places the message before used, which the next one may not overwrite.
+func (r *reading) mark() {
+	m := &r.most
+	m.targets, m.routes = max(m.targets, len(r.targets)), max(m.routes, len(r.routes))
+	m.shares = max(m.shares, len(r.shares))
 }
 
 // ownCopy is the place in reading.copies of an encoding for one target only; before it stand those for 3.1.1 and 5.0, with
@@ -43,14 +56,17 @@ const ownCopy = 4
 
 // source says where a message comes from.
 type source struct {
-	session   *session // of a client; nil: within the process
-	publisher string   // the name of a Publisher
+	session    *session // of a client; nil: within the process
+	publisher  string   // the name of a Publisher
+	unretained bool     // the retained message of the topic is not kept here, see sys
+	told       bool     // a message that is not retained for want of room is refused, as its publisher can be told
 }
 
-var readings = sync.Pool{New: func() any { return &reading{seen: map[*session]int{}} }}
-
 func (b *Broker) newReading() *reading {
-	r := readings.Get().(*reading)
+	r, _ := b.readings.Get().(*reading)
+	if r == nil {
+		r = &reading{seen: map[*session]int{}}
+	}
 	r.b, r.token, r.stamp = b, b.token.Add(1), b.stamp()
 	return r
 }
@@ -63,17 +79,20 @@ func (r *reading) finish() {
 	for _, c := range r.touched {
 		c.conn.Flush()
 	}
-	r.b.count.add(&r.counts)
+	b := r.b
+	b.count.add(&r.counts)
 	clear(r.touched)
 	clear(r.queued)
 	clear(r.queues)
 	clear(r.batch.entries)
-	clear(r.matches)
-	for i := range r.targets {
-		r.targets[i].session = nil
+	r.mark()
+	r.memory.rest()
+	r.matches = nil
+	for i := range r.targets[:r.most.targets] {
+		r.targets[:r.most.targets][i].session = nil
 	}
-	clear(r.routes)
-	clear(r.shares)
+	clear(r.routes[:r.most.routes])
+	clear(r.shares[:r.most.shares])
 	for _, m := range r.messages[:min(r.used+1, len(r.messages))] { // slices into the read buffer
 		user := m.Props.User
 		clear(user[:cap(user)])
@@ -85,9 +104,11 @@ func (r *reading) finish() {
 	r.used, r.touched, r.queued, r.shared = 0, r.touched[:0], r.queued[:0], nil
 	r.queues, r.data = r.queues[:0], r.data[:0]
 	r.batch.entries, r.batch.dues = r.batch.entries[:0], r.batch.dues[:0]
+	r.targets, r.routes, r.shares = r.targets[:0], r.routes[:0], r.shares[:0]
+	r.most = used{}
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
 	r.kept, r.over = promise{}, promise{}
-	readings.Put(r)
+	b.readings.Put(r)
 }
 
 // message is space for the next message; it is used again unless the message goes to the journal.
@@ -102,9 +123,18 @@ func (r *reading) message() *message.Message {
 // journal if a route or a stored session takes it, or if something must be durable before it is acknowledged: key, or that
 // a retained topic is new or gone. entry is its place there, or noEntry; wanted tells whether anyone wants it.
 func (r *reading) publish(m *message.Message, from source, kind Kind, key string) (entry int, wanted bool) {
-	r.counts.received[m.QoS]++
-	must := m.Retain && r.b.retain(r, m) // before looking for subscribers: see replay
-	r.matches = r.b.tree.Match(m.Topic, r.matches[:0])
+	if !from.unretained {
+		r.counts.received[m.QoS]++
+		r.counts.payloadIn += uint64(len(m.Payload))
+	}
+	must := false
+	if r.refused = false; m.Retain && !from.unretained && !r.b.cfg.NoRetain { // before looking for subscribers: see replay
+		if must, r.refused = r.b.retain(m, from); r.refused {
+			return noEntry, false
+		}
+	}
+	r.mark()
+	r.matches = r.memory.find(&r.b.tree, m.Topic) // [MQTT-3.3.2-3]
 	if len(r.matches) == 0 && !must && key == "" {
 		r.shared = nil
 		return noEntry, false

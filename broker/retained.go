@@ -13,12 +13,10 @@ import (
 
 // retainedStore holds the last retained message of each topic.
 type retainedStore struct {
-	mu    sync.Mutex // makes finding the old message and storing the new one a single step
-	names topic.Names[*retained]
-	dirty map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
-	bytes atomic.Int64
-
-	expiring atomic.Int64 // those with a message expiry: while there are any, they are looked through now and then
+	mu       sync.Mutex // makes finding the old message and storing the new one a single step
+	names    topic.Names[retained]
+	dirty    map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
+	expiring atomic.Int64        // those with a message expiry: while there are any, they are looked through now and then
 }
 
 // sweepEvery is how often retained messages that have expired are looked for. Until then they are only not delivered.
@@ -26,10 +24,64 @@ const sweepEvery = 10 * time.Minute
 
 var everyName = func() topic.Filter { f, _ := topic.ParseFilter("#"); return f }() // names with $ are not for clients, and stay
 
-// retained is one retained message.
+// retained is one retained message: a single run of bytes, which the Store shares. It is read where it is sent.
 type retained struct {
-	message message.Message
-	over    atomic.Bool // another one has taken its place, or none
+	value    []byte      // as it is stored, see appendMessage; never changed
+	over     atomic.Bool // another one has taken its place, or none
+	qos      byte
+	expiring bool // it has a message expiry
+}
+
+// retainedSize is about what a retained message takes beside its value: its place in the tree of names, and key and place in
+// the Store.
+const retainedSize = 280
+
+// newRetained is nil for a message that has no stored form; the broker lets none in.
+func newRetained(m *message.Message) *retained {
+	var room [512]byte
+	head := appendMessageHead(room[:0], m)
+	if len(head) == 0 {
+		return nil
+	}
+	value := make([]byte, len(head)+len(m.Payload)) // not a byte too many: there may be very many of them
+	copy(value[copy(value, head):], m.Payload)
+	return &retained{value: value, qos: m.QoS, expiring: m.Props.Has(packet.PropMessageExpiry)}
+}
+
+func (k *retained) size() int { return retainedSize + len(k.value) }
+
+// read decodes the message in place; the property lists of m are used again.
+func (k *retained) read(m *message.Message) { _ = decodeMessage(k.value, m) } // it was written, or tried, before
+
+// topic is the name it stands at.
+func (k *retained) topic() string {
+	var m message.Message
+	k.read(&m)
+	return string(m.Topic)
+}
+
+// opened are messages to read retained ones into.
+var opened = sync.Pool{New: func() any { return new(message.Message) }}
+
+// message is the message of h; it holds until the next call.
+func (f *filler) message(h *held) *message.Message {
+	if h.message != nil {
+		return h.message
+	}
+	if f.opened == nil {
+		f.opened = opened.Get().(*message.Message)
+	}
+	h.kept.read(f.opened)
+	return f.opened
+}
+
+// done gives back the space for reading retained messages.
+func (f *filler) done() {
+	if f.opened != nil {
+		f.opened.Props.Reset()
+		opened.Put(f.opened)
+		f.opened = nil
+	}
 }
 
 // retain stores, replaces or removes the retained message of a topic. v5 [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
@@ -39,45 +91,92 @@ type retained struct {
 // subscriber first enters the tree and then collects retained messages, and a collected one is sent only if it is not
 // over at that moment. If it is over, its successor was published when the subscriber was in the tree already.
 //
+// One that there is no room for is refused (full), and nothing happens, if its publisher can be told. Otherwise it is only
+// delivered, and the topic has no retained message then, rather than one of any age: 3.1.1 [MQTT-3.3.1-7]. What comes from within the
+// process always has room.
+//
 // changed: it is stored that the topic has a message now, or has none, and that must be durable before m is acknowledged. A
 // new value for a topic that has one is stored later: see keepRetained.
-func (b *Broker) retain(r *reading, m *message.Message) (changed bool) {
+func (b *Broker) retain(m *message.Message, from source) (changed, full bool) {
 	s := &b.retained
 	name := string(m.Topic)
+	var kept *retained
+	if len(m.Payload) > 0 {
+		kept = newRetained(m)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, had := s.names.Get(name)
-	if len(m.Payload) == 0 {
-		if had {
-			s.names.Remove(name)
-			changed = b.unstoreRetained(name)
+	if kept != nil && !b.roomForRetained(kept, s.names.Get(name), from.session != nil) {
+		b.count.notRetained.Add(1)
+		if from.told {
+			return false, true
 		}
-	} else {
-		kept := &retained{message: m.Clone()}
-		s.bytes.Add(int64(footprint(m)))
-		s.names.Set(name, kept)
-		if m.Props.Has(packet.PropMessageExpiry) && s.expiring.Add(1) == 1 {
-			b.calendar.look()
-		}
-		switch {
-		case b.cfg.Store == nil:
-		case had:
-			s.dirty[name] = struct{}{}
-		default:
-			changed = b.storeRetained(name, kept)
-		}
+		kept = nil
 	}
-	if had {
+	if kept == nil {
+		if old := s.names.Remove(name); old != nil {
+			b.retainedGone(old)
+			changed = b.unstoreRetained(name)
+			s.forget(old)
+		}
+		return changed, false
+	}
+	old := s.names.Set(name, kept)
+	if kept.expiring && s.expiring.Add(1) == 1 {
+		b.calendar.look()
+	}
+	switch {
+	case b.cfg.Store == nil:
+	case old != nil:
+		s.dirty[name] = struct{}{}
+	default:
+		changed = b.storeRetained(name, kept)
+	}
+	if old != nil {
 		s.forget(old)
 	}
-	return changed
+	return changed, false
+}
+
+// roomForRetained takes the place of a message in that of the one that it replaces, if any. The caller holds mu.
+func (b *Broker) roomForRetained(kept, old *retained, bounded bool) bool {
+	l, count, size := &b.limits, 1, kept.size()
+	if old != nil {
+		count, size = 0, size-old.size()
+	}
+	if !bounded || count == 0 && size <= 0 { // less than before always fits
+		l.retained.force(count)
+		l.retainedBytes.force(size)
+		l.memory.force(size)
+		return true
+	}
+	if !l.retained.take(b, count) {
+		return false
+	}
+	if !l.retainedBytes.take(b, size) {
+		l.retained.give(b, count)
+		return false
+	}
+	if !l.memory.take(b, size) {
+		l.retained.give(b, count)
+		l.retainedBytes.give(b, size)
+		return false
+	}
+	return true
+}
+
+// retainedGone counts a message out that nothing has taken the place of. The caller holds mu.
+func (b *Broker) retainedGone(old *retained) {
+	size := old.size()
+	b.limits.retained.give(b, 1)
+	b.limits.retainedBytes.give(b, size)
+	b.limits.memory.give(b, size)
 }
 
 // forget notes that a message was taken out of the store. The caller holds mu.
 func (s *retainedStore) forget(old *retained) {
 	old.over.Store(true)
-	s.bytes.Add(int64(-footprint(&old.message)))
-	if old.message.Props.Has(packet.PropMessageExpiry) {
+	if old.expiring {
 		s.expiring.Add(-1)
 	}
 }
@@ -85,9 +184,10 @@ func (s *retainedStore) forget(old *retained) {
 // sweep removes what has expired: v5 section 3.3.2.3.3.
 func (b *Broker) sweep(f *filler) {
 	s := &b.retained
+	defer f.done()
 	var list []*retained
-	s.names.Match(everyName, func(_ string, kept *retained) bool {
-		if f.expired(&kept.message) {
+	s.names.Match(everyName, func(kept *retained) bool {
+		if kept.expiring && f.expired(f.message(&held{kept: kept})) {
 			list = append(list, kept)
 		}
 		return true
@@ -95,10 +195,11 @@ func (b *Broker) sweep(f *filler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, kept := range list {
-		name := string(kept.message.Topic)
-		if now, _ := s.names.Get(name); now == kept { // not replaced meanwhile
+		name := kept.topic()
+		if s.names.Get(name) == kept { // not replaced meanwhile
 			s.names.Remove(name)
 			s.forget(kept)
+			b.retainedGone(kept)
 			b.unstoreRetained(name)
 		}
 	}
@@ -109,22 +210,38 @@ func (b *Broker) sweep(f *filler) {
 type replay struct {
 	sub   *subscription
 	list  []*retained
-	round uint32 // of sub
+	round uint32   // of sub
+	ids   []uint32 // what identify returned last
 }
 
-// replayRetained begins to send the retained messages that a subscription matches, those that which says if it is not nil: 3.1.1 [MQTT-3.3.1-6], and again for
-// one that was replaced: v5 [MQTT-3.8.4-4], 3.1.1 [MQTT-3.8.4-3].
+// identify gives the subscription identifiers of its deliveries: one list for all of them.
+func (p *replay) identify(o options) []uint32 {
+	id := o.id()
+	switch {
+	case id == 0:
+		return nil
+	case len(p.ids) == 0 || p.ids[0] != id: // it changes with the subscription, and those that were sent keep theirs
+		p.ids = []uint32{id}
+	}
+	return p.ids
+}
+
+// replayRetained begins to send the retained messages that a subscription matches, those that which says if it is not nil:
+// 3.1.1 [MQTT-3.3.1-6], and again for one that was replaced: v5 [MQTT-3.8.4-4], 3.1.1 [MQTT-3.8.4-3].
 func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which func(*retained) bool) {
 	if again {
 		b.forgetReplay(s, sub)
 	}
 	var list []*retained
-	b.retained.names.Match(sub.filter, func(_ string, kept *retained) bool {
+	b.retained.names.Match(sub.filter, func(kept *retained) bool {
 		if which == nil || which(kept) {
 			list = append(list, kept)
 		}
 		return true
 	})
+	if which == nil {
+		list = append(list, b.replaySys(sub.filter)...)
+	}
 	o := &s.out
 	o.mu.Lock()
 	p := replay{sub: sub, list: list, round: sub.round}
@@ -154,13 +271,13 @@ func (o *out) fillReplay(f *filler) {
 		opt := p.sub.load()
 		for len(p.list) > 0 {
 			kept := p.list[0]
-			q := min(kept.message.QoS, opt.qos())
-			if len(o.pending) >= fillBytes || q > 0 && o.flight.Free() == 0 {
+			q := min(kept.qos, opt.qos())
+			if !o.more(f.b) || q > 0 && o.flight.Free() == 0 {
 				return
 			}
-			h := held{message: &kept.message, qos: q, retain: true, replay: true} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
+			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			if q > 0 {
-				h.bytes = footprint(h.message)
+				h.bytes = kept.size()
 				if o.replays > 0 && o.replays+h.bytes > f.b.cfg.QueueBytes { // they stay in memory though others take their place
 					return
 				}
@@ -168,9 +285,6 @@ func (o *out) fillReplay(f *filler) {
 			p.list = p.list[1:]
 			if kept.over.Load() {
 				continue
-			}
-			if id := opt.id(); id != 0 {
-				h.ids = []uint32{id}
 			}
 			if f.send(h) {
 				o.replays += h.bytes

@@ -9,7 +9,7 @@ import (
 	"weir/broker/topic"
 )
 
-// session is what the broker knows of a client id. v5 section 4.1, [MQTT-3.1.3-2]
+// session is what the broker knows of a client id. [MQTT-3.1.3-2] [MQTT-4.1.0-1]
 //
 // Its parts belong to different hands. out and owed have their own locks. in, subs, will, version and lasts belong to the
 // connection that owns the session (its reader), and to whoever holds Broker.mu while there is none.
@@ -23,11 +23,13 @@ type session struct {
 	owner *connection // guarded by Broker.mu
 
 	in    qos.Inbound
-	subs  subscriptions
+	subs  subscribed
 	lasts time.Duration // how long it outlives its connection
 	will  *will
 
 	absence *absence // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
+	placed  bool     // it counts as a session
+	charged int      // what limits.memory counts for it, see base
 
 	out     out
 	owed    *owed    // made when something is owed for the first time
@@ -101,11 +103,12 @@ func (s *session) freeAcked() error {
 		}
 		o.answered.clear()
 	}
-	return o.unread()
+	return o.unread(s.b)
 }
 
 // subscribe adds or replaces a subscription. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the options change in one step, so no
-// message is lost or repeated meanwhile. due: see durable.owe. Called by the reader.
+// message is lost or repeated meanwhile. due: see durable.owe. The caller has counted a new one; remove counts it out. Called by the
+// reader.
 func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 	if sub := s.subs.get(f.String()); sub != nil {
 		sub.options.Store(uint64(o))
@@ -123,6 +126,7 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 		s.out.mu.Unlock()
 	}
 	s.b.count.subscriptions.Add(1)
+	s.b.watch(sub, true)
 	if s.subs.len() > 1 {
 		s.out.several.Store(true) // before the tree has two, so that whoever finds both knows
 	}
@@ -148,6 +152,8 @@ func (s *session) unsubscribe(filter string) bool {
 
 func (s *session) remove(sub *subscription) {
 	s.b.count.subscriptions.Add(-1)
+	s.b.uncountSubscription(sub.filter)
+	s.b.watch(sub, false)
 	if sharedFilter(sub.filter) {
 		s.b.leave(sub)
 	} else {
@@ -170,6 +176,7 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.answered.clear()
 	o.pending, o.answers = nil, 0
 	o.room()
+	o.others++
 	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
 	o.flight.Reconnect(window)
 	if s.durable != nil {
@@ -179,6 +186,9 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.online.Store(true)
 	o.mu.Unlock()
 	c.out.Store(o)
+	if reason := c.kicked.Load(); reason != 0 { // meanwhile, when there was no place for last words
+		c.lastWords(packet.Reason(reason), "")
+	}
 	if s.durable != nil {
 		s.durable.queue.Live(true)
 		s.durable.pump()
@@ -201,15 +211,24 @@ func receiveMaximum(v packet.Version, announced int) int {
 // detach takes the connection away. Its last words stay with it. Called by c's reader.
 func (s *session) detach(c *connection) {
 	o := &s.out
-	last := &out{conn: c, closing: true, version: c.version}
+	last := &out{last: true, conn: c, closing: true, version: c.version}
 	o.mu.Lock()
 	o.online.Store(false)
-	last.pending = o.pending
-	o.conn, o.closing, o.pending, o.answers = nil, false, nil, 0
+	if o.conn == c {
+		last.pending = o.pending
+	}
+	o.conn, o.closing, o.pending, o.answers, o.writing = nil, false, nil, 0, 0
+	o.settle(s.b)
 	o.persistent = s.lasts > 0
 	o.unstage()
+	if c.short != nil { // what is pending goes out without
+		c.b.limits.memory.force(-c.short.counted)
+		c.short = nil
+	}
 	o.mu.Unlock()
-	c.out.Store(last)
+	if c.out.Load() == o { // or it has last words already, being refused
+		c.out.Store(last)
+	}
 	if s.durable != nil {
 		s.durable.queue.Live(false)
 	}
@@ -233,7 +252,7 @@ func (s *session) leave() {
 	}
 }
 
-// end drops everything else of it, also from the store. Call leave before.
+// end drops everything else of it, also from the store; no other session gets any of it: v5 [MQTT-4.8.2-5]. Call leave before.
 func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()
@@ -241,6 +260,8 @@ func (s *session) end() {
 	o.queue, o.replay, o.holding, o.bytes, o.replays = fifo[held]{}, nil, holding{}, 0, 0
 	o.flight.Reset()
 	lent, dropped := o.endLent()
+	o.settle(s.b)
+	o.forgo(s.b)
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
@@ -251,6 +272,10 @@ func (s *session) end() {
 		s.durable.forget()
 	}
 	s.b.share(lent.unsend()...)
-	s.subs = subscriptions{}
+	s.subs = subscribed{}
 	s.owed.drop()
+	s.charge(0)
+	if s.placed {
+		s.b.limits.sessions.give(s.b, 1)
+	}
 }

@@ -110,7 +110,7 @@ func TestClientIDs(t *testing.T) {
 	}
 	h.login(packet.V311, "") // 3.1.1 [MQTT-3.1.3-6]
 	c := h.dial(packet.V311)
-	if ack := c.connect("", resume); ack.Reason != packet.ClientIdentifierNotValid { // 3.1.1 [MQTT-3.1.3-8]
+	if ack := c.connect("", resume); ack.Reason != packet.ClientIdentifierNotValid { // 3.1.1 [MQTT-3.1.3-8] [MQTT-3.1.3-9]
 		t.Errorf("CONNACK %s", ack.Reason)
 	}
 	c.expectEnd(packet.Success)

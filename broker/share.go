@@ -231,6 +231,7 @@ func (g *group) takenNow(l *lent) {
 	case g.memory.len() > 0 && g.memory.first() == l:
 		g.memory.pop()
 		g.held -= l.size
+		g.settle()
 	default:
 		for i := range g.back { // something before it may have come back meanwhile
 			if g.back[i] == l {

@@ -12,16 +12,23 @@ type Stats struct {
 	Owed          int // acknowledgements that wait for the journal
 	WaitingBytes  int // messages that wait for room in the journal
 
-	Connects        uint64 // accepted
-	Refused         uint64 // CONNECTs answered with a failure
-	TakenOver       uint64
-	ProtocolErrors  uint64 // connections closed because of what they sent, garbage included
-	KeepAliveLost   uint64 // connections closed because nothing came in time
-	ConnectTimeouts uint64 // connections closed because no CONNECT came in time
-	AllowanceClosed uint64 // connections closed because too much waited for the journal, or for them to read
+	Limits []Limit // of the whole broker
+
+	Connects             uint64 // accepted
+	Refused              uint64 // CONNECTs answered with a failure
+	TakenOver            uint64
+	ProtocolErrors       uint64 // connections closed because of what they sent, garbage included
+	KeepAliveLost        uint64 // connections closed because nothing came in time
+	ConnectTimeouts      uint64 // connections closed because no CONNECT came in time
+	TooManySubscriptions uint64 // filters refused because their client has as many as it may
+	AllowanceClosed      uint64 // connections closed because too much waited for the journal, or for them to read
 
 	Received      [3]uint64 // PUBLISHes received by QoS, in-process ones and wills included
 	Sent          [3]uint64 // PUBLISHes given to subscribers' sockets by QoS
+	PacketsIn     uint64    // of all kinds
+	PacketsOut    uint64
+	PayloadIn     uint64 // bytes of the payloads of Received, and of Sent
+	PayloadOut    uint64
 	BytesIn       uint64
 	BytesOut      uint64
 	Journaled     uint64 // messages that the journal took
@@ -38,6 +45,7 @@ type Stats struct {
 	Expired       uint64 // message expiry passed before delivery
 	TooLarge      uint64 // larger than the subscriber's maximum packet size
 	WillsSent     uint64
+	NotRetained   uint64 // retained messages that there was no room for
 	NotKept       uint64 // what should survive a restart and may not: the store failed or had no room
 }
 
@@ -48,11 +56,13 @@ type counters struct {
 	received, sent                                                                                            [3]atomic.Uint64
 	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
 	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                    atomic.Uint64
+	notRetained, tooManySubscriptions, sockets, expiredSessions, packetsIn, others, payloadIn, payloadOut     atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
 type counts struct {
 	received, sent                                                  [3]uint64
+	packetsIn, payloadIn, payloadOut                                uint64
 	bytesIn, rejected, droppedQoS0, droppedQueue, expired, tooLarge uint64
 	withheld                                                        uint64
 }
@@ -62,6 +72,9 @@ func (c *counters) add(n *counts) {
 		add(&c.received[q], n.received[q])
 		add(&c.sent[q], n.sent[q])
 	}
+	add(&c.packetsIn, n.packetsIn)
+	add(&c.payloadIn, n.payloadIn)
+	add(&c.payloadOut, n.payloadOut)
 	add(&c.bytesIn, n.bytesIn)
 	add(&c.rejected, n.rejected)
 	add(&c.droppedQoS0, n.droppedQoS0)
@@ -82,7 +95,7 @@ func (b *Broker) Stats() Stats {
 	c := &b.count
 	s := Stats{
 		Connections: int(c.connected.Load()), Subscriptions: int(c.subscriptions.Load()),
-		Retained: b.retained.names.Len(), RetainedBytes: b.retained.bytes.Load(),
+		Retained: b.retained.names.Len(), RetainedBytes: b.limits.retainedBytes.n.Load(),
 		Owed: b.owing.size(), WaitingBytes: int(b.waitingBytes.n.Load()),
 		Connects: c.connects.Load(), Refused: c.refused.Load(), TakenOver: c.takenOver.Load(),
 		ProtocolErrors: c.protocolErrors.Load(), KeepAliveLost: c.keepAliveLost.Load(),
@@ -90,12 +103,14 @@ func (b *Broker) Stats() Stats {
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Journaled: c.journaled.Load(),
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
-		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(),
+		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(), NotRetained: c.notRetained.Load(), TooManySubscriptions: c.tooManySubscriptions.Load(),
+		Limits: b.limits.stats(), PacketsIn: c.packetsIn.Load(), PayloadIn: c.payloadIn.Load(), PayloadOut: c.payloadOut.Load(),
 		Withheld: c.withheld.Load(), Revoked: c.revoked.Load(), LoginsFailed: c.loginsFailed.Load(), LoginsLimited: c.loginsLimited.Load(),
 	}
 	for q := range s.Received {
 		s.Received[q], s.Sent[q] = c.received[q].Load(), c.sent[q].Load()
 	}
+	s.PacketsOut = sumOf(s.Sent) + c.others.Load()
 	b.mu.Lock()
 	s.Sessions = len(b.sessions)
 	b.mu.Unlock()

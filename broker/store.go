@@ -7,12 +7,13 @@ import "weir/broker/message"
 // barrier is durable when the Journal calls the barrier settled. Implementations must be safe for concurrent use and must
 // not block. Put, Delete, Barrier and Queue may be called under locks of the broker, so they must not call back.
 type Store interface {
-	// Put sets a key, durable within seconds by itself and at once for a barrier. Both are copied. An error means that
-	// the store has no room for it and is unchanged.
+	// Put sets a key, durable within seconds by itself and at once for a barrier. The value is kept as it is, not copied: nobody
+	// may change it from then on. An error means that the store has no room for it and is unchanged.
 	Put(key string, value []byte) error
 	// Delete removes a key, if it is there, as durably as Put.
 	Delete(key string)
-	// Range calls f for the keys that begin with prefix, in order, until f says false. f may call the store.
+	// Range calls f for the keys that begin with prefix, in order, until f says false. f may call the store. Values may
+	// be kept, and must not be changed.
 	Range(prefix string, f func(key string, value []byte) bool)
 	// Barrier gives a number for Journal.Settled: true when everything before this call is durable. An error means that
 	// there will never be such a moment.

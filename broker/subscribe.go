@@ -20,13 +20,20 @@ func (c *connection) subscribe(r *reading, f packet.Frame) error {
 	answer := packet.Suback{ID: p.ID, Reasons: make([]packet.Reason, len(p.Filters))} // v5 [MQTT-2.2.1-6], 3.1.1 [MQTT-2.3.1-7]
 	var fresh []wanted
 	for i := range p.Filters {
-		w, reason, err := c.subscribeOne(&p.Filters[i], id)
+		w, reason, why, err := c.subscribeOne(&p.Filters[i], id)
 		if err != nil {
 			return err
 		}
-		answer.Reasons[i] = reason
+		if answer.Reasons[i] = reason; why != nil && c.problems && !answer.Props.Has(packet.PropReasonString) {
+			answer.Props.SetReasonString([]byte(why.Error()))
+		}
 		if w.sub != nil {
 			fresh = append(fresh, w)
+		}
+	}
+	if answer.Props.Has(packet.PropReasonString) {
+		if b, err := answer.Append(nil, c.version); err != nil || c.tooLarge(len(b)) {
+			answer.Props.Reset() // v5 [MQTT-3.9.2-1]
 		}
 	}
 	err := c.answerKept(r, &answer)
@@ -43,39 +50,50 @@ type wanted struct {
 }
 
 // subscribeOne adds one subscription. w.sub is set if retained messages are to be sent. The reason is the QoS granted or
-// a failure: v5 [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5].
-func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, reason packet.Reason, err error) {
+// a failure, which why may explain: v5 [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5]. err closes the connection.
+func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, reason packet.Reason, why, err error) {
 	var opts []topic.Option
 	if c.b.cfg.InnerWildcard {
 		opts = append(opts, topic.InnerWildcard())
 	}
-	filter, err := topic.ParseFilter(string(p.Filter), opts...)
-	if err != nil { // v5 [MQTT-4.7.1-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2], 3.1.1 [MQTT-4.7.1-2]; on 3.1.1 it becomes 0x80
+	filter, why := topic.ParseFilter(string(p.Filter), opts...)
+	if why != nil { // v5 [MQTT-4.7.1-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2], 3.1.1 [MQTT-4.7.1-2]; on 3.1.1 it becomes 0x80
+		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", why)
+		return wanted{}, packet.TopicFilterInvalid, why, nil
+	}
+	if err := allowed(&c.b.cfg, filter.Topic()); err != nil { // v5 section 3.9.3: valid, and not accepted
 		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", err)
-		return wanted{}, packet.TopicFilterInvalid, nil
+		return wanted{}, packet.TopicFilterInvalid, err, nil
 	}
 	_, shared := filter.Shared()
 	if shared && p.NoLocal { // v5 [MQTT-3.8.3-4]
-		return wanted{}, 0, packet.Errorf(packet.ProtocolError, "no local on a shared subscription")
+		return wanted{}, 0, nil, packet.Errorf(packet.ProtocolError, "no local on a shared subscription")
 	}
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
-		return wanted{}, packet.NotAuthorized, nil
+		return wanted{}, packet.NotAuthorized, nil, nil
 	}
+	o := packOptions(p, id).atMost(*c.b.cfg.MaxQoS) // v5 [MQTT-3.2.2-10] [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5]
 	isNew := c.session.subs.get(filter.String()) == nil
+	if isNew && !c.countSubscription(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+		return wanted{}, packet.QuotaExceeded, nil, nil
+	}
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 	send = send && !shared                                          // never for shared ones: v5 section 4.8.2
 	due := false
 	if d := c.session.durable; d != nil {
 		var ok bool
-		if ok, due = d.owe(filter, packOptions(p, id), send); !ok { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
-			return wanted{}, packet.QuotaExceeded, nil
+		if ok, due = d.owe(filter, o, send); !ok { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
+			if isNew {
+				c.b.uncountSubscription(filter)
+			}
+			return wanted{}, packet.QuotaExceeded, nil, nil
 		}
 	}
-	sub := c.session.subscribe(filter, packOptions(p, id), due)
+	sub := c.session.subscribe(filter, o, due)
 	if send {
 		w = wanted{sub: sub, again: !isNew}
 	}
-	return w, packet.Reason(p.QoS), nil
+	return w, packet.Reason(o.qos()), nil, nil
 }
 
 // unsubscribe handles UNSUBSCRIBE. What was begun or queued is still delivered: v5 [MQTT-3.10.4-3], 3.1.1 [MQTT-3.10.4-3].

@@ -46,6 +46,7 @@ func appendOptions(b []byte, o options) []byte { return binary.BigEndian.AppendU
 func parseOptions(b []byte) options            { return options(binary.BigEndian.Uint64(b)) }
 
 func (o options) qos() byte               { return byte(o & 3) }
+func (o options) atMost(q byte) options   { return o&^3 | options(min(o.qos(), q)) }
 func (o options) noLocal() bool           { return o&(1<<2) != 0 }
 func (o options) retainAsPublished() bool { return o&(1<<3) != 0 }
 func (o options) id() uint32              { return uint32(o >> 8) }
@@ -63,9 +64,11 @@ func (b *Broker) SetRoutes(routes []Route) {
 		r.Exclude = slices.Clone(r.Exclude)
 		b.routes[i] = &subscription{filter: r.Filter, route: &r}
 		b.tree.Set(r.Filter, b.routes[i], b.routes[i])
+		b.watch(b.routes[i], true)
 	}
 	for _, s := range before {
 		b.tree.Remove(s.filter, s)
+		b.watch(s, false)
 	}
 }
 

@@ -24,13 +24,16 @@ func after(d time.Duration) {
 	synctest.Wait()
 }
 
-// v5 [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
+// v5 [MQTT-3.1.2-22] [MQTT-3.2.2-22], 3.1.1 [MQTT-3.1.2-24]
 func TestKeepAlive(t *testing.T) {
 	each(t, func(t *testing.T, v packet.Version) {
 		bubble(t, Config{}, func(t *testing.T, h *house) {
 			watch, _ := h.login(v, "watch") // without keep alive: for ever
 			watch.subscribe(0, "will")
-			c, _ := h.login(v, "c", lastWill("will", "late", 0), func(p *packet.Connect) { p.KeepAlive = 10 })
+			c, ack := h.login(v, "c", lastWill("will", "late", 0), func(p *packet.Connect) { p.KeepAlive = 10 })
+			if ack.Props.Has(packet.PropServerKeepAlive) {
+				t.Error("another keep alive was asked for")
+			}
 			for range 5 {
 				after(14 * time.Second)
 				c.nothing() // PINGREQ

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"weir/broker/message"
 	"weir/broker/packet"
 )
 
@@ -11,7 +12,7 @@ import (
 // store has none for the topic, rather than one of any age. The caller holds retained.mu, so that a delete is never older
 // than a value that it removed.
 func (b *Broker) storeRetained(name string, kept *retained) bool {
-	if b.put(retainKey(name), appendMessage(nil, &kept.message), "retained message") {
+	if b.put(retainKey(name), kept.value, "retained message") {
 		return true
 	}
 	b.cfg.Store.Delete(retainKey(name))
@@ -35,18 +36,22 @@ func (b *Broker) restoreRetained() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty = map[string]struct{}{}
+	if b.cfg.NoRetain {
+		return
+	}
+	var m message.Message
 	b.cfg.Store.Range(keyRetain, func(key string, value []byte) bool {
-		m, err := parseMessage(value)
-		if err != nil {
+		if err := decodeMessage(value, &m); err != nil {
 			b.log.Error("stored retained message cannot be read, dropped", "err", err)
 			b.cfg.Store.Delete(key)
 			return true
 		}
-		s.bytes.Add(int64(footprint(&m)))
-		if m.Props.Has(packet.PropMessageExpiry) {
+		kept := &retained{value: value, qos: m.QoS, expiring: m.Props.Has(packet.PropMessageExpiry)}
+		b.roomForRetained(kept, nil, false)
+		if kept.expiring {
 			s.expiring.Add(1)
 		}
-		s.names.Set(string(m.Topic), &retained{message: m})
+		s.names.Set(string(m.Topic), kept)
 		return true
 	})
 }
@@ -81,7 +86,7 @@ func (b *Broker) flushRetained() {
 	s.mu.Unlock()
 	for name := range changed {
 		s.mu.Lock()
-		if kept, ok := s.names.Get(name); ok {
+		if kept := s.names.Get(name); kept != nil {
 			b.storeRetained(name, kept)
 		}
 		s.mu.Unlock()

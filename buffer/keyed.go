@@ -21,9 +21,10 @@ const (
 )
 
 // Put sets a key. It is durable with the next commit, and Get sees it at
-// once. Both are copied. A key holds at most 4 KiB, a value an eighth of a
-// segment, all of them together Options.MaxKeys: beyond it ErrTooLarge, and
-// nothing is changed.
+// once. The value is kept as it is, not copied: the caller may share it but not
+// change it from then on, which saves a second copy of many small values. A key
+// holds at most 4 KiB, a value an eighth of a segment, all of them together
+// Options.MaxKeys: beyond it ErrTooLarge, and nothing is changed.
 func (l *Log) Put(key string, value []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,7 +43,7 @@ func (l *Log) Put(key string, value []byte) error {
 		return err
 	}
 	l.change(key, old, had)
-	l.keys[key] = append(make([]byte, 0, len(value)), value...)
+	l.keys[key] = value
 	return nil
 }
 
@@ -265,6 +266,9 @@ func (l *Log) stateTaken() {
 	for _, k := range l.c.taken {
 		l.c.before = append(l.c.before, l.changed[k])
 		delete(l.changed, k)
+	}
+	if len(l.changed) == 0 && len(l.c.taken) > 1024 { // a map keeps the room it once needed
+		l.changed = map[string]prior{}
 	}
 	for _, c := range l.consumers {
 		l.counting = l.counting || c.counted

@@ -357,3 +357,28 @@ func TestSparesAreKeptForTheNextOutage(t *testing.T) {
 		t.Fatalf("the second outage made files of %d bytes", made)
 	}
 }
+
+// TestPutKeepsTheValue: what was put is held once, by the log and by whoever put it, and stays as it is when the key is set
+// again or deleted.
+func TestPutKeepsTheValue(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir()})
+	defer l.Close()
+	value := []byte("value")
+	if err := l.Put("key", value); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := l.Get("key")
+	if &got[0] != &value[0] {
+		t.Error("the log made a copy")
+	}
+	commit(t, l)
+	if err := l.Put("key", []byte("other")); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, l)
+	l.Delete("key")
+	commit(t, l)
+	if string(got) != "value" {
+		t.Errorf("the value became %q", got)
+	}
+}

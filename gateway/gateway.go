@@ -254,6 +254,9 @@ func (g *Gateway) Status() status.Snapshot {
 			Denied: b.Denied, Withheld: b.Withheld, LoginsFailed: b.LoginsFailed, LoginsLimited: b.LoginsLimited, Revoked: b.Revoked,
 		},
 	}
+	for _, l := range b.Limits {
+		s.Broker.Limits = append(s.Broker.Limits, status.Limit(l))
+	}
 	for _, l := range g.listeners {
 		s.Listeners = append(s.Listeners, l.status(s.Taken))
 	}
@@ -329,12 +332,15 @@ func (g *Gateway) buildBroker() error {
 		return err
 	}
 	g.reloadables = append(g.reloadables, g.access.reloadable())
-	g.broker = broker.New(broker.Config{
+	c := broker.Config{
 		InnerWildcard: g.cfg.Broker.InnerWildcard, MaxPacket: int(g.cfg.Broker.MaxPacket),
 		QueueMessages: g.cfg.Broker.QueueMessages, QueueBytes: int(g.cfg.Broker.QueueBytes),
 		Users: g.access, Anonymous: g.access.anonymous, Rights: g.access.rights,
 		Store: g.store.journal, RetainFlush: g.cfg.Buffer.RetainFlush, SpillAfter: g.cfg.Buffer.SpillAfter,
-		Calm: debug.FreeOSMemory,
-	}, g.store.journal, g.clock.Now, g.log)
+		Calm:    debug.FreeOSMemory,
+		Version: "weir version " + g.o.Version,
+	}
+	g.limits(&c)
+	g.broker = broker.New(c, g.store.journal, g.clock.Now, g.log)
 	return g.listen()
 }

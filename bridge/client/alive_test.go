@@ -103,7 +103,7 @@ func TestDeafPeer(t *testing.T) {
 }
 
 // On a fake clock: a server that wants a short keep alive is pinged within it each time, not only when the patience with
-// the ping before is at its end. [MQTT-3.1.2-20]
+// the ping before is at its end. v5 [MQTT-3.1.2-20], v3 [MQTT-3.1.2-23]
 func TestShortKeepAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pings = 5

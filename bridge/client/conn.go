@@ -33,7 +33,7 @@ type Info struct {
 	SessionExpiry   uint32
 }
 
-// Conn is one connection. All methods are safe for concurrent use.
+// Conn is one connection, which keeps to the rules for clients: 3.1.1 [MQTT-7.0.0-1]. All methods are safe for concurrent use.
 type Conn struct {
 	o       Options
 	name    string // host:port, for errors

@@ -286,7 +286,7 @@ func (c *core) tick(now time.Time, delivered int64) (next time.Time, err error) 
 	if c.lastReceived.Before(idle) {
 		idle = c.lastReceived
 	}
-	due := idle.Add(c.keepAlive * 3 / 4) // within the keep alive [MQTT-3.1.2-20]
+	due := idle.Add(c.keepAlive * 3 / 4) // within the keep alive v5 [MQTT-3.1.2-20], v3 [MQTT-3.1.2-23]
 	if now.Before(due) {
 		return due, nil
 	}

@@ -291,7 +291,7 @@ func TestCoreInfo(t *testing.T) {
 	}
 }
 
-// PINGREQ goes out when nothing was sent or nothing was heard; silence after it is the end. [MQTT-3.1.2-20]
+// PINGREQ goes out when nothing was sent or nothing was heard; silence after it is the end. v5 [MQTT-3.1.2-20], v3 [MQTT-3.1.2-23]
 func TestCoreKeepAlive(t *testing.T) {
 	c := upCore(t, Options{KeepAlive: 100 * time.Second, PingTimeout: 10 * time.Second}, packet.Connack{})
 	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }

@@ -78,7 +78,7 @@ func (c *core) greeted(f packet.Frame) error {
 		return packet.Errorf(packet.ProtocolError, "CONNACK of 3.1.1 accepts a connection of 5.0")
 	}
 	if p.SessionPresent && !c.o.Resume {
-		return packet.Errorf(packet.ProtocolError, "a session is present after a clean start") // [MQTT-3.2.2-2] v5, [MQTT-3.2.2-1] v3
+		return packet.Errorf(packet.ProtocolError, "a session is present after a clean start") // v5 [MQTT-3.2.2-2], v3 [MQTT-3.2.2-1]
 	}
 	c.learn(p)
 	c.up = true

@@ -162,7 +162,7 @@ func (p *peer) read(b []byte) (int, error) {
 	}
 	n, err := p.nc.Read(b)
 	if n == 0 && isTimeout(err) {
-		return 0, packet.Errorf(packet.KeepAliveTimeout, "silent for %s", allowed) // [MQTT-3.1.2-22] v5, [MQTT-3.1.2-24] v3
+		return 0, packet.Errorf(packet.KeepAliveTimeout, "silent for %s", allowed) // v5 [MQTT-3.1.2-22], v3 [MQTT-3.1.2-24]
 	}
 	return n, err
 }
@@ -261,7 +261,7 @@ func (p *peer) greet(c *packet.Connect, b Behaviour) {
 	if len(c.ClientID) > 0 {
 		p.name = string(c.ClientID)
 	}
-	for other := range p.s.peers { // one connection per client id [MQTT-3.1.4-3] v5, [MQTT-3.1.4-2] v3
+	for other := range p.s.peers { // one connection per client id v5 [MQTT-3.1.4-3], v3 [MQTT-3.1.4-2]
 		if other != p && other.accepted && other.name == p.name {
 			if other.version == packet.V5 {
 				other.say(&packet.Disconnect{Reason: packet.SessionTakenOver})

@@ -83,7 +83,7 @@ func (p *peer) proper(m *packet.Publish) error {
 	case m.Dup && !busy && !p.held[m.ID] && !p.resumed: // in a session that goes on, the first one may have been lost on its way
 		return packet.Errorf(packet.ProtocolError, "DUP for packet id %d, which this session does not know", m.ID)
 	case m.QoS > 0 && !m.Dup && busy:
-		return packet.Errorf(packet.ProtocolError, "packet id %d is in use", m.ID) // [MQTT-2.2.1-3] v5, [MQTT-2.3.1-2] v3
+		return packet.Errorf(packet.ProtocolError, "packet id %d is in use", m.ID) // v5 [MQTT-2.2.1-3], v3 [MQTT-2.3.1-2]
 	case m.QoS > 0 && t.ReceiveMaximum > 0 && !busy && len(p.unacked) >= int(t.ReceiveMaximum):
 		return packet.Errorf(packet.ReceiveMaximumExceeded, "more than %d messages without acknowledgement", t.ReceiveMaximum) // v5 [MQTT-3.3.4-7]
 	}

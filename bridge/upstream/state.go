@@ -34,7 +34,7 @@ func (p *peer) join(c *packet.Connect) {
 	}
 	kept := p.s.sessions[p.name]
 	delete(p.s.sessions, p.name)
-	if kept != nil && !c.CleanStart { // v5 [MQTT-3.1.2-5], v3 [MQTT-3.1.2-4]; Clean Start 1 discards it [MQTT-3.1.2-4] v5
+	if kept != nil && !c.CleanStart { // v5 [MQTT-3.1.2-5], v3 [MQTT-3.1.2-4]; Clean Start 1 discards it: v5 [MQTT-3.1.2-4]
 		p.state, p.resumed = kept, true
 	}
 	p.state.lasts = c.Version == packet.V311 && !c.CleanStart || c.Version == packet.V5 && c.Props.Has(packet.PropSessionExpiry) && c.Props.SessionExpiry > 0

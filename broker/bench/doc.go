@@ -41,7 +41,7 @@
 // Rates and CPU are taken between two moments, both under full load: after the warm-up and before the publishers are told to
 // stop. Then everything that was sent must arrive; loss, repeats and disorder are counted over the whole scenario.
 // It fails if at QoS 1 or 2 anything is lost, or at QoS 2 anything repeated, and if messages of one publisher on one
-// topic come out of order at any QoS [MQTT-4.6.0-6].
+// topic come out of order at any QoS: v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-5].
 //
 // CPU and memory of the broker are those of the process at the other end of a connection, if that is on this machine
 // and may be looked into: the CPU clock of the process, and Rss of smaps_rollup. Memory of the kernel for its

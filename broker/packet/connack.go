@@ -64,7 +64,7 @@ func (p *Connack) decodeReturnCode(r *reader) {
 }
 
 // Append appends the packet; dst is unchanged on error. In 3.1.1 Props is left out, and a reason without a return code
-// of the same or a wider meaning is an error: the connection is then closed without an answer [MQTT-3.2.2-6].
+// of the same or a wider meaning is an error: the connection is then closed without an answer: 3.1.1 [MQTT-3.2.2-6].
 func (p *Connack) Append(dst []byte, v Version) ([]byte, error) {
 	s := size(TypeConnack, v)
 	s.n = 1

@@ -16,7 +16,7 @@ type Connect struct {
 	Version     Version // set by Decode; Append writes its own argument
 	CleanStart  bool    // Clean Session in 3.1.1
 	KeepAlive   uint16  // seconds; 0: off
-	ClientID    []byte  // may be empty; whether that is allowed is for the server [MQTT-3.1.3-8]
+	ClientID    []byte  // may be empty; whether that is allowed is for the server: 3.1.1 [MQTT-3.1.3-8]
 	HasWill     bool
 	Will        Will // meaningless without HasWill
 	HasUsername bool

@@ -152,12 +152,12 @@ func (s *sizer) inRange(id Property, v uint32) {
 }
 
 // append writes the block that size measured, its length first; nothing for a negative block.
-// Single properties come in the order of their identifiers, the lists last and in their own order [MQTT-3.3.2-18].
+// Single properties come in the order of their identifiers, the lists last and in their own order: v5 [MQTT-3.3.2-18] [MQTT-3.1.3-10].
 func (p *Properties) append(dst []byte, block int) []byte {
 	if block < 0 {
 		return dst
 	}
-	dst = appendVarint(dst, block) // [MQTT-2.2.2-1]
+	dst = appendVarint(dst, block) // v5 [MQTT-2.2.2-1]
 	if block == 0 {
 		return dst
 	}

@@ -20,7 +20,7 @@ var validPackets = []valid{
 			Will: Will{QoS: 2, Retain: true, Topic: []byte("t"), Payload: []byte("hi")}, HasUsername: true, HasPassword: true, Username: []byte("u"), Password: []byte{0, 'p'}}, ""},
 	{"CONNECT empty user name and password are there all the same", V311, "10 0004 4D515454 04 C2 000A 0001 61 0000 0000",
 		&Connect{Version: V311, CleanStart: true, KeepAlive: 10, ClientID: []byte("a"), HasUsername: true, HasPassword: true}, ""},
-	{"CONNECT [MQTT-3.1.2-19] password without a user name", V5, "10 0004 4D515454 05 40 0000 00 0000 0001 70",
+	{"CONNECT v5 [MQTT-3.1.2-19] password without a user name", V5, "10 0004 4D515454 05 40 0000 00 0000 0001 70",
 		&Connect{Version: V5, HasPassword: true, Password: []byte("p")}, ""},
 	{"CONNECT all properties, will with all of its own", V5, "10 0004 4D515454 05 0E FFFF 28 11FFFFFFFF 210001 2700000001 22000A 1901 1700 26 0001 6B 0001 76 15 0005 53435241 4D 16 0002 0102 0001 61" +
 		"25 1800000005 0101 0200000E10 03 0001 63 08 0001 72 09 0001 FF 26 0001 6B 0000 26 0001 6B 0001 31 0001 74 0000",
@@ -85,7 +85,7 @@ var validPackets = []valid{
 	{"PUBLISH nothing in it", V311, "31 0001 61", &Publish{Retain: true, Topic: []byte("a")}, ""},
 	{"PUBLISH qos 1", V311, "32 0003 612F62 000A", &Publish{QoS: 1, ID: 10, Topic: []byte("a/b")}, ""},
 	{"PUBLISH qos 2 dup retain", V311, "3D 0001 61 FFFF 00", &Publish{Dup: true, QoS: 2, Retain: true, ID: 65535, Topic: []byte("a"), Payload: []byte{0}}, ""},
-	{"PUBLISH [MQTT-2.2.1-2] qos 0 has no id", V5, "30 0001 61 00 000A", &Publish{Topic: []byte("a"), Payload: []byte{0, 10}}, ""},
+	{"PUBLISH v5 [MQTT-2.2.1-2] qos 0 has no id", V5, "30 0001 61 00 000A", &Publish{Topic: []byte("a"), Payload: []byte{0, 10}}, ""},
 	{"PUBLISH topic by alias", V5, "30 0000 03 230007 78", &Publish{Payload: []byte("x"), Props: props(func(p *Properties) { p.SetTopicAlias(7) })}, ""},
 	{"PUBLISH all properties, [MQTT-3.3.2-18] user properties in their order", V5,
 		"34 0001 61 0001 2F 26 0001 62 0001 31 0B 01 0100 0200000000 230001 08 0001 72 09 0000 26 0001 61 0001 32 0B FFFFFF7F 03 0000 26 0001 62 0000",
@@ -120,7 +120,7 @@ var validPackets = []valid{
 	{"SUBSCRIBE every option and an identifier", V5, "82 000A 03 0B 8002 0003 612F62 2D 0001 2B 10 0001 23 02",
 		&Subscribe{ID: 10, Props: props(func(p *Properties) { p.SubscriptionIDs = []uint32{256} }), Filters: []Subscription{
 			{Filter: []byte("a/b"), QoS: 1, NoLocal: true, RetainAsPublished: true, RetainHandling: 2}, {Filter: []byte("+"), RetainHandling: 1}, {Filter: []byte("#"), QoS: 2}}}, ""},
-	{"SUBACK [MQTT-3.9.3-2] every code", V311, "90 000A 00 01 02 80", &Suback{ID: 10, Reasons: []Reason{GrantedQoS0, GrantedQoS1, GrantedQoS2, UnspecifiedError}}, ""},
+	{"SUBACK 3.1.1 [MQTT-3.9.3-2] every code", V311, "90 000A 00 01 02 80", &Suback{ID: 10, Reasons: []Reason{GrantedQoS0, GrantedQoS1, GrantedQoS2, UnspecifiedError}}, ""},
 	{"SUBACK with a text", V5, "90 000A 05 1F 0002 6E6F 02 87 A2", &Suback{ID: 10, Props: props(reasonText), Reasons: []Reason{GrantedQoS2, NotAuthorized, WildcardSubscriptionsNotSupported}}, ""},
 
 	{"UNSUBSCRIBE two filters", V311, "A2 000A 0003 612F62 0001 23", &Unsubscribe{ID: 10, Filters: [][]byte{[]byte("a/b"), []byte("#")}}, ""},

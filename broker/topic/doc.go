@@ -27,7 +27,7 @@
 //
 // With the option InnerWildcard a # may also stand before the last level, as
 // many introductions to MQTT write it; the standard forbids that
-// ([MQTT-4.7.1-1] of 5.0, [MQTT-4.7.1-2] of 3.1.1), so it is off by default.
+// (v5 [MQTT-4.7.1-1], 3.1.1 [MQTT-4.7.1-2]), so it is off by default.
 // It also means zero or more levels:
 //
 //	/Home/#/Temperature   matches /Home/Temperature
@@ -47,6 +47,13 @@
 // stored filter costs the matching of every message. Two # may not stand side
 // by side, and a filter with an inner # matches only names of at most MaxLevels
 // levels: both are rules of our own extension.
+//
+// # Memory
+//
+// Levels that nothing branches between share a node, and no node holds a whole
+// name or filter. The children of a node stand in a list while they are few, and
+// in a hash table of pointers when they are many: among 100,000 names each takes
+// about 60 bytes beside its value and the bytes of its last levels.
 //
 // Matching never takes exponential time. A tree visits each of its nodes at
 // most once for a name, and the nodes below an inner # at most once for each

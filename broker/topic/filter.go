@@ -159,7 +159,8 @@ func (f Filter) Shared() (group string, ok bool) {
 func (f Filter) Wildcard() bool { return strings.ContainsAny(f.Topic(), "+#") }
 
 // Match reports whether the filter takes the name, which must be valid
-// (ValidName). It looks at this one filter only and allocates nothing.
+// (ValidName). Bytes are compared, nothing is normalised [MQTT-4.7.3-4]. It looks at
+// this one filter only and allocates nothing.
 func (f Filter) Match(name []byte) bool {
 	filter := f.Topic()
 	if filter == "" || len(name) == 0 || name[0] == '$' && startsWild(filter) {

@@ -7,62 +7,59 @@ import (
 )
 
 // Names holds one value per topic name, such as retained messages, and finds
-// those whose name a filter takes. The zero value is empty and ready. Safe for
+// those whose name a filter takes. It keeps no name as a whole: a value that has
+// to know its own holds it. The zero value is empty and ready. Safe for
 // concurrent use.
 type Names[V any] struct {
 	mu    sync.RWMutex // guards the fields below
-	root  node[named[V]]
+	root  node[pointer[V]]
 	count int
 }
 
-type named[V any] struct {
-	name  string
-	value V
-}
+// pointer is what stands at a name.
+type pointer[V any] struct{ to *V }
 
-// Set stores v for the name, which must be valid (ValidName), and reports whether
-// it replaced a value. The empty name is never stored.
-func (n *Names[V]) Set(name string, v V) (replaced bool) {
-	if name == "" {
-		return false
+func (p pointer[V]) empty() bool { return p.to == nil }
+
+// Set stores v for the name, which must be valid (ValidName), and returns the
+// value that it replaced, nil if there was none. The empty name and nil are never stored.
+func (n *Names[V]) Set(name string, v *V) (old *V) {
+	if name == "" || v == nil {
+		return nil
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	at := n.root.add(name)
-	if at.full {
-		at.value.value = v
-		return true
+	old = at.value.to
+	at.value.to = v
+	if old == nil {
+		n.count++
 	}
-	at.full = true
-	at.value = named[V]{strings.Clone(name), v}
-	n.count++
-	return false
+	return old
 }
 
-// Get returns the value of the name.
-func (n *Names[V]) Get(name string) (v V, ok bool) {
+// Get returns the value of the name, nil if there is none.
+func (n *Names[V]) Get(name string) *V {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	at := n.root.find(name)
-	if at == nil || !at.full {
-		return v, false
+	if at := n.root.find(name); at != nil {
+		return at.value.to
 	}
-	return at.value.value, true
+	return nil
 }
 
-// Remove drops the value of the name and reports whether there was one.
-func (n *Names[V]) Remove(name string) bool {
+// Remove drops the value of the name and returns it, nil if there was none.
+func (n *Names[V]) Remove(name string) (old *V) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	at := n.root.find(name)
-	if at == nil || !at.full {
-		return false
+	if at == nil || at.value.to == nil {
+		return nil
 	}
-	at.full = false
-	at.value = named[V]{}
+	old, at.value.to = at.value.to, nil
 	n.root.prune(name)
 	n.count--
-	return true
+	return old
 }
 
 // Len is the number of names.
@@ -72,10 +69,10 @@ func (n *Names[V]) Len() int {
 	return n.count
 }
 
-// Match calls yield for every name that the filter takes, in no promised order,
-// until it returns false. The group of a shared filter is ignored. yield runs
+// Match calls yield with the value of every name that the filter takes, in no
+// promised order, until it returns false. The group of a shared filter is ignored. yield runs
 // under a read lock: it must not use the store and should only copy what it needs.
-func (n *Names[V]) Match(f Filter, yield func(name string, v V) bool) {
+func (n *Names[V]) Match(f Filter, yield func(v *V) bool) {
 	if f.IsZero() {
 		return
 	}
@@ -84,7 +81,7 @@ func (n *Names[V]) Match(f Filter, yield func(name string, v V) bool) {
 	s := search[V]{levels: strings.Split(f.Topic(), "/"), inner: f.inner, yield: yield}
 	var start places
 	s.enter(&start, 0)
-	s.below(&n.root, start, true)
+	s.below(&n.root, start, 0)
 }
 
 // places is a set of places in a filter: before each of its levels and behind the
@@ -99,7 +96,7 @@ func (p *places) has(i int) bool { return p[i/64]&(1<<(i%64)) != 0 }
 type search[V any] struct {
 	levels []string
 	inner  bool
-	yield  func(name string, v V) bool
+	yield  func(v *V) bool
 }
 
 // enter adds a place, and the one behind a #, which may stand for no level.
@@ -148,27 +145,28 @@ func (s *search[V]) literal(p places) (level string, ok bool) {
 	return level, level != "+" && level != "#"
 }
 
-// below visits the names behind a node and reports whether to go on.
-func (s *search[V]) below(n *node[named[V]], p places, root bool) bool {
+// below visits the names behind a node, the end of that many levels, and reports
+// whether to go on.
+func (s *search[V]) below(n *node[pointer[V]], p places, depth int) bool {
 	if n.branch == nil {
 		return true
 	}
 	if level, ok := s.literal(p); ok {
 		c := n.child(level)
-		return c == nil || s.along(c, p)
+		return c == nil || s.along(c, p, depth)
 	}
-	hidden := root && (s.levels[0] == "+" || s.levels[0] == "#")
-	return n.branch.each(func(c *node[named[V]]) bool {
+	hidden := depth == 0 && (s.levels[0] == "+" || s.levels[0] == "#")
+	return n.branch.each(func(c *node[pointer[V]]) bool {
 		if hidden && strings.HasPrefix(c.label, "$") {
 			return true // [MQTT-4.7.2-1]
 		}
-		return s.along(c, p)
+		return s.along(c, p, depth)
 	})
 }
 
 // along takes the levels of a node and what is behind it.
-func (s *search[V]) along(n *node[named[V]], p places) bool {
-	for at := 0; at <= len(n.label); {
+func (s *search[V]) along(n *node[pointer[V]], p places, depth int) bool {
+	for at := 0; at <= len(n.label); depth++ {
 		var level string
 		var some bool
 		level, at = nextLevel(n.label, at)
@@ -176,10 +174,10 @@ func (s *search[V]) along(n *node[named[V]], p places) bool {
 			return true
 		}
 	}
-	if n.full && p.has(len(s.levels)) && !(s.inner && strings.Count(n.value.name, "/") >= MaxLevels) {
-		if !s.yield(n.value.name, n.value.value) {
+	if v := n.value.to; v != nil && p.has(len(s.levels)) && !(s.inner && depth > MaxLevels) {
+		if !s.yield(v) {
 			return false
 		}
 	}
-	return s.below(n, p, false)
+	return s.below(n, p, depth)
 }

@@ -9,22 +9,28 @@ import (
 	"testing"
 )
 
+// named is a value that knows its name.
+type named struct {
+	name  string
+	value int
+}
+
 // runNames applies one operation per byte to Names and to a map, then searches
 // with every filter.
 func runNames(t *testing.T, script []byte) {
-	var names Names[int]
-	m := map[string]int{}
+	var names Names[named]
+	m := map[string]*named{}
 	for i, op := range script {
 		name := treeNames[int(op>>1)%len(treeNames)]
-		_, had := m[name]
 		if op&1 == 0 {
-			if got := names.Set(name, i); got != had {
-				t.Fatalf("Set(%q) replaced: %v, want %v", name, got, had)
+			v := &named{name, i}
+			if got := names.Set(name, v); got != m[name] {
+				t.Fatalf("Set(%q) replaced %v, want %v", name, got, m[name])
 			}
-			m[name] = i
+			m[name] = v
 		} else {
-			if got := names.Remove(name); got != had {
-				t.Fatalf("Remove(%q): %v, want %v", name, got, had)
+			if got := names.Remove(name); got != m[name] {
+				t.Fatalf("Remove(%q): %v, want %v", name, got, m[name])
 			}
 			delete(m, name)
 		}
@@ -34,19 +40,18 @@ func runNames(t *testing.T, script []byte) {
 	}
 	checkShape(t, &names.root, true)
 	for _, name := range treeNames {
-		got, ok := names.Get(name)
-		if want, had := m[name]; got != want || ok != had {
-			t.Fatalf("Get(%q): %d, %v, want %d, %v", name, got, ok, want, had)
+		if got := names.Get(name); got != m[name] {
+			t.Fatalf("Get(%q): %v, want %v", name, got, m[name])
 		}
 	}
 	for _, text := range treeFilters {
 		f := mustParse(t, text)
 		var got, want []string
-		names.Match(f, func(name string, v int) bool {
-			if m[name] != v {
-				t.Fatalf("%q has %d, want %d", name, v, m[name])
+		names.Match(f, func(v *named) bool {
+			if m[v.name] != v {
+				t.Fatalf("%q has %v, want %v", v.name, v, m[v.name])
 			}
-			got = append(got, name)
+			got = append(got, v.name)
 			return true
 		})
 		for name := range m {
@@ -73,10 +78,10 @@ func TestNames(t *testing.T) {
 		runNames(t, s)
 	}
 	var names Names[int]
-	if names.Set("", 1) || names.Len() != 0 || names.Remove("") {
-		t.Error("the empty name was stored")
+	if names.Set("", new(int)) != nil || names.Set("a", nil) != nil || names.Len() != 0 || names.Remove("") != nil {
+		t.Error("the empty name was stored, or nothing")
 	}
-	names.Match(Filter{}, func(string, int) bool { t.Error("the zero filter matched"); return true })
+	names.Match(Filter{}, func(*int) bool { t.Error("the zero filter matched"); return true })
 }
 
 func FuzzNames(f *testing.F) {
@@ -89,10 +94,10 @@ func FuzzNames(f *testing.F) {
 func TestNamesStop(t *testing.T) {
 	var names Names[int]
 	for i := range 20 {
-		names.Set(fmt.Sprintf("a/%d/b", i), i)
+		names.Set(fmt.Sprintf("a/%d/b", i), &i)
 	}
 	calls := 0
-	names.Match(mustParse(t, "a/#"), func(string, int) bool { calls++; return calls < 3 })
+	names.Match(mustParse(t, "a/#"), func(*int) bool { calls++; return calls < 3 })
 	if calls != 3 {
 		t.Errorf("%d calls after yield said stop at 3", calls)
 	}
@@ -102,10 +107,10 @@ func TestNamesStop(t *testing.T) {
 func TestNamesDeep(t *testing.T) {
 	var names Names[int]
 	for i := 1; i <= 2000; i++ {
-		names.Set(strings.Repeat("/", i), i)
+		names.Set(strings.Repeat("/", i), &i)
 	}
 	count := func(filter string) (n int) {
-		names.Match(mustParse(t, filter), func(string, int) bool { n++; return true })
+		names.Match(mustParse(t, filter), func(*int) bool { n++; return true })
 		return n
 	}
 	if n := count("#"); n != 2000 {
@@ -115,7 +120,7 @@ func TestNamesDeep(t *testing.T) {
 		t.Errorf("#/+ finds %d names, want %d", n, MaxLevels-1)
 	}
 	for i := 1; i <= 2000; i++ {
-		if !names.Remove(strings.Repeat("/", i)) {
+		if names.Remove(strings.Repeat("/", i)) == nil {
 			t.Fatalf("name of %d slashes is gone", i)
 		}
 	}
@@ -126,16 +131,16 @@ func TestNamesDeep(t *testing.T) {
 
 func TestNamesConcurrent(t *testing.T) {
 	var names Names[int]
-	names.Set("a/stays", 1)
+	names.Set("a/stays", new(int))
 	all := mustParse(t, "a/#")
 	var g sync.WaitGroup
 	for w := range 2 {
 		g.Go(func() {
 			for i := range 500 {
 				name := fmt.Sprintf("a/%d/%d", w, i%20)
-				names.Set(name, i)
+				names.Set(name, &i)
 				found := 0
-				names.Match(all, func(string, int) bool { found++; return true })
+				names.Match(all, func(*int) bool { found++; return true })
 				if found < 2 {
 					t.Errorf("found %d names, want at least 2", found)
 				}
@@ -144,15 +149,16 @@ func TestNamesConcurrent(t *testing.T) {
 		})
 	}
 	g.Wait()
-	if _, ok := names.Get("a/stays"); !ok || names.Len() != 1 {
+	if names.Get("a/stays") == nil || names.Len() != 1 {
 		t.Errorf("Len %d, want 1", names.Len())
 	}
 }
 
-func bigNames() *Names[*int] {
-	names := &Names[*int]{}
+func bigNames() *Names[int] {
+	names := &Names[int]{}
+	stored := new(int)
 	for i := range many {
-		names.Set(fmt.Sprintf("site/device%06d/room%d/temperature", i, i%50), nil)
+		names.Set(fmt.Sprintf("site/device%06d/room%d/temperature", i, i%50), stored)
 	}
 	return names
 }
@@ -163,7 +169,7 @@ func BenchmarkNamesMatchOne(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		found := 0
-		names.Match(f, func(string, *int) bool { found++; return true })
+		names.Match(f, func(*int) bool { found++; return true })
 		if found != 1 {
 			b.Fatal(found)
 		}
@@ -176,7 +182,7 @@ func BenchmarkNamesMatchAll(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		found := 0
-		names.Match(f, func(string, *int) bool { found++; return true })
+		names.Match(f, func(*int) bool { found++; return true })
 		if found != many {
 			b.Fatal(found)
 		}

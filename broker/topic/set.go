@@ -20,7 +20,7 @@ type more[K comparable, V any] struct {
 
 const fewEntries = 16
 
-func (s *set[K, V]) empty() bool {
+func (s set[K, V]) empty() bool {
 	return len(s.entries) == 0 && (s.more == nil || len(s.more.groups) == 0)
 }
 

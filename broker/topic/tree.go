@@ -28,7 +28,6 @@ func (t *Tree[K, V]) Set(f Filter, k K, v V) (replaced bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.root.add(f.Topic())
-	n.full = true
 	s := &n.value
 	if group, ok := f.Shared(); ok {
 		s = s.group(group)
@@ -53,7 +52,6 @@ func (t *Tree[K, V]) Remove(f Filter, k K) bool {
 		return false
 	}
 	if n.value.empty() {
-		n.full = false
 		t.root.prune(f.Topic())
 	}
 	t.count--

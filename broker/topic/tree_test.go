@@ -29,10 +29,10 @@ func (m model) match(name string) []int {
 }
 
 // checkShape fails if a tree keeps nodes it does not need.
-func checkShape[T any](t *testing.T, n *node[T], root bool) {
+func checkShape[T content](t *testing.T, n *node[T], root bool) {
 	t.Helper()
 	if n.branch == nil {
-		if !root && !n.full {
+		if !root && n.value.empty() {
 			t.Fatalf("node %q holds nothing", n.label)
 		}
 		return
@@ -40,16 +40,14 @@ func checkShape[T any](t *testing.T, n *node[T], root bool) {
 	if n.branch.empty() {
 		t.Fatalf("node %q has an empty branch", n.label)
 	}
-	if only := n.branch.only(); !root && !n.full && only != nil && n.label != "#" && only.label != "#" {
+	if only := n.branch.only(); !root && n.value.empty() && only != nil && n.label != "#" && only.label != "#" {
 		t.Fatalf("nodes %q and %q should be one", n.label, only.label)
 	}
-	if len(n.branch.few) > fewChildren || n.branch.many != nil && (len(n.branch.many) <= fewChildren/2 || n.branch.few != nil) {
-		t.Fatalf("node %q has %d and %d children", n.label, len(n.branch.few), len(n.branch.many))
+	if many := n.branch.many; len(n.branch.few) > fewChildren || many != nil && (many.count <= fewChildren/2 || n.branch.few != nil) {
+		t.Fatalf("node %q has %d children, and a table %v", n.label, len(n.branch.few), many)
 	}
-	for key, c := range n.branch.many {
-		if first, _ := nextLevel(c.label, 0); first != key {
-			t.Fatalf("child %q under %q", c.label, key)
-		}
+	if many := n.branch.many; many != nil {
+		checkTable(t, many)
 	}
 	n.branch.each(func(c *node[T]) bool { checkShape(t, c, false); return true })
 }
@@ -163,10 +161,10 @@ func FuzzTreeTexts(f *testing.F) {
 		if want := m.match(name); !slices.Equal(got, want) {
 			t.Fatalf("%q in %q: got %v, want %v", name, texts, got, want)
 		}
-		names.Set(name, 1)
+		names.Set(name, new(int))
 		for k := range m {
 			found := false
-			names.Match(k.filter, func(got string, _ int) bool { found = got == name; return true })
+			names.Match(k.filter, func(*int) bool { found = true; return true })
 			if want := k.filter.Match([]byte(name)); found != want {
 				t.Fatalf("Names: %q takes %q: %v, want %v", k.filter, name, found, want)
 			}
@@ -386,5 +384,51 @@ func BenchmarkValidName(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = ValidName(name)
+	}
+}
+
+// manyFilter is one of many filters with wildcards: as in the benchmark of whole brokers.
+func manyFilter(i int) string {
+	switch i % 3 {
+	case 0:
+		return fmt.Sprintf("bench/filters/+/a%d/value", i)
+	case 1:
+		return fmt.Sprintf("bench/filters/s%d/a%d/#", i%100, i)
+	}
+	return fmt.Sprintf("bench/filters/+/a%d/+/#", i)
+}
+
+func BenchmarkTreeFill(b *testing.B) {
+	filters := make([]Filter, many)
+	for i := range filters {
+		filters[i] = mustParse(b, manyFilter(i))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var t Tree[int, int]
+		for i, f := range filters {
+			t.Set(f, 1, i)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*many), "ns/filter")
+}
+
+func BenchmarkTreeMatchAmong(b *testing.B) {
+	for _, n := range []int{0, many} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var t Tree[int, int]
+			t.Set(mustParse(b, "bench/filters/+/probe/value"), 1, 1)
+			for i := range n {
+				t.Set(mustParse(b, manyFilter(i)), 1, i)
+			}
+			name := []byte("bench/filters/s7/probe/value")
+			dst := make([]int, 0, 8)
+			b.ReportAllocs()
+			for b.Loop() {
+				if dst = t.Match(name, dst[:0]); len(dst) != 1 {
+					b.Fatal(dst)
+				}
+			}
+		})
 	}
 }

@@ -7,25 +7,27 @@ import "strings"
 // value it holds (and one for each #), however many levels those have.
 //
 // A level # is a node of its own. The root has no level at all.
-type node[T any] struct {
+type node[T content] struct {
 	label  string // levels joined by "/"
-	full   bool   // value is set
 	value  T
 	branch *branch[T] // nil without children
 }
 
+// content is what stands at a node, or nothing.
+type content interface{ empty() bool }
+
 // A branch holds the children of a node. No two begin with the same level.
-type branch[T any] struct {
-	plus, hash *node[T]            // whose label begins with + or is #
-	few        []*node[T]          // all others, while they are few
-	many       map[string]*node[T] // by first level when they are not; nil before
+type branch[T content] struct {
+	plus, hash *node[T]     // whose label begins with + or is #
+	few        []*node[T]   // all others, while they are few
+	many       *children[T] // when they are not; nil before
 }
 
 const fewChildren = 8
 
 // empty reports whether there is no child.
 func (b *branch[T]) empty() bool {
-	return b.plus == nil && b.hash == nil && len(b.few) == 0 && len(b.many) == 0
+	return b.plus == nil && b.hash == nil && len(b.few) == 0 && b.many == nil
 }
 
 // only returns the child if there is exactly one.
@@ -54,9 +56,11 @@ func (b *branch[T]) each(visit func(*node[T]) bool) bool {
 			return false
 		}
 	}
-	for _, c := range b.many {
-		if !visit(c) {
-			return false
+	if b.many != nil {
+		for _, c := range b.many.nodes {
+			if c != nil && !visit(c) {
+				return false
+			}
 		}
 	}
 	return true
@@ -65,7 +69,7 @@ func (b *branch[T]) each(visit func(*node[T]) bool) bool {
 // literal returns the child that begins with a level that is no wildcard.
 func (b *branch[T]) literal(level []byte) *node[T] {
 	if b.many != nil {
-		return b.many[string(level)]
+		return b.many.getBytes(level)
 	}
 	for _, c := range b.few {
 		if beginsWith(c.label, level) {
@@ -97,7 +101,7 @@ func (n *node[T]) child(level string) *node[T] {
 		return *p
 	}
 	if b.many != nil {
-		return b.many[level]
+		return b.many.get(level)
 	}
 	for _, c := range b.few {
 		if beginsWith(c.label, level) {
@@ -129,14 +133,13 @@ func (n *node[T]) adopt(c *node[T]) {
 			b.few = append(b.few, c)
 			return
 		}
-		b.many = make(map[string]*node[T], 2*fewChildren)
+		b.many = &children[T]{}
 		for _, old := range b.few {
-			first, _ := nextLevel(old.label, 0)
-			b.many[first] = old
+			b.many.put(old)
 		}
 		b.few = nil
 	}
-	b.many[level] = c // the key becomes part of the new label: the old one can be freed
+	b.many.put(c)
 }
 
 // disown takes the child that begins with level out.
@@ -145,10 +148,12 @@ func (n *node[T]) disown(level string) {
 	if p := b.place(level); p != nil {
 		*p = nil
 	} else if b.many != nil {
-		delete(b.many, level)
-		if len(b.many) <= fewChildren/2 {
-			for _, c := range b.many {
-				b.few = append(b.few, c)
+		b.many.remove(level)
+		if b.many.count <= fewChildren/2 {
+			for _, c := range b.many.nodes {
+				if c != nil {
+					b.few = append(b.few, c)
+				}
 			}
 			b.many = nil
 		}
@@ -168,7 +173,7 @@ func (n *node[T]) disown(level string) {
 }
 
 // add returns the node at the end of path below the root n, adding what is
-// missing. The caller sets its value and full.
+// missing. The caller sets its value.
 func (n *node[T]) add(path string) *node[T] {
 	for pos := 0; pos <= len(path); {
 		level, _ := nextLevel(path, pos)
@@ -235,7 +240,7 @@ func (n *node[T]) prune(path string) {
 	if len(c.label) < len(path) {
 		c.prune(path[len(c.label)+1:])
 	}
-	if c.full {
+	if !c.value.empty() {
 		return
 	}
 	if c.branch == nil {

@@ -143,6 +143,9 @@ func (c *Conn) Recheck() error {
 	return c.secure.recheck()
 }
 
+// Shares tells whether the buffer that Receive looks at is not the connection's own: only what Receive leaves is kept for it.
+func (c *Conn) Shares() bool { return c.driver != nil }
+
 // Listener is where the connection came from.
 func (c *Conn) Listener() Listener { return c.listener }
 

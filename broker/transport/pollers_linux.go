@@ -94,7 +94,10 @@ func (ps *Pollers) Serve(ctx context.Context, l Listener, log *slog.Logger, open
 			return err
 		}
 		c := newPolled(fd, peer, s, ps.pick())
-		c.handler = open(&c.Conn)
+		if c.handler = open(&c.Conn); c.handler == nil {
+			c.dead()
+			return nil
+		}
 		c.poller.post(c, noteArrived)
 		return nil
 	})

@@ -30,7 +30,7 @@ func (p *poller) space(c *polled) []byte {
 func (p *poller) joined(c *polled, n int) []byte {
 	rest := c.waiting()
 	if have := len(rest); have <= len(p.scratch)/2 {
-		return p.scratch[:have+n]
+		return p.scratch[: have+n : have+n]
 	}
 	c.part.rest = rest[:len(rest)+n]
 	return c.part.rest

@@ -16,7 +16,7 @@ const (
 	acceptWaitMax   = time.Second
 )
 
-// Serve accepts connections and runs each one with the handler that open makes for it, until ctx ends or the listener is
+// Serve accepts connections and runs each one with the handler that open makes for it, or closes it at once if that is nil, until ctx ends or the listener is
 // closed or broken. It closes the listener, and returns when every connection has ended; ending them is up to the caller
 // (Conn.Shutdown). An error of accepting that may pass, such as EMFILE, is waited out and logged once per change. The
 // result is nil unless the listener broke by itself.
@@ -32,7 +32,11 @@ func Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) H
 		counts.accepted.Add(1)
 		counts.open.Add(1)
 		c := newConn(nc, l)
-		c.handler = open(c)
+		if c.handler = open(c); c.handler == nil {
+			counts.open.Add(-1)
+			nc.Close()
+			return nil
+		}
 		running.Go(func() {
 			defer counts.open.Add(-1)
 			c.run(counts)

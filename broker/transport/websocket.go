@@ -29,7 +29,7 @@ const framePayload = 16 << 10
 // frameBuffers are for frames on their way to the socket.
 var frameBuffers = sync.Pool{New: func() any { return new([framePayload + 10]byte) }}
 
-// Read reads payload. The error *closing says that nothing follows, and that CloseWrite is due.
+// Read reads payload; packets may begin and end anywhere in it [MQTT-6.0.0-2]. The error *closing says that nothing follows, and that CloseWrite is due.
 func (w *webSocket) Read(b []byte) (n int, err error) {
 	if w.in.control == nil {
 		w.in.control = w.controlled

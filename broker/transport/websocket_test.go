@@ -143,7 +143,7 @@ func reply(r *bufio.Reader) (first byte, payload string, err error) {
 	return head[0], string(b), err
 }
 
-// TestFrames: messages in pieces, pings between the pieces, every byte by itself.
+// TestFrames: messages in pieces, pings between the pieces, every byte by itself. [MQTT-6.0.0-2]
 func TestFrames(t *testing.T) {
 	l, handlers := listenWS(t, WebSocket{}, func() *echo { return &echo{piece: 26, deadline: time.Now().Add(patience)} })
 	nc, r := openWS(t, l)

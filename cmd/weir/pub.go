@@ -80,7 +80,11 @@ func (p *publication) send(ctx context.Context, c console, f *connectFlags, o cl
 	}
 	defer conn.Close()
 	one := func(payload []byte) error {
-		return conn.Publish(ctx, packet.Publish{Topic: []byte(p.topic), Payload: payload, QoS: byte(f.qos), Retain: p.retain})
+		err := conn.Publish(ctx, packet.Publish{Topic: []byte(p.topic), Payload: payload, QoS: byte(f.qos), Retain: p.retain})
+		if errors.Is(err, context.Canceled) {
+			err = context.Cause(ctx) // which signal it was
+		}
+		return err
 	}
 	if p.lines {
 		err = eachLine(ctx, c.in, conn, one)

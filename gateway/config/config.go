@@ -88,6 +88,9 @@ type Listener struct {
 	Name      string
 	Address   Address
 	Anonymous bool
+
+	MaxConnections int // 0: no limit of its own
+
 	Passwords string // path of a password file, absolute, which need not exist; empty: none
 	ACL       string // path of an access control list in mosquitto's form, absolute; empty: none
 	ACLCheck  string // "subscribe" or "delivery": when it is judged what a client may read
@@ -116,6 +119,20 @@ type Broker struct {
 	MaxPacket     Size // the largest packet taken from a client
 	QueueMessages int  // for one session
 	QueueBytes    Size // for one session
+
+	MaxConnections, MaxSessions              int
+	MaxSubscriptions, MaxClientSubscriptions int
+	MaxRetained                              int
+	MaxRetainedBytes                         Size
+	QueueTotal                               int  // messages
+	Memory                                   Size // of everything that clients make the broker hold
+	Inflight, ReceiveMaximum, TopicAliases   int
+	MaxTopicLevels, MaxTopicLength           int
+	MaxKeepAlive                             time.Duration // 0: none
+	SessionExpiry                            time.Duration // the longest
+	MaxQoS                                   byte
+	Retain                                   bool
+	SysInterval                              time.Duration // 0: no $SYS topics
 }
 
 // User is one [user.NAME].

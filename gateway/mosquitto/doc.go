@@ -14,6 +14,9 @@
 //	protocol, certfile, keyfile, ...  the TLS and WebSocket keys of [listener.NAME]
 //	max_queued_messages, ..._bytes,   [broker] queue_messages, queue_bytes, max_packet
 //	max_packet_size
+//	max_inflight_messages, memory_limit, max_keepalive, sys_interval, retain_available
+//	                                  [broker] inflight, memory, max_keep_alive, sys_interval, retain
+//	max_connections                   [listener.NAME] max_connections
 //	connection, address, ...          [bridge.NAME]
 //	topic PATTERN out QOS L R         [[bridge.NAME.forward]] filter = L+PATTERN, strip = L, prefix = R
 //	topic PATTERN in QOS L R          [[bridge.NAME.receive]] filter = R+PATTERN, strip = R, prefix = L

@@ -65,7 +65,8 @@ type converter struct {
 	bridges   []*link
 	on        *link // whose settings come; nil: none
 
-	queueMessages, queueBytes, maxPacket setting
+	queueMessages, queueBytes, maxPacket          setting
+	inflight, keepAlive, memory, retain, interval setting
 
 	taken    map[string]bool // addresses of listeners that were written
 	secrets  []Secret
@@ -99,6 +100,7 @@ type listener struct {
 	requireCert    setting
 	identity, crl  setting
 	tlsVersion     setting
+	maxConnections setting
 	refused        string // why it cannot be carried at all; empty: it can
 }
 

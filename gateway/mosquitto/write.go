@@ -112,6 +112,25 @@ func (c *converter) limits(p *page) {
 	number("queue_messages", c.queueMessages, 1, 1_000_000, "", "1000000")
 	number("queue_bytes", c.queueBytes, 1<<10, 1<<30, "B", `"1GiB"`)
 	number("max_packet", c.maxPacket, 1<<10, 2<<20-4<<10, "B", "") // half a segment at its default, less 4 KiB
+	number("inflight", c.inflight, 1, 65_535, "", "65535")
+	number("memory", c.memory, 4<<20, 1<<40, "B", "")
+	seconds := func(key string, s setting, most int64) {
+		if n, err := strconv.ParseInt(s.value, 10, 64); s.given() && (err != nil || n < 0 || n > most) {
+			c.leave(*s.line, "not a number of seconds that means something")
+		} else if s.given() {
+			q.key(key, quote(strconv.FormatInt(n, 10)+"s"), s)
+		}
+	}
+	seconds("max_keep_alive", c.keepAlive, 65_535)
+	seconds("sys_interval", c.interval, 86_400)
+	switch c.retain.value {
+	case "true", "false":
+		q.key("retain", c.retain.value, c.retain)
+	default:
+		if c.retain.given() {
+			c.leave(*c.retain.line, "neither true nor false")
+		}
+	}
 	if q.b.Len() > 0 {
 		p.table("[broker]")
 		p.b.WriteString(q.b.String())
@@ -164,7 +183,7 @@ func (c *converter) listener(p *page, l *listener) {
 
 // localOnly is the listener that mosquitto 2.0 has when the file names none.
 func (c *converter) localOnly(p *page) {
-	l := listener{name: c.all.name, anonymous: c.all.anonymous, passwords: c.all.passwords, acl: c.all.acl}
+	l := listener{name: c.all.name, anonymous: c.all.anonymous, passwords: c.all.passwords, acl: c.all.acl, maxConnections: c.all.maxConnections}
 	for _, s := range []setting{c.all.protocol, c.all.cert, c.all.key, c.all.ca, c.all.crl, c.all.requireCert, c.all.identity, c.all.tlsVersion} {
 		if s.given() {
 			c.leave(*s.line, "belongs to no listener: without listener or port mosquitto serves this machine, without TLS")
@@ -254,6 +273,16 @@ func (c *converter) listenerTable(p *page, l *listener, passwords, anonymous set
 	p.key("address", quote(address), l.port, notes...)
 	if l.protocol.value == "websockets" {
 		p.key("protocol", `"websocket"`, l.protocol, "clients must ask for the path /mqtt")
+	}
+	if l.maxConnections.given() {
+		switch n, err := strconv.Atoi(l.maxConnections.value); {
+		case err != nil || n == 0 || n > 1_000_000:
+			c.leave(*l.maxConnections.line, "not a number that weir takes")
+		case n < 0:
+			c.needless = append(c.needless, note{*l.maxConnections.line, "without it a listener has no limit of its own"})
+		default:
+			p.key("max_connections", strconv.Itoa(n), l.maxConnections)
+		}
 	}
 	c.certificates(p, l)
 	if l.identity.value != "true" || anonymous.given() {

@@ -63,7 +63,15 @@ type Broker struct {
 	LoginsFailed, LoginsLimited uint64 // logins refused; logins not looked at, as too many had failed
 	Revoked                     uint64 // clients disconnected as their login does not hold any more
 
+	Limits  []Limit
 	NotKept uint64 // what should survive a restart and may not, since start
+}
+
+// Limit is something that clients can use up. Name is that of the setting in [broker].
+type Limit struct {
+	Name      string
+	Now, Most int64
+	Refused   uint64 // since start
 }
 
 // Listener is one address where local clients connect.

@@ -2,9 +2,9 @@ package broker
 
 import "iter"
 
-// subscriptions are those of one session by filter. Most clients have a few, which a list holds in a word each; a map comes
+// subscribed are those of one session by filter. Most clients have a few, which a list holds in a word each; a map comes
 // when looking through it would take long. The zero value is empty.
-type subscriptions struct {
+type subscribed struct {
 	list []*subscription
 	many map[string]*subscription // instead of list; nil before
 }
@@ -12,10 +12,10 @@ type subscriptions struct {
 // subscriptionsListed is how many the list holds at most.
 const subscriptionsListed = 8
 
-func (s *subscriptions) len() int { return len(s.list) + len(s.many) }
+func (s *subscribed) len() int { return len(s.list) + len(s.many) }
 
 // get is the subscription with a filter; nil: there is none.
-func (s *subscriptions) get(filter string) *subscription {
+func (s *subscribed) get(filter string) *subscription {
 	for _, sub := range s.list {
 		if sub.filter.String() == filter {
 			return sub
@@ -25,7 +25,7 @@ func (s *subscriptions) get(filter string) *subscription {
 }
 
 // add puts one in whose filter is not there.
-func (s *subscriptions) add(sub *subscription) {
+func (s *subscribed) add(sub *subscription) {
 	switch {
 	case s.many != nil:
 		s.many[sub.filter.String()] = sub
@@ -45,7 +45,7 @@ func (s *subscriptions) add(sub *subscription) {
 }
 
 // remove takes one out, if it is there.
-func (s *subscriptions) remove(filter string) {
+func (s *subscribed) remove(filter string) {
 	delete(s.many, filter)
 	for i, sub := range s.list {
 		if sub.filter.String() == filter {
@@ -59,7 +59,7 @@ func (s *subscriptions) remove(filter string) {
 }
 
 // all goes through them, in no promised order. None may be added or removed meanwhile.
-func (s *subscriptions) all() iter.Seq[*subscription] {
+func (s *subscribed) all() iter.Seq[*subscription] {
 	return func(yield func(*subscription) bool) {
 		for _, sub := range s.list {
 			if !yield(sub) {

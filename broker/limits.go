@@ -1,0 +1,273 @@
+package broker
+
+import (
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"weir/broker/packet"
+	"weir/broker/topic"
+)
+
+// limit counts what clients make the broker hold of one kind, and refuses what would be too much: the newest, whoever asks
+// for it. That it is reached is logged once, and so is that there is room again. Safe for concurrent use.
+//
+//	      refused a first time                       n falls below 7/8 of most
+//	room ──────────────────────▶ reached: one warning ─────────────────────────▶ room: one line, with how often it refused
+type limit struct {
+	name string // as the configuration calls it
+	most int64  // 0: there is no limit, only a count
+
+	n       atomic.Int64
+	refused atomic.Uint64
+	reached atomic.Bool
+
+	// Of Broker.tellLimits:
+	told bool   // the log says that it is reached
+	seen uint64 // of refused, when it said last how it is
+}
+
+// take adds n, or refuses them. It takes no lock and writes nothing, so it may be called under any.
+func (l *limit) take(b *Broker, n int) bool {
+	for {
+		now := l.n.Load()
+		if now+int64(n) > l.most && l.most > 0 && n > 0 {
+			l.refused.Add(1)
+			if !l.reached.Swap(true) {
+				b.calendar.look()
+			}
+			return false
+		}
+		if l.n.CompareAndSwap(now, now+int64(n)) {
+			return true
+		}
+	}
+}
+
+// force adds n, also beyond the limit: for what is there already, such as stored sessions at a start.
+func (l *limit) force(n int) { l.n.Add(int64(n)) }
+
+// give takes n away again.
+func (l *limit) give(b *Broker, n int) {
+	if n == 0 {
+		return
+	}
+	left := l.n.Add(int64(-n))
+	if l.reached.Load() && left < l.most-l.most/8 && l.reached.Swap(false) {
+		b.calendar.look()
+	}
+}
+
+// tell logs what changed.
+func (l *limit) tell(b *Broker) {
+	refused := l.refused.Load()
+	if !l.told && refused > l.seen {
+		l.told = true
+		b.log.Warn("limit reached: what is new is refused", "limit", l.name, "most", l.most)
+	}
+	if l.told && !l.reached.Load() {
+		l.told = false
+		b.log.Info("below the limit again", "limit", l.name, "most", l.most, "refused", refused-l.seen)
+		l.seen = refused
+	}
+}
+
+// tellLimits logs which limits were reached, and which are no more. Called by keepDates.
+func (b *Broker) tellLimits() {
+	for _, l := range b.limits.all() {
+		l.tell(b)
+	}
+	b.mu.Lock()
+	own := slices.Collect(maps.Values(b.listeners))
+	b.mu.Unlock()
+	for _, l := range own {
+		if l != nil {
+			l.tell(b)
+		}
+	}
+}
+
+// errMemory ends a connection that would make the broker hold more than it has memory for.
+var errMemory = packet.Errorf(packet.QuotaExceeded, "the memory of the broker is used up")
+
+// limits are all that are counted for the whole broker.
+type limits struct {
+	connections   limit
+	sessions      limit
+	subscriptions limit
+	retained      limit
+	retainedBytes limit
+	queued        limit // messages that wait for sessions in memory
+	memory        limit // bytes, about: see the costs below
+}
+
+func newLimits(c *Config) limits {
+	return limits{
+		connections:   limit{name: "max_connections", most: int64(c.MaxConnections)},
+		sessions:      limit{name: "max_sessions", most: int64(c.MaxSessions)},
+		subscriptions: limit{name: "max_subscriptions", most: int64(c.MaxSubscriptions)},
+		retained:      limit{name: "max_retained", most: int64(c.MaxRetained)},
+		retainedBytes: limit{name: "max_retained_bytes", most: int64(c.MaxRetainedBytes)},
+		queued:        limit{name: "queue_total", most: int64(c.QueueTotal)},
+		memory:        limit{name: "memory", most: int64(c.Memory)},
+	}
+}
+
+// Limit is the state of one limit of the whole broker.
+type Limit struct {
+	Name    string // as the configuration calls it
+	Now     int64
+	Most    int64
+	Refused uint64 // since the broker was made
+}
+
+func (l *limits) all() [7]*limit {
+	return [...]*limit{&l.connections, &l.sessions, &l.subscriptions, &l.retained, &l.retainedBytes, &l.queued, &l.memory}
+}
+
+func (l *limits) stats() (all []Limit) {
+	for _, x := range l.all() {
+		all = append(all, Limit{Name: x.name, Now: x.n.Load(), Most: x.most, Refused: x.refused.Load()})
+	}
+	return all
+}
+
+// What things cost, for Config.Memory, in bytes. They are about what was measured, the garbage collector's share left out.
+const (
+	costConnection   = 8 << 10 // a goroutine, a read buffer and what is kept of a socket
+	costSession      = 4 << 10 // of it freeOut for its output
+	costSubscription = 400     // and its filter, twice
+	freeOut          = 2 << 10 // so much of an output is part of the session
+	stepOut          = 16 << 10
+)
+
+// cost of a subscription.
+func cost(f topic.Filter) int { return costSubscription + 2*len(f.String()) }
+
+// An output counts against the limit in steps, so that messages of a client that keeps up cost nothing. What it holds are
+// messages that wait or are in flight, bytes for the socket, and bytes that are being written.
+
+// holds is how many bytes that are.
+func (o *out) holds() int { return o.bytes + o.replays + o.lentBytes + len(o.pending) + o.writing }
+
+// fits makes room for n more bytes; false: the memory of the broker is used up. The caller holds mu.
+func (o *out) fits(b *Broker, n int) bool {
+	more := o.holds() + n - freeOut - o.charged
+	if more <= 0 {
+		return true
+	}
+	more = (more + stepOut - 1) / stepOut * stepOut
+	if !b.limits.memory.take(b, more) {
+		return false
+	}
+	o.charged += more
+	return true
+}
+
+// more tells whether another message may be moved from what waits to the socket's buffer. The first one always may, however
+// little memory there is, or what waits could never leave. The caller holds mu.
+func (o *out) more(b *Broker) bool {
+	return len(o.pending) == 0 || len(o.pending) < fillBytes && o.fits(b, 0)
+}
+
+// settle counts what is held now, also beyond the limit, and gives back what is held no more. Last words of a connection do not
+// count. The caller holds mu.
+func (o *out) settle(b *Broker) {
+	if o.last {
+		return
+	}
+	if n := o.queued - o.queue.len(); n > 0 {
+		b.limits.queued.give(b, n)
+		o.queued -= n
+	}
+	need := max(0, o.holds()-freeOut)
+	need = (need + stepOut - 1) / stepOut * stepOut
+	switch {
+	case need < o.charged:
+		b.limits.memory.give(b, o.charged-need)
+	case need > o.charged:
+		b.limits.memory.force(need - o.charged)
+	}
+	o.charged = need
+}
+
+// mayWait takes the place of one more message in the queue. The caller holds mu.
+func (o *out) mayWait(b *Broker) bool {
+	if o.queue.len() < o.queued {
+		return true
+	}
+	if !b.limits.queued.take(b, 1) {
+		return false
+	}
+	o.queued++
+	return true
+}
+
+// fits takes the place of a message of that size among those that wait for a group; false: there is none. The caller holds mu.
+func (g *group) fits(size int) bool {
+	l := &g.b.limits
+	if !l.queued.take(g.b, 1) {
+		return false
+	}
+	if !l.memory.take(g.b, size) {
+		l.queued.give(g.b, 1)
+		return false
+	}
+	g.queued++
+	g.charged += size
+	return true
+}
+
+// settle gives back what is held no more. The caller holds mu.
+func (g *group) settle() {
+	g.b.limits.memory.give(g.b, g.charged-g.held)
+	g.b.limits.queued.give(g.b, g.queued-g.memory.len())
+	g.charged, g.queued = g.held, g.memory.len()
+}
+
+// charge makes what the session is counted for n bytes; false: there is no room for more. Called by its owner, or under
+// Broker.mu while it has none.
+func (s *session) charge(n int) bool {
+	if n > s.charged && !s.b.limits.memory.take(s.b, n-s.charged) {
+		return false
+	}
+	if n < s.charged {
+		s.b.limits.memory.give(s.b, s.charged-n)
+	}
+	s.charged = n
+	return true
+}
+
+// base is what a session counts for besides its subscriptions and its output.
+func (s *session) base(w *will) int {
+	n := costSession + len(s.id) + len(s.user)
+	if w != nil {
+		n += footprint(&w.message)
+	}
+	return n
+}
+
+// input counts the read buffer of a connection, which may hold a large packet that is still coming. rest is what was not
+// consumed of it. An error means that the packet must not come.
+func (c *connection) input(size, rest int) error {
+	if size <= 4<<10 {
+		size = 0 // part of costConnection
+	}
+	if rest > 4<<10 && rest == size {
+		size *= 2 // it grows next
+	}
+	if size == c.inputs {
+		return nil
+	}
+	m := &c.b.limits.memory
+	switch more := size - c.inputs; {
+	case more < 0:
+		m.give(c.b, -more)
+	case rest <= 4<<10:
+		m.force(more)
+	case !m.take(c.b, more):
+		return errMemory
+	}
+	c.inputs = size
+	return nil
+}

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+// limitFields are the keys of [broker] that say how much clients may ask of it. What a client is told when it asks for more
+// stands in the doc.go of package broker, along with the reasons for the defaults.
+func limitFields(s *section) {
+	count := func(key string, most int64, def int64, at func(*Broker) *int, meaning string) {
+		add(s, key, integerKind[int](1, most), def, at, meaning, example(tomlText(def)), restart)
+	}
+	count("queue_total", 100_000_000, 200_000, func(b *Broker) *int { return &b.QueueTotal },
+		"how many messages may wait in memory for all clients together")
+	count("max_connections", 1_000_000, 10_000, func(b *Broker) *int { return &b.MaxConnections },
+		"how many clients may be connected at once")
+	count("max_sessions", 10_000_000, 20_000, func(b *Broker) *int { return &b.MaxSessions },
+		"how many sessions there may be, of clients that are connected and of those that are away")
+	count("max_subscriptions", 100_000_000, 200_000, func(b *Broker) *int { return &b.MaxSubscriptions },
+		"how many subscriptions all clients together may have")
+	count("max_client_subscriptions", 100_000_000, 100_000, func(b *Broker) *int { return &b.MaxClientSubscriptions },
+		"how many subscriptions one client may have")
+	count("max_retained", 100_000_000, 200_000, func(b *Broker) *int { return &b.MaxRetained },
+		"how many retained messages there may be; what the gateway itself publishes is always retained")
+	add(s, "max_retained_bytes", sizeKind(1<<10, 1<<40, 1, "64MiB"), "64MiB", func(b *Broker) *Size { return &b.MaxRetainedBytes },
+		"how many bytes retained messages may take", example(`"64MiB"`), restart)
+	add(s, "memory", sizeKind(4<<20, 1<<40, 1, "128MiB"), "128MiB", func(b *Broker) *Size { return &b.Memory },
+		"how many bytes clients may make the broker hold altogether, about: connections, sessions, subscriptions, retained and waiting messages",
+		example(`"128MiB"`), restart)
+	count("inflight", 65_535, 256, func(b *Broker) *int { return &b.Inflight },
+		"how many messages of QoS 1 and 2 may be on their way to one client without its acknowledgement")
+	count("receive_maximum", 65_535, 1024, func(b *Broker) *int { return &b.ReceiveMaximum },
+		"how many messages of QoS 1 and 2 one MQTT 5.0 client may publish without an acknowledgement")
+	add(s, "topic_aliases", integerKind[int](0, 65_535), int64(32), func(b *Broker) *int { return &b.TopicAliases },
+		"how many topic aliases one MQTT 5.0 client may use; 0: none", example("32"), restart)
+	count("max_topic_levels", 65_535, 128, func(b *Broker) *int { return &b.MaxTopicLevels },
+		"how many levels a topic or filter may have")
+	count("max_topic_length", 65_535, 4096, func(b *Broker) *int { return &b.MaxTopicLength },
+		"how many bytes a topic or filter may have")
+	add(s, "max_keep_alive", durationKind(0, 65_535*time.Second, "10m"), "0s", func(b *Broker) *time.Duration { return &b.MaxKeepAlive },
+		"the longest keep alive: MQTT 5.0 clients that want longer are told, 3.1.1 clients refused; 0s: there is none, nor need clients have one",
+		example(`"10m"`), restart)
+	add(s, "session_expiry", durationKind(time.Second, math.MaxUint32*time.Second, "30d"), "30d", func(b *Broker) *time.Duration { return &b.SessionExpiry },
+		"how long a session is kept for a client that is away, at most", example(`"30d"`), restart)
+	add(s, "max_qos", integerKind[byte](0, 2), int64(2), func(b *Broker) *byte { return &b.MaxQoS },
+		"the highest QoS that clients may publish with and subscribe with", example("1"), restart)
+	add(s, "retain", boolKind, true, func(b *Broker) *bool { return &b.Retain },
+		"whether messages are retained; if not, what was retained before comes back when they are again", example("false"), restart)
+	add(s, "sys_interval", durationKind(0, 24*time.Hour, "10s"), "10s", func(b *Broker) *time.Duration { return &b.SysInterval },
+		"how often the topics below $SYS are published while a client has subscribed to them; 0s: there are none", example(`"10s"`), restart)
+}
