@@ -114,6 +114,8 @@ func waiting(t *testing.T) {
 	l := listen(t)
 	const n = 10 // more than there are pollers
 	blocked := make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
+	defer release()
 	handlers, _ := serve(t, l, func() *echo { return &echo{waits: true, blocked: blocked} })
 	var all []*net.TCPConn
 	for range n {
@@ -133,7 +135,7 @@ func waiting(t *testing.T) {
 	for _, nc := range all {
 		nc.Write([]byte("more")) // while it waits
 	}
-	close(blocked)
+	release()
 	for _, nc := range all {
 		got := make([]byte, 8)
 		if _, err := io.ReadFull(nc, got); err != nil || string(got) != "waitmore" {
