@@ -27,9 +27,8 @@ func (l *Log) keepHouse() {
 	l.freeDoomed()
 	switch {
 	case !l.wantsChores():
-	case l.o.OnChores == nil:
+	case l.o.OnChores == nil || !l.up:
 		l.doChores(false)
-	case !l.up: // Open says so when the log can be used
 	default:
 		l.mu.Unlock()
 		l.o.OnChores()
