@@ -194,7 +194,7 @@ func (f *flows) shared() error {
 			return err
 		}
 		defer c.leave()
-		if err := c.subscribe("$share/clients/work/#", 1); err != nil {
+		if err := c.subscribe("$share/clients/jobs/#", 1); err != nil {
 			return err
 		}
 		all = append(all, c)
@@ -202,7 +202,7 @@ func (f *flows) shared() error {
 	var got []string
 	counts := make([]int, len(all))
 	for n := range 90 {
-		if err := all[0].publish("work/x", fmt.Sprintf("%02d", n), 1, false); err != nil {
+		if err := all[0].publish("jobs/x", fmt.Sprintf("%02d", n), 1, false); err != nil {
 			return err
 		}
 	}
