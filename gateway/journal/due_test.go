@@ -14,33 +14,16 @@ import (
 // TestPowerCutWhileRetainedIsDue cuts power at every operation while retained messages go to a new subscription of a session that lasts. If
 // the subscription was answered it gets all that were acknowledged, those of QoS 2 once.
 func TestPowerCutWhileRetainedIsDue(t *testing.T) {
-	total := 0
-	for n, crashed := 1, true; crashed; n++ {
-		synctest.Test(t, func(t *testing.T) {
-			disk := crashfs.New(16 << 20)
-			disk.CrashAt(n)
-			s := dueLife(t, disk)
-			if crashed = disk.Crashed(); !crashed {
-				disk.CrashAt(1 << 30)
-				if err := s.check(t, disk); err != nil || len(s.sub.values) < dueTopics {
-					t.Errorf("the whole life: %d of %d values, %v", len(s.sub.values), dueTopics, err)
-				}
-				return
+	cutEverywhere(t, 20, func(t *testing.T, disk *crashfs.Disk) trial {
+		s := dueLife(t, disk)
+		whole := func(t *testing.T, disk *crashfs.Disk) {
+			disk.CrashAt(1 << 30)
+			if err := s.check(t, disk); err != nil || len(s.sub.values) < dueTopics {
+				t.Errorf("the whole life: %d of %d values, %v", len(s.sub.values), dueTopics, err)
 			}
-			total++
-			disk.After([]uint64{uint64(n)}, func(o crashfs.Outcome) {
-				if err := s.clone().check(t, o.Disk); err != nil {
-					t.Errorf("power cut at operation %d, %v %d: %v", n, o.Mode, o.Pick, err)
-				}
-			})
-		})
-		if t.Failed() {
-			return
 		}
-	}
-	if total < 20 {
-		t.Errorf("only %d operations: the test tests little", total)
-	}
+		return trial{whole, func(t *testing.T, found *crashfs.Disk) error { return s.clone().check(t, found) }}
+	})
 }
 
 const dueTopics = 100 // more than go into the queue at a time

@@ -23,33 +23,10 @@ import (
 // found then, with clients that go on as the standard says: whatever was acknowledged is delivered, QoS 2 once, in order;
 // sessions, subscriptions and retained topics are as was answered.
 func TestPowerCutOfSessions(t *testing.T) {
-	total := 0
-	for n, crashed := 1, true; crashed; n++ {
-		synctest.Test(t, func(t *testing.T) {
-			disk := crashfs.New(16 << 20)
-			disk.CrashAt(n)
-			l := localLife(t, disk)
-			crashed = disk.Crashed()
-			if !crashed {
-				l.want(t, disk)
-				return
-			}
-			if total++; testing.Verbose() && total%50 == 0 {
-				t.Logf("%d operations", total)
-			}
-			disk.After([]uint64{uint64(n)}, func(o crashfs.Outcome) {
-				if err := l.clone().check(t, o.Disk); err != nil {
-					t.Errorf("power cut at operation %d, %v %d: %v", n, o.Mode, o.Pick, err)
-				}
-			})
-		})
-		if t.Failed() {
-			return
-		}
-	}
-	if total < 40 {
-		t.Errorf("only %d operations: the test tests little", total)
-	}
+	cutEverywhere(t, 40, func(t *testing.T, disk *crashfs.Disk) trial {
+		l := localLife(t, disk)
+		return trial{l.want, func(t *testing.T, found *crashfs.Disk) error { return l.clone().check(t, found) }}
+	})
 }
 
 // local is a broker over a journal on a disk of the tests.

@@ -15,30 +15,10 @@ import (
 // one has not, and looks at every disk that may be found then. Whatever was acknowledged came to a member, at QoS 2 to one and once,
 // or is counted as dropped with the session that ended with the process.
 func TestPowerCutOfSharedGroup(t *testing.T) {
-	total := 0
-	for n, crashed := 1, true; crashed; n++ {
-		synctest.Test(t, func(t *testing.T) {
-			disk := crashfs.New(16 << 20)
-			disk.CrashAt(n)
-			s := sharedLife(t, disk)
-			if crashed = disk.Crashed(); !crashed {
-				s.want(t, disk)
-				return
-			}
-			total++
-			disk.After([]uint64{uint64(n)}, func(o crashfs.Outcome) {
-				if err := s.clone().check(t, o.Disk); err != nil {
-					t.Errorf("power cut at operation %d, %v %d: %v", n, o.Mode, o.Pick, err)
-				}
-			})
-		})
-		if t.Failed() {
-			return
-		}
-	}
-	if total < 30 {
-		t.Errorf("only %d operations: the test tests little", total)
-	}
+	cutEverywhere(t, 30, func(t *testing.T, disk *crashfs.Disk) trial {
+		s := sharedLife(t, disk)
+		return trial{s.want, func(t *testing.T, found *crashfs.Disk) error { return s.clone().check(t, found) }}
+	})
 }
 
 // sharedStory is what the clients of a shared group know when the power is gone.
