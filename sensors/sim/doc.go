@@ -22,7 +22,9 @@
 //	a line is stuck                       Bus.Hang
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
-//	stuck or skipped words                BMx280.Hold, BMP180.Hold
+//	stuck or skipped words                Hold of the chip
+//	behind a multiplexer                  TCA9548.Channel(n), a bus of its own with its own faults
+//	what an infrared thermometer sees     Facing
 //	another chip, other calibration       SetTrim
 //	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
@@ -40,6 +42,6 @@
 // that bubble, or their waiting for each other stops the bubble's clock.
 //
 // Limits: conversions take exactly the sheet's time; supply, SPI, ten-bit
-// addresses, clock stretching and SMBus protocols are not simulated; the files of
+// addresses, clock stretching and SMBus alerts are not simulated; the files of
 // a Sysfs tree take no time to read. Terminal exists on Linux only.
 package sim
