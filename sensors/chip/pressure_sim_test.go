@@ -23,6 +23,9 @@ type pressureChip struct {
 	uncertain sensors.Quantity
 }
 
+// wide are climates near the ends of what most of them measure.
+var wide = []sim.Climate{{Temperature: -29, Pressure: 30500}, {Temperature: 84, Pressure: 109000}, {Temperature: -0.01, Pressure: 95000}}
+
 // pressureChips are the drivers that all tests of this file run.
 var pressureChips = []pressureChip{
 	{driver: "ms5611", addr: 0x77, given: map[string]any{"address": 0x77}, near: map[sensors.Quantity]float64{t: 0.011, p: 4},
@@ -31,6 +34,16 @@ var pressureChips = []pressureChip{
 	{driver: "ms5607", addr: 0x76, near: map[sensors.Quantity]float64{t: 0.011, p: 4}, given: map[string]any{"oversample": 256},
 		make:     func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewMS5607(w, o...) },
 		climates: []sim.Climate{{Temperature: -39, Pressure: 30500}, {Temperature: 84, Pressure: 109000}, {Temperature: 0, Pressure: 95000}}},
+	{driver: "lps22hb", addr: 0x5d, given: map[string]any{"address": 0x5d}, near: map[sensors.Quantity]float64{t: 0.006, p: 0.02}, climates: wide,
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewLPS22HB(w, o...) }},
+	{driver: "lps22hh", addr: 0x5d, given: map[string]any{"address": 0x5d}, near: map[sensors.Quantity]float64{t: 0.006, p: 0.02}, climates: wide,
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewLPS22HH(w, o...) }},
+	{driver: "lps33hw", addr: 0x5d, given: map[string]any{"address": 0x5d}, near: map[sensors.Quantity]float64{t: 0.006, p: 0.02}, climates: wide,
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewLPS33HW(w, o...) }},
+	{driver: "lps25hb", addr: 0x5d, given: map[string]any{"address": 0x5d}, near: map[sensors.Quantity]float64{t: 0.006, p: 0.02}, climates: wide[1:],
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewLPS25HB(w, o...) }},
+	{driver: "lps331", addr: 0x5d, given: map[string]any{"address": 0x5d}, near: map[sensors.Quantity]float64{t: 0.006, p: 0.02}, climates: wide[1:],
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewLPS331(w, o...) }},
 }
 
 // each runs a test for every chip, on a bench of its own.
