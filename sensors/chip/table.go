@@ -10,6 +10,8 @@ var Drivers = []sensors.Driver{
 	bmp280,
 	bmp180,
 	bmp085,
+	dps310,
+	spl06,
 	ms5611,
 	ms5607,
 	lps22hb,
