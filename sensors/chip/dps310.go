@@ -130,7 +130,7 @@ func (d *dps) setUp(ctx context.Context) error {
 	if err := d.wait(ctx, 40*time.Millisecond); err != nil { // coefficients ready: table 6
 		return err
 	}
-	if err := d.poll(ctx, d.started); err != nil {
+	if err := d.poll(ctx, "starting", d.started); err != nil {
 		return err
 	}
 	if err := d.calibrate(ctx); err != nil {
@@ -240,7 +240,7 @@ func (d *dps) one(ctx context.Context, command, ready, register byte) ([]byte, e
 	if err := d.wait(ctx, dpsTimes[d.step]); err != nil {
 		return nil, err
 	}
-	err := d.poll(ctx, func(ctx context.Context) (bool, error) {
+	err := d.poll(ctx, "measuring", func(ctx context.Context) (bool, error) {
 		b, err := d.get(ctx, dpsMeasCfg, 1)
 		switch {
 		case err != nil:

@@ -132,7 +132,7 @@ func (d *lps) setUp(ctx context.Context) error {
 		if err := d.wait(ctx, 3*time.Millisecond); err != nil { // 2.2 ms, turn-on time
 			return err
 		}
-		if err := d.poll(ctx, d.rested); err != nil {
+		if err := d.poll(ctx, "starting", d.rested); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ func (d *lps) convert(ctx context.Context) ([]byte, error) {
 	if err := d.wait(ctx, d.family.takes); err != nil {
 		return nil, err
 	}
-	if err := d.poll(ctx, d.measured); err != nil {
+	if err := d.poll(ctx, "measuring", d.measured); err != nil {
 		return nil, err
 	}
 	if err := d.unchanged(ctx); err != nil {

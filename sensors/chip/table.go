@@ -19,6 +19,8 @@ var Drivers = []sensors.Driver{
 	lps22hh,
 	lps25hb,
 	lps331,
+	mpl3115a2,
+	mpl115a2,
 	ds18b20,
 	modbusRTU,
 	asciiLine,
