@@ -42,6 +42,22 @@ var pressureChips = []pressureChip{
 		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewMPL3115A2(w, o...) }},
 	{driver: "mpl115a2", addr: 0x60, given: map[string]any{"address": 0x60}, near: map[sensors.Quantity]float64{t: 0.2, p: 150}, climates: wide[1:2], uncertain: t,
 		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewMPL115A2(w, o...) }},
+	{driver: "hsc", addr: 0x28, given: map[string]any{"range": "030PA"}, near: map[sensors.Quantity]float64{t: 0.06, p: 10}, climates: wide,
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device {
+			return sim.NewHSC(w, sim.TransferA, 0, 30*psi, o...)
+		}},
+	{driver: "abp", addr: 0x28, given: map[string]any{"range": "030PA"}, near: map[sensors.Quantity]float64{p: 10}, climates: wide,
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device {
+			return sim.NewHSC(w, sim.TransferA, 0, 30*psi, o...)
+		}},
+	{driver: "abp2", addr: 0x38, given: map[string]any{"range": "030PA", "address": 0x38}, near: map[sensors.Quantity]float64{t: 0.001, p: 0.1}, climates: wide,
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device {
+			return sim.NewABP2(w, sim.TransferA, 0, 30*psi, o...)
+		}},
+	{driver: "mpr", addr: 0x18, given: map[string]any{"range": "0025PA", "function": "B"}, near: map[sensors.Quantity]float64{p: 0.1}, climates: wide,
+		make: func(w sim.World, o ...sim.ChipOption) sim.Device {
+			return sim.NewMPR(w, sim.TransferBOfMPR, 0, 25*psi, o...)
+		}},
 	{driver: "lps22hb", addr: 0x5d, given: map[string]any{"address": 0x5d}, near: map[sensors.Quantity]float64{t: 0.006, p: 0.02}, climates: wide,
 		make: func(w sim.World, o ...sim.ChipOption) sim.Device { return sim.NewLPS22HB(w, o...) }},
 	{driver: "lps22hh", addr: 0x5d, given: map[string]any{"address": 0x5d}, near: map[sensors.Quantity]float64{t: 0.006, p: 0.02}, climates: wide,
