@@ -214,14 +214,7 @@ func (d *bmx) fits(ctx context.Context, c sensors.Conn) (int, error) {
 	return 0, err
 }
 
-// wrongChip says what answered; all 00 or FF is no chip at all.
+// wrongChip says which of Bosch's chips answered instead.
 func wrongChip(c sensors.Conn, id byte, want string) error {
-	if id == 0 || id == 0xff {
-		return sensors.Errorf(sensors.Garbage, c.String(), "chip id 0x%02x, which no chip has: look at the wiring", id)
-	}
-	name := boschNames[id]
-	if name == "" {
-		name = "unknown"
-	}
-	return sensors.Errorf(sensors.WrongChip, "", "chip id 0x%02x (%s) at %s, want %s", id, name, c, want)
+	return wrongIdentity(c, id, boschNames, want)
 }
