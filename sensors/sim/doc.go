@@ -23,6 +23,8 @@
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
 //	stuck or skipped words                Hold, of every chip
+//	behind a multiplexer                  TCA9548.Channel(n), a bus of its own with its own faults
+//	what an infrared thermometer sees     Facing
 //	another chip, other calibration       SetTrim
 //	reads far too hot, other source       DPS310.ReadHot, SetSource
 //	broken PROM; status bits of Honeywell MS5611.SetPROM; HSC.Say, MPR.Fail
@@ -42,6 +44,6 @@
 // that bubble, or their waiting for each other stops the bubble's clock.
 //
 // Limits: conversions take exactly the sheet's time; supply, SPI, ten-bit
-// addresses, clock stretching and SMBus protocols are not simulated; the files of
+// addresses, clock stretching and SMBus alerts are not simulated; the files of
 // a Sysfs tree take no time to read. Terminal exists on Linux only.
 package sim
