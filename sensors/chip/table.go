@@ -29,4 +29,6 @@ var Drivers = []sensors.Driver{
 	modbusRTU,
 	asciiLine,
 	thermal,
+	iio,
+	hwmon,
 }
