@@ -22,7 +22,9 @@
 //	a line is stuck                       Bus.Hang
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
-//	stuck or skipped words                BMx280.Hold, BMP180.Hold
+//	stuck or skipped words                BMx280.Hold, BMP180.Hold, Hold of a humidity chip
+//	not calibrated (AHT20)                AHT20.Blank
+//	asleep (SHTC3), measuring by itself   by command, as another program would
 //	another chip, other calibration       SetTrim
 //	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
