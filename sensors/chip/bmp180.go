@@ -43,7 +43,7 @@ func bmp180Driver(name, doc string, old bool) sensors.Driver {
 			Meaning: "pressure measurements averaged inside the chip; more is slower and quieter",
 		}),
 		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			return &bmp{machine: m, settings: s, old: old, oss: uint(log2(s.Int("oversample")))}, nil
+			return &bmp{bosch: bosch{machine: m, settings: s}, old: old, oss: uint(log2(s.Int("oversample")))}, nil
 		},
 		Least: func(s sensors.Settings) time.Duration {
 			return bmp180Times[0] + bmp180Times[log2(s.Int("oversample"))] + 3*time.Millisecond
@@ -65,35 +65,15 @@ var bmp180Times = [...]time.Duration{
 
 // bmp is a BMP180 or BMP085.
 type bmp struct {
-	registers
-	pause
-	machine  sensors.Machine
-	settings sensors.Settings
-	old      bool // a BMP085
-	oss      uint // 0 to 3
-	ready    bool
-
-	cal, first bmp180Calibration
-	known      bool // first holds the calibration of the chip of before
-	otherChip  bool
+	bosch
+	old bool // a BMP085
+	oss uint // 0 to 3
+	cal bmp180Calibration
 }
 
 // Read implements sensors.Device.
 func (d *bmp) Read(ctx context.Context, s *sensors.Sample) error {
 	return readRetrying(ctx, d, &d.pause, s)
-}
-
-// Close implements sensors.Device.
-func (d *bmp) Close() error {
-	d.ready = false
-	return d.disconnect()
-}
-
-func (d *bmp) lost() {
-	d.ready = false
-	if !d.settings.Has("address") || !d.settings.Has("bus") {
-		_ = d.disconnect() // only gives the address back; it is looked for everywhere next time
-	}
 }
 
 func (d *bmp) measure(ctx context.Context, s *sensors.Sample) error {
@@ -112,10 +92,7 @@ func (d *bmp) measure(ctx context.Context, s *sensors.Sample) error {
 		s.Chip = "BMP085"
 	}
 	d.fill(s, ut, up)
-	if d.otherChip {
-		s.Doubt(sensors.OtherChip)
-		d.otherChip = false
-	}
+	d.doubtOther(s)
 	return nil
 }
 
@@ -146,7 +123,7 @@ func (d *bmp) fits(ctx context.Context, c sensors.Conn) (int, error) {
 		return 0, err
 	}
 	if b[0] != idBMP180 {
-		return 0, wrongChip(c, b[0], "0x55 (BMP180 or BMP085)")
+		return 0, wrongChip(ctx, c, bmxID, b[0], "0x55 (BMP180 or BMP085)")
 	}
 	return 2, nil
 }
@@ -173,20 +150,11 @@ func (d *bmp) setUp(ctx context.Context) error {
 	return nil
 }
 
-// calibrate reads the 22 bytes twice, since a wrong bit would make every later
-// value wrong without a trace.
+// calibrate reads the calibration.
 func (d *bmp) calibrate(ctx context.Context) error {
 	var bytes [22]byte
-	b, err := d.get(ctx, bmp180Cal, len(bytes))
-	if err != nil {
+	if err := d.calibration(ctx, bytes[:], block{bmp180Cal, len(bytes)}); err != nil {
 		return err
-	}
-	copy(bytes[:], b)
-	if b, err = d.get(ctx, bmp180Cal, len(bytes)); err != nil {
-		return err
-	}
-	if [22]byte(b) != bytes {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration reads differently a second time")
 	}
 	for i := 0; i < len(bytes); i += 2 {
 		if busFault(bytes[i : i+2]) { // page 13: no word is 0 or FFFF
@@ -194,11 +162,7 @@ func (d *bmp) calibrate(ctx context.Context) error {
 		}
 	}
 	d.cal = parseBMP180(&bytes)
-	if d.known && d.cal != d.first {
-		d.otherChip = true
-		warnOtherChip(d.machine, d.settings, d.conn)
-	}
-	d.known, d.first = true, d.cal
+	d.compareFirst(bytes[:])
 	return nil
 }
 

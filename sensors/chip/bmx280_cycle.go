@@ -54,26 +54,23 @@ func (d *bmx) reset(ctx context.Context) error {
 	return sensors.Errorf(sensors.Timeout, d.conn.String(), "still copying its calibration 50 ms after a reset")
 }
 
-// calibrate reads the id and the calibration, twice, since a wrong bit in it
-// would make every later value wrong without a trace.
+// calibrate reads the id and the calibration.
 func (d *bmx) calibrate(ctx context.Context) error {
 	b, err := d.get(ctx, bmxID, 1)
 	if err != nil {
 		return err
 	}
-	if boschNames[b[0]] == "" {
-		return wrongChip(d.conn, b[0], "the one of before the reset")
+	if boschChip(bmxID, b[0]) == nil {
+		return wrongChip(ctx, d.conn, bmxID, b[0], "the one of before the reset")
 	}
 	d.hasHumidity = b[0] == idBME280
-	if err := d.readCalibration(ctx, &d.calBytes); err != nil {
-		return err
+	d.calBytes = [len(d.calBytes)]byte{}
+	blocks := []block{{bmxCal, 24}}
+	if d.hasHumidity {
+		blocks = append(blocks, block{bmeCalH1, 1}, block{bmeCalH2, 7})
 	}
-	var again [len(d.calBytes)]byte
-	if err := d.readCalibration(ctx, &again); err != nil {
+	if err := d.calibration(ctx, d.calBytes[:], blocks...); err != nil {
 		return err
-	}
-	if again != d.calBytes {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration reads differently a second time")
 	}
 	if busFault(d.calBytes[:24]) {
 		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration is all 0x%02x", d.calBytes[0])
@@ -82,38 +79,9 @@ func (d *bmx) calibrate(ctx context.Context) error {
 	if !d.cal.usable() {
 		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration cannot be: T1 %v, P1 %v", d.cal.t1, d.cal.p1)
 	}
-	d.compareFirst()
+	d.compareFirst(d.calBytes[:])
 	d.warnOnce()
 	return nil
-}
-
-func (d *bmx) readCalibration(ctx context.Context, into *[24 + 1 + 7]byte) error {
-	b, err := d.get(ctx, bmxCal, 24)
-	if err != nil {
-		return err
-	}
-	copy(into[:24], b)
-	if !d.hasHumidity {
-		return nil
-	}
-	if b, err = d.get(ctx, bmeCalH1, 1); err != nil {
-		return err
-	}
-	into[24] = b[0]
-	if b, err = d.get(ctx, bmeCalH2, 7); err != nil {
-		return err
-	}
-	copy(into[25:], b)
-	return nil
-}
-
-// compareFirst notices that another chip answers than before.
-func (d *bmx) compareFirst() {
-	if d.known && d.cal != d.first {
-		d.otherChip = true
-		warnOtherChip(d.machine, d.settings, d.conn)
-	}
-	d.known, d.first = true, d.cal
 }
 
 func (d *bmx) warnOnce() {
