@@ -22,7 +22,8 @@
 //	a line is stuck                       Bus.Hang
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
-//	stuck or skipped words                BMx280.Hold, BMP180.Hold
+//	stuck or skipped words                Hold of each chip
+//	a gas sensor's air, its heater        Gas, BME68x.Heater
 //	another chip, other calibration       SetTrim
 //	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
