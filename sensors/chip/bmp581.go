@@ -152,7 +152,10 @@ func (d *bmp5) setUp(ctx context.Context) error {
 	if err := d.wait(ctx, 2500*time.Microsecond); err != nil {
 		return err
 	}
-	if err := d.set(ctx, bmp5Source, bmp5Ready, bmp5Over, d.overBits()); err != nil {
+	if err := d.set(ctx, bmp5Source, bmp5Ready); err != nil { // not in pairs: what follows a value goes to the next register
+		return err
+	}
+	if err := d.set(ctx, bmp5Over, d.overBits()); err != nil {
 		return err
 	}
 	if err := d.dropFirst(ctx); err != nil {
@@ -165,9 +168,10 @@ func (d *bmp5) setUp(ctx context.Context) error {
 func (d *bmp5) overBits() byte { return bmp5Pressure | d.over<<3 | bmp5OverT(d.over) }
 
 // reset brings the chip to its power-up state, and waits until its own
-// calibration is there.
+// calibration is there. It does not acknowledge the command (7.31), but says
+// afterwards that it began anew.
 func (d *bmp5) reset(ctx context.Context) error {
-	if err := d.set(ctx, bmp5Command, bmp5Reset); err != nil {
+	if err := d.set(ctx, bmp5Command, bmp5Reset); err != nil && sensors.FaultOf(err) != sensors.NotAnswering {
 		return err
 	}
 	began := false

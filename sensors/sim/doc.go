@@ -22,7 +22,8 @@
 //	a line is stuck                       Bus.Hang
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
-//	stuck or skipped words                BMx280.Hold, BMP180.Hold, Hold of a humidity chip
+//	stuck or skipped words                Hold of each chip
+//	a gas sensor's air, its heater        Gas, BME68x.Heater
 //	not calibrated (AHT20)                AHT20.Blank
 //	asleep (SHTC3), measuring by itself   by command, as another program would
 //	another chip, other calibration       SetTrim
