@@ -94,10 +94,10 @@ var (
 	bmp5TimesP = [8]float64{1, 1.7, 2.9, 5.4, 10.4, 20.4, 40.4, 80.4}
 )
 
-// bmp5Time is how long a measurement takes, with 5 % for the tolerance of the
-// chip's clock.
+// bmp5Time is how long a measurement takes, with 1 ms to leave standby and 10 % for
+// the tolerance of the chip's clock.
 func bmp5Time(over byte) time.Duration {
-	return time.Duration(1.05 * (bmp5TimesT[bmp5OverT(over)] + bmp5TimesP[over]) * float64(time.Millisecond))
+	return time.Duration((1 + 1.1*(bmp5TimesT[bmp5OverT(over)]+bmp5TimesP[over])) * float64(time.Millisecond))
 }
 
 // Read implements sensors.Device.
