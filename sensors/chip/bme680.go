@@ -111,38 +111,26 @@ func bme68xConversion(oversample int64) time.Duration {
 
 // bme68x is a BME680 or BME688.
 type bme68x struct {
-	bosch
+	attached
+	calibrated[bme68xCalibration]
 	driverHigh bool // the driver is bme688
 	over       byte // code of the oversampling, 1 to 5
 	gas        bool
 
-	high    bool // the chip is a BME688
-	cal     bme68xCalibration
+	high    bool    // the chip is a BME688
 	heater  [2]byte // resistance and time, as the registers hold them
 	celsius float64 // of the last measurement: what the heater starts from
 }
 
 func openBME68x(m sensors.Machine, s sensors.Settings, high bool) *bme68x {
-	return &bme68x{
-		bosch: bosch{machine: m, settings: s}, driverHigh: high, gas: s.Bool("gas"),
-		over: log2(s.Int("oversample")) + 1, celsius: 25,
-	}
+	d := &bme68x{driverHigh: high, gas: s.Bool("gas"), over: log2(s.Int("oversample")) + 1, celsius: 25}
+	d.attached = attached{machine: m, settings: s, addresses: bmxAddresses, fits: d.isOne, begin: d.setUp, once: d.sample}
+	return d
 }
 
-// Read implements sensors.Device.
-func (d *bme68x) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-func (d *bme68x) measure(ctx context.Context, s *sensors.Sample) error {
-	if !d.ready {
-		if err := d.setUp(ctx); err != nil {
-			return err
-		}
-	}
+func (d *bme68x) sample(ctx context.Context, s *sensors.Sample) error {
 	raw, err := d.convert(ctx)
 	if err != nil {
-		d.ready = false
 		return err
 	}
 	s.Chip = "BME680"
@@ -150,12 +138,12 @@ func (d *bme68x) measure(ctx context.Context, s *sensors.Sample) error {
 		s.Chip = "BME688"
 	}
 	d.celsius = d.cal.fill(s, raw, d.gas, d.high)
-	d.doubtOther(s)
+	d.doubt(s)
 	return nil
 }
 
-// fits accepts the wanted variant, and the other in its place.
-func (d *bme68x) fits(ctx context.Context, c sensors.Conn) (int, error) {
+// isOne accepts the wanted variant, and the other in its place.
+func (d *bme68x) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	r := registers{conn: c}
 	b, err := r.get(ctx, bmxID, 1)
 	if err != nil {

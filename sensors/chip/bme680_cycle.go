@@ -10,12 +10,9 @@ import (
 // The measurement cycle of BME680 and BME688; the sheets stand at the head of
 // bme680.go.
 
-// setUp finds the chip, resets it, reads its calibration and throws the first
+// setUp resets the chip, reads its calibration and throws the first
 // measurement away.
 func (d *bme68x) setUp(ctx context.Context) error {
-	if err := d.connect(ctx, d.machine, d.settings, bmxAddresses, d.fits); err != nil {
-		return err
-	}
 	if err := d.set(ctx, bmxReset, 0xb6); err != nil {
 		return err
 	}
@@ -31,11 +28,8 @@ func (d *bme68x) setUp(ctx context.Context) error {
 	if err := d.trigger(ctx); err != nil {
 		return err
 	}
-	if _, err := d.collect(ctx); err != nil {
-		return err
-	}
-	d.ready = true
-	return nil
+	_, err := d.collect(ctx)
+	return err
 }
 
 func (d *bme68x) calibrate(ctx context.Context) error {
@@ -52,19 +46,19 @@ func (d *bme68x) calibrate(ctx context.Context) error {
 	}
 	d.high = v[0] == 1
 	var words [bme68xCalSize]byte
-	if err := d.calibration(ctx, words[:], block{0x8a, 23}, block{0xe1, 14}, block{0x00, 5}); err != nil {
+	if err := d.readBlocks(ctx, words[:], block{0x8a, 23}, block{0xe1, 14}, block{0x00, 5}); err != nil {
 		return err
 	}
 	for _, part := range [][]byte{words[:23], words[23:37]} {
 		if busFault(part) {
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration is all 0x%02x", part[0])
+			return d.garbage("its calibration is all 0x%02x", part[0])
 		}
 	}
-	d.cal = parseBME68x(&words)
-	if !d.cal.usable() {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration cannot be: T1 %v, P1 %v", d.cal.t1, d.cal.p1)
+	cal := parseBME68x(&words)
+	if !cal.usable() {
+		return d.garbage("its calibration cannot be: T1 %v, P1 %v", cal.t1, cal.p1)
 	}
-	d.compareFirst(words[:37]) // the last block holds more than calibration
+	d.take(cal, d.machine, d.settings, d.conn)
 	return nil
 }
 
@@ -96,8 +90,7 @@ func (d *bme68x) convert(ctx context.Context) (bme68xRaw, error) {
 	}
 	heat, run := d.gasBits()
 	if b[0]&bme68xNoHeat != heat || b[1]&(bme68xRun680|bme68xRun688) != run || b[2]&7 != d.over || b[4] != d.ctrlMeas() {
-		return bme68xRaw{}, sensors.Errorf(sensors.Garbage, d.conn.String(),
-			"it lost its settings (registers 0x70 to 0x74 are % x): its power failed for a moment, or the bus is bad", b)
+		return bme68xRaw{}, d.garbage("it lost its settings (registers 0x70 to 0x74 are % x): its power failed for a moment, or the bus is bad", b)
 	}
 	if err := d.trigger(ctx); err != nil {
 		return bme68xRaw{}, err
@@ -129,7 +122,7 @@ func (d *bme68x) collect(ctx context.Context) (bme68xRaw, error) {
 			return bme68xRaw{}, err
 		}
 		if busFault(b) {
-			return bme68xRaw{}, sensors.Errorf(sensors.Garbage, d.conn.String(), "all data bytes are 0x%02x", b[0])
+			return bme68xRaw{}, d.garbage("all data bytes are 0x%02x", b[0])
 		}
 		if b[0]&bme68xNew != 0 && b[0]&bme68xWorking == 0 {
 			return d.accept(ctx, b)
@@ -145,14 +138,14 @@ func (d *bme68x) collect(ctx context.Context) (bme68xRaw, error) {
 func (d *bme68x) accept(ctx context.Context, field []byte) (bme68xRaw, error) {
 	raw := parseField(field, d.high)
 	if raw.t == bmxSkipped || raw.p == bmxSkipped {
-		return bme68xRaw{}, sensors.Errorf(sensors.Garbage, d.conn.String(), "it sent the code of a channel that was not measured (0x80000)")
+		return bme68xRaw{}, d.garbage("it sent the code of a channel that was not measured (0x80000)")
 	}
 	b, err := d.get(ctx, bme68xCtrlMeas, 1)
 	if err != nil {
 		return bme68xRaw{}, err
 	}
 	if b[0] != d.ctrlMeas() {
-		return bme68xRaw{}, sensors.Errorf(sensors.Garbage, d.conn.String(), "it lost its settings while measuring (ctrl_meas 0x%02x)", b[0])
+		return bme68xRaw{}, d.garbage("it lost its settings while measuring (ctrl_meas 0x%02x)", b[0])
 	}
 	return raw, nil
 }

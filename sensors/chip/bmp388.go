@@ -61,7 +61,9 @@ func bmp3Driver(name, doc string, id byte, chip string) sensors.Driver {
 			Meaning: "pressure measurements averaged inside the chip for each value; more is slower, quieter and warmer",
 		}),
 		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			return &bmp3{bosch: bosch{machine: m, settings: s}, id: id, over: log2(s.Int("oversample"))}, nil
+			d := &bmp3{id: id, over: log2(s.Int("oversample"))}
+			d.attached = attached{machine: m, settings: s, addresses: bmxAddresses, fits: d.isOne, begin: d.setUp, once: d.sample}
+			return d, nil
 		},
 		Least: func(s sensors.Settings) time.Duration {
 			return bmp3Time(log2(s.Int("oversample"))) + 3*time.Millisecond // and the transfers at 100 kHz
@@ -74,11 +76,11 @@ func bmp3Driver(name, doc string, id byte, chip string) sensors.Driver {
 
 // bmp3 is a BMP388 or BMP390.
 type bmp3 struct {
-	bosch
+	attached
+	calibrated[bmp3Calibration]
 	id   byte // that of the driver
 	over byte // code of the pressure's oversampling, 0 to 5
 	chip string
-	cal  bmp3Calibration
 }
 
 // bmp3OverT is the oversampling of the temperature that goes with that of the
@@ -97,29 +99,18 @@ func bmp3Time(over byte) time.Duration {
 	return time.Duration(µs) * time.Microsecond * 102 / 100
 }
 
-// Read implements sensors.Device.
-func (d *bmp3) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-func (d *bmp3) measure(ctx context.Context, s *sensors.Sample) error {
-	if !d.ready {
-		if err := d.setUp(ctx); err != nil {
-			return err
-		}
-	}
+func (d *bmp3) sample(ctx context.Context, s *sensors.Sample) error {
 	p, t, err := d.convert(ctx)
 	if err != nil {
-		d.ready = false
 		return err
 	}
 	s.Chip = d.chip
 	d.fill(s, p, t)
-	d.doubtOther(s)
+	d.doubt(s)
 	return nil
 }
 
-func (d *bmp3) fits(ctx context.Context, c sensors.Conn) (int, error) {
+func (d *bmp3) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	if d.id == idBMP388 {
 		return eitherOf(ctx, c, bmp3ID, idBMP388, idBMP390, "0x50 in register 0x00 (BMP388)")
 	}
@@ -127,9 +118,6 @@ func (d *bmp3) fits(ctx context.Context, c sensors.Conn) (int, error) {
 }
 
 func (d *bmp3) setUp(ctx context.Context) error {
-	if err := d.connect(ctx, d.machine, d.settings, bmxAddresses, d.fits); err != nil {
-		return err
-	}
 	if err := d.reset(ctx); err != nil {
 		return err
 	}
@@ -139,11 +127,8 @@ func (d *bmp3) setUp(ctx context.Context) error {
 	if err := d.set(ctx, bmp3Over, d.overBits(), bmp3Power, bmp3On); err != nil {
 		return err
 	}
-	if _, _, err := d.convert(ctx); err != nil { // the first one after a reset is not used
-		return err
-	}
-	d.ready = true
-	return nil
+	_, _, err := d.convert(ctx) // the first one after a reset is not used
+	return err
 }
 
 func (d *bmp3) overBits() byte { return bmp3OverT(d.over)<<3 | d.over }
@@ -163,7 +148,7 @@ func (d *bmp3) reset(ctx context.Context) error {
 			return err
 		}
 		if b[0]&bmp3Wrong != 0 {
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "it reports an error after a reset (register 0x02 is 0x%02x)", b[0])
+			return d.garbage("it reports an error after a reset (register 0x02 is 0x%02x)", b[0])
 		}
 		if b[1]&bmp3Accepts != 0 {
 			return nil
@@ -183,17 +168,14 @@ func (d *bmp3) calibrate(ctx context.Context) error {
 	}
 	d.chip = k.name
 	var words [bmp3CalSize]byte
-	if err := d.calibration(ctx, words[:], block{bmp3Cal, len(words)}); err != nil {
+	if err := d.twice(ctx, bmp3Cal, words[:]); err != nil {
 		return err
 	}
-	if busFault(words[:]) {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration is all 0x%02x", words[0])
+	cal := parseBMP3(&words)
+	if !cal.usable() {
+		return d.garbage("its calibration cannot be: T1 or T2 is 0")
 	}
-	d.cal = parseBMP3(&words)
-	if !d.cal.usable() {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration cannot be: T1 or T2 is 0")
-	}
-	d.compareFirst(words[:])
+	d.take(cal, d.machine, d.settings, d.conn)
 	return nil
 }
 
@@ -204,8 +186,7 @@ func (d *bmp3) convert(ctx context.Context) (p, t uint32, err error) {
 		return 0, 0, err
 	}
 	if b[0] != bmp3On || b[1]&0x3f != d.overBits() {
-		return 0, 0, sensors.Errorf(sensors.Garbage, d.conn.String(),
-			"it lost its settings (registers 0x1b, 0x1c are 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", b[0], b[1])
+		return 0, 0, d.garbage("it lost its settings (registers 0x1b, 0x1c are 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", b[0], b[1])
 	}
 	if err := d.set(ctx, bmp3Power, bmp3On|bmp3Forced); err != nil {
 		return 0, 0, err
@@ -220,11 +201,11 @@ func (d *bmp3) convert(ctx context.Context) (p, t uint32, err error) {
 		return 0, 0, err
 	}
 	if busFault(b) {
-		return 0, 0, sensors.Errorf(sensors.Garbage, d.conn.String(), "all data bytes are 0x%02x", b[0])
+		return 0, 0, d.garbage("all data bytes are 0x%02x", b[0])
 	}
 	p, t = little24(b[0:3]), little24(b[3:6])
 	if p == bmp3Never || t == bmp3Never {
-		return 0, 0, sensors.Errorf(sensors.Garbage, d.conn.String(), "it sent the content of its registers before a measurement (0x800000)")
+		return 0, 0, d.garbage("it sent the content of its registers before a measurement (0x800000)")
 	}
 	return p, t, nil
 }
@@ -234,22 +215,16 @@ func little24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(
 // untilReady polls until both values are there, for up to 100 ms more than the
 // sheet allows.
 func (d *bmp3) untilReady(ctx context.Context) error {
-	for range 50 {
+	return d.poll(ctx, func(ctx context.Context) (bool, error) {
 		b, err := d.get(ctx, bmp3Err, 2)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if busFault(b) || b[0]&bmp3Wrong != 0 {
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "it reports an error (registers 0x02, 0x03 are 0x%02x, 0x%02x)", b[0], b[1])
+			return false, d.garbage("it reports an error (registers 0x02, 0x03 are 0x%02x, 0x%02x)", b[0], b[1])
 		}
-		if b[1]&bmp3Measured == bmp3Measured {
-			return nil
-		}
-		if err := d.wait(ctx, 2*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return sensors.Errorf(sensors.Timeout, d.conn.String(), "still measuring 100 ms after the longest time of the data sheet")
+		return b[1]&bmp3Measured == bmp3Measured, nil
+	})
 }
 
 // fill puts the compensated values into s. The pressure is computed with the

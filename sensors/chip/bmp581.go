@@ -65,7 +65,9 @@ func bmp5Driver(name, doc string, id byte, chip string) sensors.Driver {
 			Meaning: "pressure measurements averaged inside the chip for each value; more is slower, quieter and warmer",
 		}),
 		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			return &bmp5{bosch: bosch{machine: m, settings: s}, id: id, over: log2(s.Int("oversample"))}, nil
+			d := &bmp5{id: id, over: log2(s.Int("oversample"))}
+			d.attached = attached{machine: m, settings: s, addresses: bmp5Addresses, fits: d.isOne, begin: d.setUp, once: d.sample}
+			return d, nil
 		},
 		Least: func(s sensors.Settings) time.Duration {
 			return bmp5Time(log2(s.Int("oversample"))) + 3*time.Millisecond // and the transfers at 100 kHz
@@ -78,7 +80,7 @@ func bmp5Driver(name, doc string, id byte, chip string) sensors.Driver {
 
 // bmp5 is a BMP581 or BMP585.
 type bmp5 struct {
-	bosch
+	attached
 	id   byte // that of the driver
 	over byte // code of the pressure's oversampling, 0 to 7
 	chip string
@@ -100,20 +102,9 @@ func bmp5Time(over byte) time.Duration {
 	return time.Duration((1 + 1.1*(bmp5TimesT[bmp5OverT(over)]+bmp5TimesP[over])) * float64(time.Millisecond))
 }
 
-// Read implements sensors.Device.
-func (d *bmp5) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-func (d *bmp5) measure(ctx context.Context, s *sensors.Sample) error {
-	if !d.ready {
-		if err := d.setUp(ctx); err != nil {
-			return err
-		}
-	}
+func (d *bmp5) sample(ctx context.Context, s *sensors.Sample) error {
 	rawT, rawP, err := d.convert(ctx)
 	if err != nil {
-		d.ready = false
 		return err
 	}
 	s.Chip = d.chip
@@ -121,7 +112,7 @@ func (d *bmp5) measure(ctx context.Context, s *sensors.Sample) error {
 	return nil
 }
 
-func (d *bmp5) fits(ctx context.Context, c sensors.Conn) (int, error) {
+func (d *bmp5) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	wanted, other, want := byte(idBMP581), byte(idBMP585), "0x50 in register 0x01 (BMP581)"
 	if d.id == idBMP585 {
 		wanted, other, want = idBMP585, idBMP581, "0x51 in register 0x01 (BMP585)"
@@ -130,9 +121,6 @@ func (d *bmp5) fits(ctx context.Context, c sensors.Conn) (int, error) {
 }
 
 func (d *bmp5) setUp(ctx context.Context) error {
-	if err := d.connect(ctx, d.machine, d.settings, bmp5Addresses, d.fits); err != nil {
-		return err
-	}
 	if err := d.reset(ctx); err != nil {
 		return err
 	}
@@ -158,11 +146,8 @@ func (d *bmp5) setUp(ctx context.Context) error {
 	if err := d.set(ctx, bmp5Over, d.overBits()); err != nil {
 		return err
 	}
-	if err := d.dropFirst(ctx); err != nil {
-		return err
-	}
-	d.ready = true
-	return nil
+	_, err = d.one(ctx) // the first one after a reset may be no measurement at all: not looked at
+	return err
 }
 
 func (d *bmp5) overBits() byte { return bmp5Pressure | d.over<<3 | bmp5OverT(d.over) }
@@ -185,20 +170,13 @@ func (d *bmp5) reset(ctx context.Context) error {
 		}
 		began = began || b[0]&bmp5Began != 0
 		if b[1]&bmp5Broken != 0 {
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "it says that its memory is broken (status 0x%02x)", b[1])
+			return d.garbage("it says that its memory is broken (status 0x%02x)", b[1])
 		}
 		if began && b[1]&bmp5Memory != 0 {
 			return nil
 		}
 	}
 	return sensors.Errorf(sensors.Timeout, d.conn.String(), "not ready 50 ms after a reset")
-}
-
-// dropFirst measures once for nothing. That this one may be no measurement is no
-// error.
-func (d *bmp5) dropFirst(ctx context.Context) error {
-	_, err := d.one(ctx)
-	return err
 }
 
 // convert checks that the chip still has its settings, and measures.
@@ -208,8 +186,7 @@ func (d *bmp5) convert(ctx context.Context) (t, p uint32, err error) {
 		return 0, 0, err
 	}
 	if b[0]&0x7f != d.overBits() || b[1] != bmp5Standby {
-		return 0, 0, sensors.Errorf(sensors.Garbage, d.conn.String(),
-			"it lost its settings (registers 0x36, 0x37 are 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", b[0], b[1])
+		return 0, 0, d.garbage("it lost its settings (registers 0x36, 0x37 are 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", b[0], b[1])
 	}
 	if b, err = d.one(ctx); err != nil {
 		return 0, 0, err
@@ -237,22 +214,16 @@ func (d *bmp5) one(ctx context.Context) ([]byte, error) {
 // untilReady polls until the measurement is over, for up to 100 ms more than the
 // sheet has.
 func (d *bmp5) untilReady(ctx context.Context) error {
-	for range 50 {
+	return d.poll(ctx, func(ctx context.Context) (bool, error) {
 		b, err := d.get(ctx, bmp5Event, 2)
-		if err != nil {
-			return err
-		}
 		switch {
+		case err != nil:
+			return false, err
 		case busFault(b) && b[0] != 0, b[1]&bmp5Broken != 0:
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "its status cannot be: 0x%02x, 0x%02x", b[0], b[1])
+			return false, d.garbage("its status cannot be: 0x%02x, 0x%02x", b[0], b[1])
 		case b[0]&bmp5Began != 0:
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "it began anew while measuring: its power failed for a moment")
-		case b[0]&bmp5Ready != 0:
-			return nil
+			return false, d.garbage("it began anew while measuring: its power failed for a moment")
 		}
-		if err := d.wait(ctx, 2*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return sensors.Errorf(sensors.Timeout, d.conn.String(), "still measuring 100 ms after the time of the data sheet")
+		return b[0]&bmp5Ready != 0, nil
+	})
 }

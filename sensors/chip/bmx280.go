@@ -91,23 +91,21 @@ var (
 
 // bmx is a BMP280 or BME280.
 type bmx struct {
-	bosch
+	attached
+	calibrated[bmxCalibration]
 	humid     bool // the driver is bme280
 	warned    bool
 	oversteps byte // code of the oversampling, 1 to 5
 	filter    byte // code of the filter, 0 to 4
 
 	hasHumidity bool // the chip is a BME280
-	cal         bmxCalibration
 	calBytes    [24 + 1 + 7]byte
 }
 
 func openBMX(m sensors.Machine, s sensors.Settings, humid bool) *bmx {
-	return &bmx{
-		bosch: bosch{machine: m, settings: s}, humid: humid,
-		oversteps: log2(s.Int("oversample")) + 1,
-		filter:    log2(s.Int("filter")),
-	}
+	d := &bmx{humid: humid, oversteps: log2(s.Int("oversample")) + 1, filter: log2(s.Int("filter"))}
+	d.attached = attached{machine: m, settings: s, addresses: bmxAddresses, fits: d.isOne, begin: d.setUp, once: d.sample}
+	return d
 }
 
 // log2 of a power of two; 0 for 0.
@@ -133,29 +131,18 @@ func bmxConversion(oversample int64, humid bool) time.Duration {
 	return d
 }
 
-// Read implements sensors.Device.
-func (d *bmx) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-func (d *bmx) measure(ctx context.Context, s *sensors.Sample) error {
-	if !d.ready {
-		if err := d.setUp(ctx); err != nil {
-			return err
-		}
-	}
+func (d *bmx) sample(ctx context.Context, s *sensors.Sample) error {
 	raw, err := d.convert(ctx)
 	if err != nil {
-		d.ready = false
 		return err
 	}
 	d.fill(s, raw)
-	d.doubtOther(s)
+	d.doubt(s)
 	return nil
 }
 
-// fits accepts the wanted chip, and a BMP280 in place of a BME280.
-func (d *bmx) fits(ctx context.Context, c sensors.Conn) (int, error) {
+// isOne accepts the wanted chip, and a BMP280 in place of a BME280.
+func (d *bmx) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	r := registers{conn: c}
 	b, err := r.get(ctx, bmxID, 1)
 	if err != nil {

@@ -91,42 +91,16 @@ func eitherOf(ctx context.Context, c sensors.Conn, register, wanted, other byte,
 	return 0, wrongChip(ctx, c, register, b[0], want)
 }
 
-// bosch is the part that the devices have in common.
-type bosch struct {
-	registers
-	pause
-	machine  sensors.Machine
-	settings sensors.Settings
-	ready    bool // it is set up
-
-	first     [42]byte // the calibration seen when the chip was set up before
-	known     bool     // first holds one
-	otherChip bool     // the next sample is from another chip than the ones before
-}
-
-// Close implements sensors.Device.
-func (d *bosch) Close() error {
-	d.ready = false
-	return d.disconnect()
-}
-
-func (d *bosch) lost() {
-	d.ready = false
-	if !d.settings.Has("address") || !d.settings.Has("bus") {
-		_ = d.disconnect() // only gives the address back; it is looked for everywhere next time
-	}
-}
-
 // block is a row of registers.
 type block struct {
 	first byte
 	n     int
 }
 
-// calibration reads blocks of calibration words into b, twice, since a wrong bit
-// in them would make every later value wrong without a trace, and notices when it
-// is another chip that answers.
-func (d *bosch) calibration(ctx context.Context, b []byte, blocks ...block) error {
+// readBlocks reads blocks of calibration words into b, twice, since a wrong bit in
+// them would make every later value wrong without a trace. What they hold is not
+// looked at.
+func (d *attached) readBlocks(ctx context.Context, b []byte, blocks ...block) error {
 	rest := b
 	for _, k := range blocks {
 		got, err := d.get(ctx, k.first, k.n)
@@ -142,28 +116,9 @@ func (d *bosch) calibration(ctx context.Context, b []byte, blocks ...block) erro
 			return err
 		}
 		if !bytes.Equal(got, rest[:k.n]) {
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration reads differently a second time")
+			return d.garbage("its calibration reads differently a second time")
 		}
 		rest = rest[k.n:]
 	}
 	return nil
-}
-
-// compareFirst notices that another chip answers than before: its calibration is
-// not the same.
-func (d *bosch) compareFirst(calibration []byte) {
-	if d.known && !bytes.Equal(calibration, d.first[:len(calibration)]) {
-		d.otherChip = true
-		warnOtherChip(d.machine, d.settings, d.conn)
-	}
-	d.known = true
-	copy(d.first[:], calibration)
-}
-
-// doubtOther marks the first sample of another chip.
-func (d *bosch) doubtOther(s *sensors.Sample) {
-	if d.otherChip {
-		s.Doubt(sensors.OtherChip)
-		d.otherChip = false
-	}
 }
