@@ -21,6 +21,9 @@ func TestReadAllocatesNothing(t *testing.T) {
 		"bme280": quick(t, 0x76, sim.NewBME280(sim.Steady(indoors))),
 		"bmp280": quick(t, 0x76, sim.NewBMP280(sim.Steady(indoors))),
 		"bmp180": quick(t, 0x77, sim.NewBMP180(sim.Steady(indoors))),
+		"bmp388": quick(t, 0x76, sim.NewBMP388(sim.Steady(indoors))),
+		"bmp581": quick(t, 0x46, sim.NewBMP581(sim.Steady(indoors))),
+		"bme680": quick(t, 0x76, sim.NewBME680(sim.Steady(indoors))),
 	} {
 		d := openedAt(t, m, driver)
 		var s sensors.Sample
