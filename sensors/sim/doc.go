@@ -24,6 +24,8 @@
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
 //	stuck or skipped words                Hold of each chip
 //	a gas sensor's air, its heater        Gas, BME68x.Heater
+//	not calibrated (AHT20)                AHT20.Blank
+//	asleep (SHTC3), measuring by itself   by command, as another program would
 //	another chip, other calibration       SetTrim
 //	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
