@@ -10,6 +10,8 @@ var Drivers = []sensors.Driver{
 	bmp280,
 	bmp180,
 	bmp085,
+	ms5611,
+	ms5607,
 	ds18b20,
 	modbusRTU,
 	asciiLine,

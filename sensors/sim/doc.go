@@ -26,6 +26,8 @@
 //	a gas sensor's air, its heater        Gas, BME68x.Heater
 //	not calibrated (AHT20)                AHT20.Blank
 //	asleep (SHTC3), measuring by itself   by command, as another program would
+//	behind a multiplexer                  TCA9548.Channel(n), a bus of its own with its own faults
+//	what an infrared thermometer sees     Facing
 //	another chip, other calibration       SetTrim
 //	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
@@ -43,6 +45,6 @@
 // that bubble, or their waiting for each other stops the bubble's clock.
 //
 // Limits: conversions take exactly the sheet's time; supply, SPI, ten-bit
-// addresses, clock stretching and SMBus protocols are not simulated; the files of
+// addresses, clock stretching and SMBus alerts are not simulated; the files of
 // a Sysfs tree take no time to read. Terminal exists on Linux only.
 package sim
