@@ -168,7 +168,7 @@ func FuzzAirReplies(f *testing.F) {
 		if _, _, err := d.wordsAHT(padded[:7]); err == nil && !ahtChecked(padded[:7]) {
 			t.Errorf("% x: taken as a reply of an AHT20", padded[:7])
 		}
-		if raw, err := d.oneSHT2x(t.Context(), "temperature", sht2xTemperature, 0); err == nil && (raw&3 != 0 || !checked(crcFrom0, padded[:3])) {
+		if raw, err := d.oneSHT2x(t.Context(), "temperature", sht2xTemperature, 0, 0); err == nil && (raw&3 != 0 || !checked(crcFrom0, padded[:3])) {
 			t.Errorf("% x: taken as a word %04x of an SHT2x", padded[:3], raw)
 		}
 		if _, _, err := d.wordsAHT(padded[:6]); err == nil && busFault(padded[1:6]) {

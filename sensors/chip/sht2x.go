@@ -15,13 +15,21 @@ import (
 // Measured is without hold, which lets the chip not acknowledge while it is busy. The
 // two lowest bits of a word say what it is: 00 a temperature, 10 a humidity.
 
+// sht2xTimes are the longest times of a temperature and of a humidity by chip. The
+// Si7021 measures a temperature with every humidity.
+var sht2xTimes = map[string][2]time.Duration{
+	"HTU21D": {50 * time.Millisecond, 16 * time.Millisecond},
+	"Si7021": {10800 * time.Microsecond, 22800 * time.Microsecond},
+	"SHT2x":  {85 * time.Millisecond, 29 * time.Millisecond},
+}
+
 // sht2xKind is the kind of one of these chips, which can all stand in for each other.
-func sht2xKind(name, chip, doc string, takes time.Duration) *airKind {
+func sht2xKind(name, chip, doc string) *airKind {
 	k := &airKind{
 		name: name, chip: chip, doc: doc,
 		addresses: []uint16{0x40},
 		lowest:    -40, highest: 125, full: 0xfffc, stepT: 0.01, stepH: 0.04,
-		takes: takes,
+		takes: sht2xTimes["SHT2x"][0] + sht2xTimes["SHT2x"][1], // the slowest may stand in
 		ask:   ask40,
 		begin: beginSHT2x, convert: convertSHT2x,
 		celsius: sht2xCelsius, percent: sht2xPercent,
@@ -34,12 +42,10 @@ func sht2xKind(name, chip, doc string, takes time.Duration) *airKind {
 	return k
 }
 
-// Both conversions together take these times at most; the Si7021 measures a
-// temperature with every humidity.
 var (
-	htu21d = sht2xKind("htu21d", "HTU21D", "TE Connectivity HTU21D, temperature and humidity", 66*time.Millisecond).driver()
-	si7021 = sht2xKind("si7021", "Si7021", "Silicon Labs Si7013, Si7020 and Si7021, temperature and humidity", 34*time.Millisecond).driver()
-	sht21  = sht2xKind("sht2x", "SHT2x", "Sensirion SHT20, SHT21 and SHT25, temperature and humidity", 114*time.Millisecond).driver()
+	htu21d = sht2xKind("htu21d", "HTU21D", "TE Connectivity HTU21D, temperature and humidity").driver()
+	si7021 = sht2xKind("si7021", "Si7021", "Silicon Labs Si7013, Si7020 and Si7021, temperature and humidity").driver()
+	sht21  = sht2xKind("sht2x", "SHT2x", "Sensirion SHT20, SHT21 and SHT25, temperature and humidity").driver()
 )
 
 const (
@@ -119,21 +125,20 @@ func beginSHT2x(ctx context.Context, d *air) error {
 	return nil
 }
 
-// The longest times of one conversion among these chips (SHT21: 85 and 29 ms) are not
-// waited for: the chip is asked until it acknowledges.
 func convertSHT2x(ctx context.Context, d *air) (t, h uint32, err error) {
-	if t, err = d.oneSHT2x(ctx, "temperature", sht2xTemperature, 0); err != nil {
+	takes := sht2xTimes[d.chip]
+	if t, err = d.oneSHT2x(ctx, "temperature", sht2xTemperature, takes[0], 0); err != nil {
 		return 0, 0, err
 	}
-	h, err = d.oneSHT2x(ctx, "humidity", sht2xHumidity, sht2xIsHumidity)
+	h, err = d.oneSHT2x(ctx, "humidity", sht2xHumidity, takes[1], sht2xIsHumidity)
 	return t, h, err
 }
 
-func (d *air) oneSHT2x(ctx context.Context, what string, command byte, status uint32) (uint32, error) {
+func (d *air) oneSHT2x(ctx context.Context, what string, command byte, takes time.Duration, status uint32) (uint32, error) {
 	if err := d.command(ctx, command); err != nil {
 		return 0, err
 	}
-	b, err := d.await(ctx, 10*time.Millisecond, 3)
+	b, err := d.await(ctx, takes, 3)
 	if err != nil {
 		return 0, err
 	}
