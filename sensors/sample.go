@@ -88,6 +88,7 @@ const (
 	OutsideChip    Reason = "outside the range of the chip"
 	OutsideUser    Reason = "outside the range that was set"
 	TooFast        Reason = "changed faster than the rate that was set"
+	JustHeated     Reason = "its heater has just been on" // and the chip is warmer than the air
 	NotANumber     Reason = "not a number"
 )
 

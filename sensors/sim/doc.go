@@ -23,6 +23,7 @@
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
 //	stuck or skipped words                Hold of each chip
+//	stuck or skipped words                Hold, of every chip
 //	a gas sensor's air, its heater        Gas, BME68x.Heater
 //	not calibrated (AHT20)                AHT20.Blank
 //	asleep (SHTC3), measuring by itself   by command, as another program would
