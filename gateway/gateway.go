@@ -104,7 +104,7 @@ func (g *Gateway) build() error {
 
 // busOptions are the buses of the configuration on this machine.
 func (g *Gateway) busOptions() bus.Options {
-	return bus.Options{Root: g.o.Root, Buses: g.o.Buses, OpenI2C: g.o.OpenI2C, Log: g.log, Lines: g.lines()}
+	return bus.Options{Root: g.o.Root, Buses: g.o.Buses, OpenI2C: g.o.OpenI2C, Log: g.log, Lines: g.lines(), Behind: g.behind()}
 }
 
 func (g *Gateway) add(s *sampler) {

@@ -67,3 +67,18 @@ func (g *Gateway) lines() []bus.LineOptions {
 	}
 	return lines
 }
+
+// behind are the places behind multiplexers that the configuration names.
+func (g *Gateway) behind() []sensors.BusPath {
+	var all []sensors.BusPath
+	for _, name := range slices.Sorted(maps.Keys(g.cfg.Sensor)) {
+		c := g.cfg.Sensor[name]
+		if d := sensors.Find(g.o.Drivers, c.Driver); d == nil || d.Connection != sensors.OnI2C {
+			continue
+		}
+		if p, err := sensors.ParseBusPath(c.Settings.Text("bus")); err == nil && len(p.Hops) > 0 {
+			all = append(all, p)
+		}
+	}
+	return all
+}

@@ -140,9 +140,8 @@ func (k *seeker) hasTable(f *bus.Found) bool {
 // fitsI2C reports whether the settings of a sensor allow it to be at the place of what was found. One that is there
 // has its address to itself, and the scan does not ask it.
 func fitsI2C(d *sensors.Driver, s sensors.Settings, f *bus.Found) bool {
-	number := strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(s.Text("bus")), "/dev/"), "i2c")
-	number = strings.TrimPrefix(number, "-")
-	if _, err := strconv.Atoi(number); err == nil && strconv.Quote(number) != f.Settings["bus"] {
+	path, err := sensors.ParseBusPath(s.Text("bus"))
+	if _, numbered := path.Number(); err == nil && numbered && strconv.Quote(path.String()) != f.Settings["bus"] {
 		return false
 	}
 	if s.Has("address") {

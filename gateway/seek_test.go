@@ -48,11 +48,11 @@ func TestFoundLater(t *testing.T) {
 	s := newSite(t, upstream.Options{})
 	k, _ := s.seeking(head, never)
 	s.bus.Add(0x76, sim.NewBME280(sim.Steady(air)))
-	first := s.wantFound(k, "bme280")
+	first := s.wantFound(k, "bme280-1-76")
 	s.wantFound(k)
 	s.bus.Add(0x77, sim.NewBME280(sim.Steady(air)))
-	second := s.wantFound(k, "bme280-2")
-	if a, b := first["bme280"].Topic.Expand("q"), second["bme280-2"].Topic.Expand("q"); a == b {
+	second := s.wantFound(k, "bme280-1-77")
+	if a, b := first["bme280-1-76"].Topic.Expand("q"), second["bme280-1-77"].Topic.Expand("q"); a == b {
 		t.Errorf("both publish on %s", a)
 	}
 }
@@ -65,15 +65,15 @@ func TestFoundHasATable(t *testing.T) {
 		works  bool
 		want   []string
 	}{
-		"no table":                     {"", false, []string{"bme280", "cpu-thermal", "ds18b20-1a23"}},
+		"no table":                     {"", false, []string{"bme280-1-76", "cpu-thermal", "ds18b20-1a23"}},
 		"chip is looked for":           {"[sensor.a]\ndriver = \"bme280\"\n", false, []string{"cpu-thermal", "ds18b20-1a23"}},
 		"at its address":               {"[sensor.a]\ndriver = \"bme280\"\nbus = \"i2c-1\"\naddress = 0x76\n", false, []string{"cpu-thermal", "ds18b20-1a23"}},
-		"another address":              {"[sensor.bme280]\ndriver = \"bme280\"\naddress = 0x77\n", false, []string{"bme280-2", "cpu-thermal", "ds18b20-1a23"}},
-		"another bus":                  {"[sensor.a]\ndriver = \"bme280\"\nbus = 22\n", false, []string{"bme280", "cpu-thermal", "ds18b20-1a23"}},
-		"has another chip":             {"[sensor.a]\ndriver = \"bme280\"\n", true, []string{"bme280", "cpu-thermal", "ds18b20-1a23"}},
-		"thermometer":                  {"[sensor.a]\ndriver = \"ds18b20\"\naddress = \"28-0000072F1A23\"\n", true, []string{"bme280", "cpu-thermal"}},
-		"another thermometer":          {"[sensor.a]\ndriver = \"ds18b20\"\naddress = \"28-000000000001\"\n", true, []string{"bme280", "cpu-thermal", "ds18b20-1a23"}},
-		"the only thermometer":         {"[sensor.a]\ndriver = \"ds18b20\"\n", true, []string{"bme280", "cpu-thermal"}},
+		"another address":              {"[sensor.bme280]\ndriver = \"bme280\"\naddress = 0x77\n", false, []string{"bme280-1-76", "cpu-thermal", "ds18b20-1a23"}},
+		"another bus":                  {"[sensor.a]\ndriver = \"bme280\"\nbus = 22\n", false, []string{"bme280-1-76", "cpu-thermal", "ds18b20-1a23"}},
+		"has another chip":             {"[sensor.a]\ndriver = \"bme280\"\n", true, []string{"bme280-1-76", "cpu-thermal", "ds18b20-1a23"}},
+		"thermometer":                  {"[sensor.a]\ndriver = \"ds18b20\"\naddress = \"28-0000072F1A23\"\n", true, []string{"bme280-1-76", "cpu-thermal"}},
+		"another thermometer":          {"[sensor.a]\ndriver = \"ds18b20\"\naddress = \"28-000000000001\"\n", true, []string{"bme280-1-76", "cpu-thermal", "ds18b20-1a23"}},
+		"the only thermometer":         {"[sensor.a]\ndriver = \"ds18b20\"\n", true, []string{"bme280-1-76", "cpu-thermal"}},
 		"the processor's":              {"[sensor.a]\ndriver = \"thermal\"\n", true, []string{"bme280", "ds18b20-1a23"}},
 		"the processor's by its place": {"[sensor.a]\ndriver = \"thermal\"\nname = \"thermal_zone0\"\n", true, []string{"bme280", "ds18b20-1a23"}},
 	} {
