@@ -63,15 +63,18 @@ type Gateway struct {
 	reloadables []reloadable
 	reloading   sync.Mutex // held by a Reload
 
+	another chan struct{} // capacity 1: a sensor that was found sees another chip in its place
+
 	mu         sync.Mutex // guards the fields below
-	samplers   []*sampler // grows when sensors are found
+	samplers   []*sampler // grows when sensors are found, shrinks when they are replaced
+	sought     bool       // sensors were looked for once
 	configured status.Config
 }
 
 // New opens the store and the listeners and builds everything else. Run must follow, or Close. Errors that callers
 // tell apart: buffer.ErrInUse, buffer.ErrNewer, *ListenError.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	g := &Gateway{cfg: cfg, o: o, log: o.Log, started: time.Now()}
+	g := &Gateway{cfg: cfg, o: o, log: o.Log, started: time.Now(), another: make(chan struct{}, 1)}
 	g.configured.Loaded = g.started
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())

@@ -49,8 +49,8 @@ func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([
 		all = map[string]*config.Sensor{}
 	}
 	if cfg.Sensors.Auto {
-		k := seeker{machine: g.machine, cfg: cfg, o: o, log: o.Log, works: func(string) bool { return false }, places: map[string]bool{}}
-		more, err := k.found(ctx)
+		k := seeker{machine: g.machine, cfg: cfg, o: o, log: o.Log, works: func(string) bool { return false }, found: map[string]string{}}
+		more, err := k.look(ctx)
 		if err != nil {
 			return nil, err
 		}

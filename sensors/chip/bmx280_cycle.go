@@ -65,6 +65,7 @@ func (d *bmx) calibrate(ctx context.Context) error {
 		return wrongChip(d.conn, b[0], "the one of before the reset")
 	}
 	d.hasHumidity = b[0] == idBME280
+	clear(d.calBytes[:]) // the chip of before may have had more
 	if err := d.readCalibration(ctx, &d.calBytes); err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func TestListsKernelDevices(tt *testing.T) {
 				}
 			}
 		}
-		want := []string{`ds18b20 DS18B20 ds18b20-1a23 "28-0000072f1a23"`, `thermal cpu-thermal cpu-thermal "cpu-thermal"`, `thermal nvme nvme-temp1 "nvme"`}
+		want := []string{`ds18b20 DS18B20 ds18b20-0000072f1a23 "28-0000072f1a23"`, `thermal cpu-thermal cpu-thermal "cpu-thermal"`, `thermal nvme nvme-temp1 "nvme"`}
 		if !slices.Equal(got, want) {
 			b.Errorf("got %q, want %q", got, want)
 		}
