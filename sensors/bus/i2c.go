@@ -281,7 +281,7 @@ func classifyOpen(where string, err error) *sensors.Error {
 	e := &sensors.Error{Fault: sensors.Gone, Where: where, Err: err}
 	switch {
 	case strings.Contains(text, "permission denied"):
-		e.Fault, e.Text = sensors.Refused, "no permission: add the user to the group i2c"
+		e.Fault, e.Text = sensors.Refused, "no permission: add the user to the group i2c (sudo usermod -aG i2c $USER) and log in anew"
 	case strings.Contains(text, "not configured"), strings.Contains(text, "no such file"):
 		e.Text = "no such bus: on a Raspberry Pi switch I2C on (dtparam=i2c_arm=on in config.txt), or plug the adapter in"
 	}

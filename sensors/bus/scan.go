@@ -57,6 +57,17 @@ type Scan struct {
 	Buses  []BusScan `json:"buses"`  // each bus followed by the channels of its multiplexers
 	Others []Found   `json:"others"` // 1-wire and kernel devices
 	Serial []string  `json:"serial"` // ports, by their stable links where there are some
+
+	Modbus []Slave `json:"modbus,omitempty"` // what answered on them, for whoever has asked
+}
+
+// Slave is something that answers as a Modbus slave on a serial port.
+type Slave struct {
+	Port    string `json:"port"`
+	Mode    string `json:"mode"` // "9600 8N1"
+	Address int    `json:"address"`
+	Words   string `json:"answer"`            // for people
+	Problem string `json:"problem,omitempty"` // of the port; there is no slave then
 }
 
 // The addresses a scan looks at: those outside are reserved (I2C specification

@@ -63,10 +63,34 @@ func (s *Scan) TOML(taken ...string) string {
 		f.write(&t, used)
 	}
 	for _, p := range s.Serial {
-		name := unique(used, "serial", serialName(p))
-		fmt.Fprintf(&t, "# [serial.%s]\n# device = %q\n# mode   = \"9600 8N1\"\n\n", name, p)
+		s.writePort(&t, p, unique(used, "serial", serialName(p)), used)
 	}
 	return t.String()
+}
+
+// writePort writes a serial line as a comment, or, if something answered on it, as
+// a table, followed by what answered. A line has one mode, so what answers at
+// another one is only told.
+func (s *Scan) writePort(t *strings.Builder, port, name string, used map[string]int) {
+	mark, mode := "# ", "9600 8N1"
+	for _, m := range s.Modbus {
+		if m.Port == port && m.Problem != "" {
+			fmt.Fprintf(t, "# %s: %s\n", port, oneLine(m.Problem))
+		} else if m.Port == port && mark != "" {
+			mark, mode = "", m.Mode
+		}
+	}
+	fmt.Fprintf(t, "%s[serial.%s]\n%sdevice = %q\n%smode   = %q\n\n", mark, name, mark, port, mark, mode)
+	for _, m := range s.Modbus {
+		switch {
+		case m.Port != port || m.Problem != "":
+		case m.Mode != mode:
+			fmt.Fprintf(t, "# slave %d answers at mode = %q: %s\n\n", m.Address, m.Mode, oneLine(m.Words))
+		default:
+			fmt.Fprintf(t, "# [sensor.%s]   # a Modbus slave answers: %s\n", unique(used, "sensor", fmt.Sprintf("%s-%d", name, m.Address)), oneLine(m.Words))
+			fmt.Fprintf(t, "# driver  = \"modbus-rtu\"\n# bus     = %q\n# address = %d\n# map     = \"NAME\"   # its registers stand in [modbus.NAME.QUANTITY]\n\n", name, m.Address)
+		}
+	}
 }
 
 // write writes the table of a device, as a comment if what it is is not certain,
