@@ -5,16 +5,19 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
 )
 
-// subscription is one entry of the tree: of a session, of a shared group, or of a route. Exactly one of the three is set.
+// subscription is one entry of the tree: of a session, of a shared group, of a route, or of somebody within the process.
+// Exactly one of the four is set.
 type subscription struct {
 	filter  topic.Filter
 	session *session
 	group   *group
 	route   *Route
+	told    func(m *message.Message) // see Watch
 	options atomic.Uint64 // of a session or a group's member; replaced as a whole
 
 	judged atomic.Pointer[byte] // of a session: the all or some of the granted under which its filter was looked at last

@@ -20,6 +20,7 @@ func (c *checker) cross() {
 		c.crossBridge(c.cfg.Bridge[name])
 	}
 	c.crossClients()
+	c.crossHome()
 	b := c.cfg.Buffer
 	if b.MaxSize > 0 && b.MaxSize < 4*b.Segment && !c.bad["buffer.max_size"] && !c.bad["buffer.segment"] {
 		c.wrong("buffer.max_size", "got %v, want at least four segments of %v", b.MaxSize, b.Segment)
