@@ -41,7 +41,8 @@ type Options struct {
 	// Ready is told the addresses of the listeners once everything runs. May be nil.
 	Ready func(addresses []string)
 
-	time clock.System // nil: this machine's
+	time      clock.System  // nil: this machine's
+	homeEvery time.Duration // 0: that of home.go
 }
 
 // Gateway is one gateway, built and not yet running.
@@ -164,12 +165,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.cfg.Sensors.Auto {
 		readers = append(readers, stages.start(g.seek))
 	}
+	telling := stages.start(g.tellHome)
 	g.ready()
 	back := g.attend(ctx, stages.failed)
 	g.notify("STOPPING=1")
 
 	stages.stop(readers...)
-	stages.stop(buses)
+	stages.stop(buses, telling)
 	if err := g.store.journal.Commit(); err == nil { // so that clients hear of what is kept before they are told to go
 		g.broker.Notify()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
+	"weir/gateway/discovery"
 	"weir/gateway/status"
 	"weir/sensors"
 )
@@ -24,6 +25,8 @@ type publisher interface {
 // asked by any.
 type sampler struct {
 	name, driver string
+	found        bool                 // it has no table of its own
+	delivers     []discovery.Quantity // what the driver says it delivers, as it is published; not changed
 	every        time.Duration
 	limit        time.Duration // of one read
 	open         func() (sensors.Device, error)

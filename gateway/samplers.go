@@ -35,7 +35,7 @@ func (g *Gateway) sampler(c *config.Sensor) (*sampler, error) {
 		shape:      func(q sensors.Quantity) shape { return shapeOf(c, q) },
 		stateTopic: "weir/" + g.cfg.Gateway.ID + "/sensor/" + c.Name,
 		out:        g.readings, published: g.o.Published, stamp: g.clock.Now, log: g.log,
-		another: g.lookAgain,
+		another: g.lookAgain, delivers: quantitiesOf(c, driver),
 	}
 	s.state.Name, s.state.Driver, s.state.Every, s.state.State, s.state.Since = c.Name, c.Driver, c.Every, "opening", time.Now()
 	return s, nil

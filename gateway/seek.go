@@ -50,6 +50,7 @@ func (g *Gateway) seek(ctx context.Context) error {
 				g.log.Warn("a sensor that was found cannot be used", "sensor", name, "err", err)
 				continue
 			}
+			s.found = true
 			g.log.Info("sensor found", "sensor", name, "driver", s.driver)
 			g.add(s)
 			running[name] = startFound(ctx, &samplers, s)

@@ -21,6 +21,10 @@ func (c *checker) crossHome() {
 	if !h.Discovery || c.badIn["home_assistant"] {
 		return
 	}
+	if h.Prefix == "" {
+		c.wrong("home_assistant.prefix", `got "", want the discovery prefix that is set in Home Assistant, such as "homeassistant"`)
+		return
+	}
 	if !c.cfg.Broker.Retain {
 		c.wrong("home_assistant.discovery", "needs broker.retain: Home Assistant asks for what was retained when it starts")
 	}
