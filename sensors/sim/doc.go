@@ -24,7 +24,8 @@
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
 //	stuck or skipped words                BMx280.Hold, BMP180.Hold
 //	another chip, other calibration       SetTrim
-//	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
+//	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort, Barometer.Distort
+//	serial: another framing, fault value  EvenParity, Barometer.Fail, Sentence
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
 //	1-wire: CRC, 85 °C, shorted, gone     Probe.ShowBadCRC, ShowPowerUp, ShowShorted, Unplug
 //
