@@ -144,6 +144,9 @@ func (p *pending) measured() []sensors.Measure {
 	if len(p.driver.Measures) > 0 {
 		return p.driver.Measures
 	}
+	if p.driver.Table != nil && p.driver.Named != nil {
+		return p.driver.Named(p.sensor.Settings)
+	}
 	var all []sensors.Measure
 	for _, row := range p.sensor.Settings.Rows {
 		all = append(all, sensors.Measure{Quantity: sensors.Quantity(row.Name), Unit: row.Unit("unit")})
