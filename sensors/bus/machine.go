@@ -22,6 +22,8 @@ type Options struct {
 	OpenI2C func(number int) (i2c.BusCloser, error) // nil: periph's sysfs
 	Lines   []LineOptions                           // serial lines, with names of their own
 	Log     *slog.Logger                            // nil: nothing is logged
+
+	OpenSerial func(path string, m sensors.Mode) (SerialPort, error) // nil: tarm/serial, locked
 }
 
 // Machine owns the buses of a computer and implements sensors.Machine. Buses
@@ -47,6 +49,9 @@ func New(o Options) *Machine {
 	if o.OpenI2C == nil {
 		o.OpenI2C = openSysfs
 	}
+	if o.OpenSerial == nil {
+		o.OpenSerial = openTTY
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -56,7 +61,7 @@ func New(o Options) *Machine {
 		adapters: map[int]*adapter{}, lines: map[string]*line{},
 	}
 	for _, l := range o.Lines {
-		m.lines[l.Name] = newLine(l, m.Path(l.Device), m.log.Warn)
+		m.lines[l.Name] = newLine(l, m)
 	}
 	return m
 }

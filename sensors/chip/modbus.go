@@ -34,8 +34,8 @@ var modbusRTU = sensors.Driver{
 		}
 		return wrong
 	},
-	Most: func(s sensors.Settings) time.Duration { // every block of registers, and the line falling silent after it
-		return mostOf(time.Duration(max(len(s.Rows), 1)) * (2*s.Duration("timeout") + time.Second))
+	Most: func(s sensors.Settings) time.Duration { // every block of registers, and late answers being waited for
+		return mostOf(time.Duration(max(len(s.Rows), 1)) * (4*s.Duration("timeout") + time.Second))
 	},
 	Named: modbusMeasures,
 }
@@ -148,7 +148,7 @@ func (d *slave) ask(ctx context.Context, b modbusBlock) ([]byte, error) {
 	err := d.line.Do(ctx, d.x)
 	if sensors.FaultOf(err) == sensors.Stuck {
 		d.x = d.fresh() // the owner may still be using the old one
-		d.x.owed = true
+		d.x.owe()
 	}
 	return d.x.data, d.note(ctx, err)
 }

@@ -16,7 +16,7 @@ type modbusExchange struct {
 	where     string
 	block     modbusBlock
 	partner   *partner
-	owed      bool // the answer to a request that was given up may still come
+	owedUntil time.Time // the answer to a request that was given up may still come; zero: none was
 
 	data     []byte // of the answer, part of received
 	request  [8]byte
@@ -27,26 +27,30 @@ type modbusExchange struct {
 func (x *modbusExchange) Doubtful() bool { return x.partner.doubtful }
 
 // Exchange implements sensors.Exchange. An answer does not say which registers it
-// is about. So after a request without an answer, the first answer to the next one
-// may be a late one: it is thrown away with all that follows it, and the question
-// is asked again.
+// is about. So for as long again as its time limit, an answer to a request that was
+// given up may be taken for that to the next one: the first answer is thrown away
+// with all that follows it until then, and the question is asked again.
 func (x *modbusExchange) Exchange(ctx context.Context, p sensors.Port) error {
-	if x.owed {
-		if err := x.ask(ctx, p); err != nil && x.owed {
+	if until := x.owedUntil; time.Now().Before(until) {
+		if err := x.ask(ctx, p); err != nil && !x.owedUntil.IsZero() {
 			return err
 		}
-		x.owed = true // until the line is silent
-		if err := p.Drain(x.silence(), time.Now().Add(x.timeout)); err != nil {
+		x.owedUntil = until
+		quiet := max(x.silence(), time.Until(until))
+		if err := p.Drain(quiet, time.Now().Add(quiet+x.timeout)); err != nil {
 			return err
 		}
 	}
 	return x.ask(ctx, p)
 }
 
-// ask sends the request and waits for the answer. Without one, owed is set.
+// owe notes that a request has gone out whose answer may be late.
+func (x *modbusExchange) owe() { x.owedUntil = time.Now().Add(2 * x.timeout) }
+
+// ask sends the request and waits for the answer. Without one, it is owed.
 func (x *modbusExchange) ask(ctx context.Context, p sensors.Port) error {
 	b := x.block
-	x.owed = true
+	x.owe()
 	frame := modbusRequest(x.request[:0], x.slave, b.function, b.first, b.count)
 	if err := p.Write(frame); err != nil {
 		return err
@@ -64,10 +68,10 @@ func (x *modbusExchange) ask(ctx context.Context, p sensors.Port) error {
 		data, exception, ok := modbusReply(x.received[:n], x.slave, b.function, b.count)
 		switch {
 		case exception != 0:
-			x.owed = false
+			x.owedUntil = time.Time{}
 			return sensors.Errorf(exceptionFault(exception), x.where, "exception %d to reading %s: %s", exception, b, cmp.Or(exceptionNames[exception], "unknown"))
 		case ok:
-			x.data, x.owed = data, false
+			x.data, x.owedUntil = data, time.Time{}
 			return nil
 		case n == len(x.received):
 			return x.failed(p, n, sensors.Errorf(sensors.Garbage, x.where, "the line is never silent"))

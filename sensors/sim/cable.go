@@ -27,7 +27,14 @@ func NewCable(path string, character time.Duration) *Cable {
 }
 
 // Serve lets the instrument speak until ctx ends, which is no error, or it fails.
-func (c *Cable) Serve(ctx context.Context, i Instrument) error { return i.Run(ctx, farEnd{c}) }
+// It is called once.
+func (c *Cable) Serve(ctx context.Context, i Instrument) error {
+	defer context.AfterFunc(ctx, c.far.close)()
+	if err := i.Run(ctx, farEnd{c}); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
 
 // Read returns what has come, or after 100 ms without a byte nothing and io.EOF.
 func (c *Cable) Read(b []byte) (int, error) { return c.near.read(b, cableTimeout) }
@@ -119,19 +126,25 @@ func (l *lane) read(b []byte, limit time.Duration) (int, error) {
 		case limit > 0 && !time.Now().Before(end):
 			return 0, io.EOF
 		}
-		wait := time.Duration(1<<63 - 1)
-		if !next.IsZero() {
-			wait = time.Until(next)
+		wake := next // the zero time: only news can
+		if limit > 0 && (wake.IsZero() || end.Before(wake)) {
+			wake = end
 		}
-		if limit > 0 {
-			wait = min(wait, time.Until(end))
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-news:
-		}
-		timer.Stop()
+		l.await(wake, news)
+	}
+}
+
+// await returns at a time, if that is not zero, or with the news.
+func (l *lane) await(wake time.Time, news <-chan struct{}) {
+	if wake.IsZero() {
+		<-news
+		return
+	}
+	timer := time.NewTimer(time.Until(wake))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-news:
 	}
 }
 
