@@ -42,6 +42,7 @@ type Broker struct {
 	waitingBytes bounded // of all publishers, for room in the journal
 	limits       limits
 	expiring     expiries
+	made         time.Duration // since boot, when it was
 	sys          sys
 
 	routesMu sync.Mutex // guards the field below
@@ -60,7 +61,7 @@ type Broker struct {
 // messages and their expiry. It starts nothing.
 func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logger) *Broker {
 	b := &Broker{
-		cfg: cfg.withDefaults(), journal: journal, stamp: stamp, log: log, began: time.Now(),
+		cfg: cfg.withDefaults(), journal: journal, stamp: stamp, log: log, began: time.Now(), made: stamp().Since,
 		notice:      make(chan struct{}, 1),
 		sessions:    map[string]*session{},
 		connections: map[*connection]struct{}{},

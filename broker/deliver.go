@@ -89,11 +89,8 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		return 1
 	}
 	if busy {
-		o.wait(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
+		o.wait(r.b, held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size}, r.stamp)
 		o.bytes += size
-		if m.Props.Has(packet.PropMessageExpiry) {
-			o.expect(r.b, expires(m))
-		}
 		return 0
 	}
 	e := r.encode(m, o.version, q, t)
@@ -104,14 +101,11 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 	ref := o.holding.put(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 	id, ok := o.flight.Send(q, ref)
 	if !ok { // messages of the connection before are still to be sent again
-		o.wait(*o.holding.at(ref))
+		o.wait(r.b, *o.holding.at(ref), r.stamp)
 		o.holding.drop(ref)
 		if o.queued < o.queue.len() { // it was to be in flight
 			o.queued++
 			r.b.limits.queued.force(1)
-		}
-		if m.Props.Has(packet.PropMessageExpiry) {
-			o.expect(r.b, expires(m))
 		}
 	} else {
 		o.room()

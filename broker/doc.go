@@ -19,7 +19,7 @@
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
-// comes back; weed.go what makes room in it; limits.go, capabilities.go and expiring.go what is refused, and what goes
+// comes back; limits.go and capabilities.go what is refused; expiring.go, mortal.go and weed.go what goes
 // by itself; sys.go what it says of itself.
 //
 // # Two halves
@@ -230,9 +230,7 @@
 //   - A pair or a packet id that the Store has no room for is counted and the message goes on: rather repeated than lost.
 //   - What a stored session's queue has no room for is dropped, and acknowledged when the store has the count. If nobody else was
 //     given the message either, a 5.0 publisher gets 0x97, and the packet id is free.
-//   - Expired messages in a stored queue go when their turn comes, or when it is full: then the first message without room,
-//     which is dropped, has them looked for, once a second at most. What has expired on its way to a subscriber stays.
-//     In the queue of a shared group they go when their turn comes.
+//   - What has expired on its way to a subscriber stays; everything else that has expired goes within a second, see Time.
 //   - Wills at shutdown are published, the delayed ones of sessions in memory too. The standard lets a server put them off until
 //     it is back (5.0 section 3.1.2.5), but a session that is in memory only ends with the broker, and the end
 //     of the session is when a will must be sent [MQTT-3.1.2-8]. The journal must outlive Run for that.
@@ -292,8 +290,11 @@
 //
 // # Time
 //
-// Message expiry goes by message.Stamp within one boot. What has expired in a queue in memory goes within a second (expiring.go), what
-// is stored when it is read. Retained messages that have expired are not delivered, and are
-// looked for and removed every ten minutes. Keep alive, session expiry and will delay go by Go's monotonic clock;
+// Message expiry goes by message.Stamp within one boot; across boots by the time of day if it was trusted at both ends, else what has
+// passed since the process began counts. What has expired is never delivered, and goes within a second from queues in memory and in
+// the store, from shared groups and from the retained messages. There is one list of who keeps any (expiring.go), by the time when it
+// has to be looked at, and nothing wakes while it is empty. It costs a retained message with an expiry 16 bytes, a stored queue some
+// words for each second in which anything expires, 64 at most (weed.go), and a message in memory nothing. A queue that is found at a
+// start is read once to see what has expired in it. Keep alive, session expiry and will delay go by Go's monotonic clock;
 // a step of the wall clock changes nothing. Keep alive counts whole packets.
 package broker

@@ -16,10 +16,8 @@ type durable struct {
 	s      *session
 	serial serial
 
-	reminded atomic.Bool  // remind waits
-	starved  atomic.Bool  // the journal had no room for retained messages
-	weeds    atomic.Bool  // the queue is to be looked through for what has expired
-	stale    atomic.Int64 // nothing more of it can have expired before this time since boot; 0: it was never looked through
+	reminded atomic.Bool // remind waits
+	starved  atomic.Bool // the journal had no room for retained messages
 
 	// Guarded by out.mu:
 	acks     []uint64        // records the subscriber is done with
@@ -28,7 +26,6 @@ type durable struct {
 	promises []promise       // what may be said when something is kept, in order
 	hold     uint64          // nothing is sent again before this number is settled; 0: nothing to wait for
 	rewind   bool            // a new connection: what was read before is to be read again
-	through  uint64          // the highest record that was sent; there is no lower one that was not
 	due      []*subscription // retained messages for them are not all in the queue
 	paying   []payment       // when they will be
 	staged   bool            // PUBLISHes of QoS 2 wait among the promises; nothing may pass them
@@ -137,6 +134,8 @@ func (d *durable) rested() {
 	d.s.share()
 }
 
+func (d *durable) lapsed() {} // nothing of it is in memory
+
 func (d *durable) unreadable(err error) (on bool) {
 	d.s.out.mu.Lock()
 	gone := d.s.out.gone
@@ -150,12 +149,12 @@ func (d *durable) unreadable(err error) (on bool) {
 // work does everything once; more: the disk has to be read, or with disk that it is worth flushing and going on.
 func (d *durable) work(disk bool) (more bool) {
 	d.starved.Store(false)
-	if d.weeds.Load() {
+	if d.weeds.Load() > 0 && !d.resting.Load() {
 		if !disk {
 			return true
 		}
-		d.weeds.Store(false)
 		d.weed()
+		d.ended = false
 	}
 	for {
 		d.keepPromises()

@@ -22,6 +22,7 @@ type group struct {
 	entry *subscription
 
 	waits  atomic.Bool  // something may be left for which no member had room
+	stale  atomic.Bool  // something in memory may have expired
 	most   atomic.Int32 // the highest QoS of its members
 	lent   atomic.Int64 // messages that members have and are not done with
 	living sync.Mutex   // orders the calls of Queue.Live
@@ -236,6 +237,7 @@ func (g *group) over() {
 	}
 	g.back = nil
 	g.mu.Unlock()
+	g.forgo()
 	if q != nil {
 		left, _ := q.Waiting()
 		n += left
@@ -299,6 +301,9 @@ func (g *group) remember(f *filler, m *message.Message) (ok bool) {
 	g.order++
 	g.memory.push(&lent{group: g, order: g.order, message: m, own: true, qos: m.QoS, retain: m.Retain, size: size})
 	g.held += size
+	if mortal(m) {
+		g.b.expect(&g.line, g.b.expires(m, f.now))
+	}
 	return true
 }
 

@@ -102,6 +102,7 @@ func (b *Broker) restore() {
 	b.restoreGroups(lent)
 	for _, s := range all {
 		s.durable.used = nil
+		s.durable.foreseeAll(now)
 	}
 	if len(all) > 0 {
 		b.log.Info("sessions restored", "sessions", len(all), "retained", b.retained.names.Len())
@@ -194,6 +195,13 @@ func (d *durable) resume(lent map[uint32][]bound) {
 	}
 }
 
+// foreseeAll has a queue that was found at the start looked through soon: some of it may have expired meanwhile.
+func (l *line) foreseeAll(now message.Stamp) {
+	if n, _ := l.queue.Waiting(); n > 0 {
+		l.foresee(everything, now.Since+time.Second)
+	}
+}
+
 // unused is an id that no message in flight has; 0: there is none. Called by who restores the session, after resume.
 func (d *durable) unused() uint16 {
 	for d.tried++; d.tried <= math.MaxUint16; d.tried++ {
@@ -236,7 +244,7 @@ func (r *resuming) run(most int) {
 		r.fly()
 	}
 	if !r.spent {
-		d.through = last
+		d.passed.Store(last)
 	}
 	if d.hold != 0 {
 		d.hold = d.s.b.barrier()
@@ -244,7 +252,7 @@ func (r *resuming) run(most int) {
 	if r.spent {
 		d.s.b.count.notKept.Add(r.again)
 		d.s.b.log.Error("more messages of a session were on their way than there are packet ids: the rest is sent as new",
-			"client", string(d.s.id), "after", d.through, "may arrive twice", r.again)
+			"client", string(d.s.id), "after", d.passed.Load(), "may arrive twice", r.again)
 	}
 }
 
@@ -278,7 +286,7 @@ func (r *resuming) message(m *Queued, most int) {
 			d.hold = never
 		}
 	}
-	d.through = m.Number
+	d.passed.Store(m.Number)
 	d.s.out.flight.Restore(p.ID, p.Number, q, p.Released)
 }
 

@@ -194,7 +194,6 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 	room := d.room(footprint(m), inFlight)
 	if !room { // 3.1.1 and 5.0 leave this to the server: the newest is dropped, and the count kept
 		r.counts.droppedQueue++
-		d.weedLater(m.Stamp)
 		o.mu.Lock()
 		o.dropping++
 		firstDrop := o.dropping == 1

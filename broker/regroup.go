@@ -58,6 +58,7 @@ func (b *Broker) restoreGroups(pairs map[uint32][]bound) {
 			b.groups.queues[name] = g
 		}
 		g.resume(pairs[q.ID()])
+		g.foreseeAll(b.stamp())
 		delete(pairs, q.ID())
 		g.waits.Store(true)
 		g.over()

@@ -261,7 +261,7 @@ func (s *session) end() {
 	o.flight.Reset()
 	lent, dropped := o.endLent()
 	o.settle(s.b)
-	o.forgo(s.b)
+	s.b.forgo(o)
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
@@ -269,6 +269,7 @@ func (s *session) end() {
 	}
 	lent.finish() // before the pairs go
 	if s.durable != nil {
+		s.durable.forgo()
 		s.durable.forget()
 	}
 	s.b.share(lent.unsend()...)

@@ -43,20 +43,24 @@ type Stats struct {
 	DroppedShared uint64 // QoS 1 and 2 of shared groups: nobody was left to take them, or QoS 2 whose session ended before it was completed
 	DroppedTail   uint64 // QoS 0 and wills, not given to the journal: it is full
 	Expired       uint64 // message expiry passed before delivery
-	TooLarge      uint64 // larger than the subscriber's maximum packet size
-	WillsSent     uint64
-	NotRetained   uint64 // retained messages that there was no room for
-	NotKept       uint64 // what should survive a restart and may not: the store failed or had no room
+
+	ExpiredRetained uint64 // retained messages whose message expiry passed
+	ExpiredSessions uint64 // that nobody came back to in time
+
+	TooLarge    uint64 // larger than the subscriber's maximum packet size
+	WillsSent   uint64
+	NotRetained uint64 // retained messages that there was no room for
+	NotKept     uint64 // what should survive a restart and may not: the store failed or had no room
 }
 
 // counters are the counts behind Stats.
 type counters struct {
-	connected, subscriptions                                                                                  atomic.Int64
-	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
-	received, sent                                                                                            [3]atomic.Uint64
-	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
-	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                    atomic.Uint64
-	notRetained, tooManySubscriptions, sockets, expiredSessions, packetsIn, others, payloadIn, payloadOut     atomic.Uint64
+	connected, subscriptions                                                                                               atomic.Int64
+	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills                   atomic.Uint64
+	received, sent                                                                                                         [3]atomic.Uint64
+	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied              atomic.Uint64
+	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                                 atomic.Uint64
+	notRetained, tooManySubscriptions, sockets, expiredSessions, expiredRetained, packetsIn, others, payloadIn, payloadOut atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
@@ -105,6 +109,7 @@ func (b *Broker) Stats() Stats {
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
 		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(), NotRetained: c.notRetained.Load(), TooManySubscriptions: c.tooManySubscriptions.Load(),
 		Limits: b.limits.stats(), PacketsIn: c.packetsIn.Load(), PayloadIn: c.payloadIn.Load(), PayloadOut: c.payloadOut.Load(),
+		ExpiredRetained: c.expiredRetained.Load(), ExpiredSessions: c.expiredSessions.Load(),
 		Withheld: c.withheld.Load(), Revoked: c.revoked.Load(), LoginsFailed: c.loginsFailed.Load(), LoginsLimited: c.loginsLimited.Load(),
 	}
 	for q := range s.Received {

@@ -125,7 +125,7 @@ func (y *sys) changes(now message.Stamp) (list []message.Message) {
 		}
 		t.said, t.mixed = t.value, false
 		for _, kept := range t.given {
-			kept.over.Store(true) // see retain: before its successor is published
+			kept.end() // see retain: before its successor is published
 		}
 		t.given, t.newest = nil, ""
 		list = append(list, t.message(now))

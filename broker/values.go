@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"weir/broker/message"
-	"weir/broker/packet"
 )
 
 // storeRetained puts the message of a topic. One that the store has no room for is tried again later, and until then the
@@ -40,18 +39,17 @@ func (b *Broker) restoreRetained() {
 		return
 	}
 	var m message.Message
+	now := b.stamp()
 	b.cfg.Store.Range(keyRetain, func(key string, value []byte) bool {
 		if err := decodeMessage(value, &m); err != nil {
 			b.log.Error("stored retained message cannot be read, dropped", "err", err)
 			b.cfg.Store.Delete(key)
 			return true
 		}
-		kept := &retained{value: value, qos: m.QoS, expiring: m.Props.Has(packet.PropMessageExpiry)}
+		kept := readRetained(value, &m)
 		b.roomForRetained(kept, nil, false)
-		if kept.expiring {
-			s.expiring.Add(1)
-		}
 		s.names.Set(string(m.Topic), kept)
+		b.retainedMortal(kept, &m, func() message.Stamp { return now })
 		return true
 	})
 }

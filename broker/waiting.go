@@ -91,6 +91,7 @@ func (o *owed) retry() (full bool) {
 		o.mu.Unlock()
 		first, taken := o.b.journal.Append(batch)
 		o.b.count.journaled.Add(uint64(taken))
+		o.b.foresee(batch[:taken], first)
 		o.mu.Lock()
 		o.recorded(first, taken)
 		o.mu.Unlock()
