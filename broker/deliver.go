@@ -47,7 +47,7 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 	if o.closing {
 		return 0
 	}
-	if o.full(r.b.cfg.QueueBytes) {
+	if o.full(r.b.cfg().QueueBytes) {
 		r.counts.droppedQoS0++
 		return 1
 	}
@@ -69,7 +69,7 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 
 // sendOrQueue sends a QoS 1 or 2 message if nothing waits before it and the window is open, and queues it otherwise.
 func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dropped int) {
-	cfg := &r.b.cfg
+	cfg := r.b.cfg()
 	size := footprint(m)
 	busy := o.conn == nil || o.closing || o.queue.len() > 0 || o.full(fillBytes) || o.flight.Free() == 0
 	full := func() bool {

@@ -122,7 +122,7 @@ func (d *durable) give(sub *subscription, name string) (key string) {
 // forgetGiven deletes the keys of a subscription. The caller holds out.mu.
 func (d *durable) forgetGiven(sub *subscription) {
 	for _, key := range sub.given {
-		d.b.cfg.Store.Delete(key)
+		d.b.cfg().Store.Delete(key)
 	}
 	sub.given = nil
 }
@@ -136,7 +136,7 @@ func (n serial) given(filter, name string) string {
 // restoreDue begins again to send the retained messages that are due, and gives the keys that mean nothing any more.
 func (b *Broker) restoreDue(all map[serial]*session) (strays []string) {
 	given := map[string]bool{}
-	b.cfg.Store.Range(keyGiven, func(key string, _ []byte) bool {
+	b.cfg().Store.Range(keyGiven, func(key string, _ []byte) bool {
 		given[key] = true
 		return true
 	})

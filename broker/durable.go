@@ -68,7 +68,7 @@ func newDurable(s *session, n serial) *durable {
 }
 
 func (b *Broker) barrier() uint64 {
-	number, err := b.cfg.Store.Barrier()
+	number, err := b.cfg().Store.Barrier()
 	if err != nil {
 		b.quiet.warn(b.log, "the store takes nothing more", "err", err)
 		return never
@@ -83,7 +83,7 @@ func (b *Broker) makeDurable(s *session) {
 		return
 	}
 	if !d.save(message.Stamp{}) { // a queue without its session would be dropped at the next start
-		b.cfg.Store.DropQueue(d.serial.queue())
+		b.cfg().Store.DropQueue(d.serial.queue())
 		return
 	}
 	s.durable = d
@@ -91,7 +91,7 @@ func (b *Broker) makeDurable(s *session) {
 }
 
 func (b *Broker) openQueue(d *durable) bool {
-	q, err := b.cfg.Store.Queue(d.serial.queue())
+	q, err := b.cfg().Store.Queue(d.serial.queue())
 	if err != nil {
 		b.count.notKept.Add(1)
 		b.log.Error("session lives in memory only: the store has no room for its queue", "client", string(d.s.id), "err", err)
@@ -103,7 +103,7 @@ func (b *Broker) openQueue(d *durable) bool {
 
 // put sets a key, or counts that it could not be kept.
 func (b *Broker) put(key string, value []byte, what string) bool {
-	err := b.cfg.Store.Put(key, value)
+	err := b.cfg().Store.Put(key, value)
 	if err != nil {
 		b.count.notKept.Add(1)
 		b.quiet.warn(b.log, "not kept: it does not survive a restart", "what", what, "err", err)
@@ -181,7 +181,7 @@ func (d *durable) keepPromises() {
 	if len(d.looked) == 0 {
 		return
 	}
-	failing, late := b.cfg.Store.Failing(), time.Now().Add(-b.cfg.SpillAfter)
+	failing, late := b.cfg().Store.Failing(), time.Now().Add(-b.cfg().SpillAfter)
 	ready := 0
 	for i := range d.looked {
 		p := &d.looked[i]
@@ -220,7 +220,7 @@ func (d *durable) remind() {
 	if d.reminded.Swap(true) {
 		return
 	}
-	time.AfterFunc(d.s.b.cfg.SpillAfter, func() {
+	time.AfterFunc(d.s.b.cfg().SpillAfter, func() {
 		d.reminded.Store(false)
 		d.s.b.Notify()
 	})

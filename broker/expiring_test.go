@@ -231,9 +231,9 @@ func TestRetainedExpire(t *testing.T) {
 				if s := h.b.Stats(); s.Retained != tt.want || s.ExpiredRetained != uint64(5-tt.want) {
 					t.Errorf("%d retained messages and %d expired, want %d of 5", s.Retained, s.ExpiredRetained, tt.want)
 				}
-				if h.b.cfg.Store != nil {
+				if h.b.cfg().Store != nil {
 					kept := 0
-					h.b.cfg.Store.Range(keyRetain, func(string, []byte) bool { kept++; return true })
+					h.b.cfg().Store.Range(keyRetain, func(string, []byte) bool { kept++; return true })
 					if kept != tt.want {
 						t.Errorf("%d retained messages in the store, want %d", kept, tt.want)
 					}

@@ -154,7 +154,7 @@ func (g *group) reckon() {
 // open gives the group the queue of that name. Without room for one it goes on in memory, until the next member comes. The caller
 // holds groups.mu and mu.
 func (g *group) open(name string) {
-	q, err := g.b.cfg.Store.Queue(name)
+	q, err := g.b.cfg().Store.Queue(name)
 	if err != nil {
 		g.b.count.notKept.Add(1)
 		g.b.quiet.warn(g.b.log, "shared group lives in memory only: the store has no room for its queue", "group", g.name, "err", err)
@@ -241,7 +241,7 @@ func (g *group) over() {
 	if q != nil {
 		left, _ := q.Waiting()
 		n += left
-		b.cfg.Store.DropQueue(g.queueAs)
+		b.cfg().Store.DropQueue(g.queueAs)
 		delete(b.groups.queues, g.queueAs)
 	}
 	if n > 0 {
@@ -280,7 +280,7 @@ func (g *group) online(name []byte, limit int) *subscription {
 // remember keeps a message in memory that was published while the group had no queue; ok is false if there is no room. The
 // caller holds mu.
 func (g *group) remember(f *filler, m *message.Message) (ok bool) {
-	cfg, size := &g.b.cfg, footprint(m)
+	cfg, size := g.b.cfg(), footprint(m)
 	full := func() bool {
 		return g.held > 0 && g.held+size > cfg.QueueBytes || g.memory.len() >= cfg.QueueMessages
 	}

@@ -37,7 +37,7 @@ func (d *durable) saveSub(f topic.Filter, o options, due bool) (ok bool) {
 
 // forget removes everything of the session from the store. Not called under any lock.
 func (d *durable) forget() {
-	store := d.s.b.cfg.Store
+	store := d.s.b.cfg().Store
 	store.Delete(d.serial.key(keySession))
 	for sub := range d.s.subs.all() {
 		store.Delete(d.serial.sub(sub.filter.String()))
@@ -57,7 +57,7 @@ func (d *durable) forget() {
 // restore makes what the store holds again: retained messages, sessions with their subscriptions, packet ids, and dates
 // that run on. What cannot be read is left out and counted; it never stops the start.
 func (b *Broker) restore() {
-	store, now := b.cfg.Store, b.stamp()
+	store, now := b.cfg().Store, b.stamp()
 	b.restoreRetained()
 	all := map[serial]*session{}
 	var bad []string
@@ -141,7 +141,7 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 
 // restoreParts gives sessions their subscriptions and the packet ids that they have sent; stray keys are returned.
 func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
-	b.cfg.Store.Range(keySub, func(key string, value []byte) bool {
+	b.cfg().Store.Range(keySub, func(key string, value []byte) bool {
 		n, _, ok := keyOf(keySub, key)
 		s := all[n]
 		if !ok || s == nil || len(value) < 8 {
@@ -159,10 +159,10 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 			b.limits.subscriptions.force(1)
 			b.limits.memory.force(cost(f))
 		}
-		s.subscribe(f, (o &^ optionDue).atMost(*b.cfg.MaxQoS), o&optionDue != 0)
+		s.subscribe(f, (o &^ optionDue).atMost(*b.cfg().MaxQoS), o&optionDue != 0)
 		return true
 	})
-	b.cfg.Store.Range(keyHeld, func(key string, _ []byte) bool {
+	b.cfg().Store.Range(keyHeld, func(key string, _ []byte) bool {
 		n, rest, ok := keyOf(keyHeld, key)
 		s := all[n]
 		if !ok || s == nil || len(rest) != 2 {

@@ -94,22 +94,6 @@ func TestMaxConnectionsOfListener(t *testing.T) {
 	})
 }
 
-// TestSockets: connections that say nothing are bounded too; those beyond are closed unheard, and the others do not notice.
-func TestSockets(t *testing.T) {
-	h := build(t, Config{MaxConnections: 8})
-	c, _ := h.login(packet.V5, "c")
-	for range h.b.sockets() - 1 {
-		h.dial(packet.V5)
-	}
-	h.until(func() bool { h.b.mu.Lock(); defer h.b.mu.Unlock(); return len(h.b.connections) == h.b.sockets() })
-	late := h.dial(packet.V5)
-	late.expectEnd(packet.Success)
-	c.nothing()
-	if s := h.b.Stats(); s.Refused != 1 {
-		t.Errorf("%d refused, want 1", s.Refused)
-	}
-}
-
 func TestMaxSessions(t *testing.T) {
 	each(t, func(t *testing.T, v packet.Version) {
 		h := build(t, Config{MaxSessions: 2})
@@ -413,7 +397,7 @@ func crowd(t *testing.T, cfg Config, test func(t *testing.T, h *house, check fun
 				held += s.out.holds()
 				s.out.mu.Unlock()
 			}
-			most := h.b.cfg.Memory + len(h.b.sessions)*freeOut
+			most := h.b.cfg().Memory + len(h.b.sessions)*freeOut
 			h.b.mu.Unlock()
 			if held > most {
 				t.Fatalf("outputs hold %d bytes, the limit of everything is %d", held, most)

@@ -128,7 +128,7 @@ func (l *line) broke(err error) {
 
 // room tells whether one more message may wait in the queue, of which so many are in flight, and takes its place.
 func (l *line) room(size, inFlight int) bool {
-	cfg := &l.b.cfg
+	cfg := l.b.cfg()
 	n, bytes := l.queue.Waiting()
 	n += int(l.coming.Load())
 	bytes += l.bytes.Load()

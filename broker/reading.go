@@ -128,7 +128,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		r.counts.payloadIn += uint64(len(m.Payload))
 	}
 	must := false
-	if r.refused = false; m.Retain && !from.unretained && !r.b.cfg.NoRetain { // before looking for subscribers: see replay
+	if r.refused = false; m.Retain && !from.unretained && !r.b.cfg().NoRetain { // before looking for subscribers: see replay
 		if must, r.refused = r.b.retain(m, from); r.refused {
 			return noEntry, false
 		}
@@ -146,7 +146,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 			r.aim(s, m, from)
 		case s.group != nil:
 			r.aimGroup(s.group, m)
-		case s.route.takes(m.Topic, m.Hops, r.b.cfg.MaxHops, from.publisher):
+		case s.route.takes(m.Topic, m.Hops, r.b.cfg().MaxHops, from.publisher):
 			r.choose(s.route)
 		}
 	}

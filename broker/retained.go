@@ -132,7 +132,7 @@ func (b *Broker) retain(m *message.Message, from source) (changed, full bool) {
 	old := s.names.Set(name, kept)
 	b.retainedMortal(kept, m, b.stamp)
 	switch {
-	case b.cfg.Store == nil:
+	case b.cfg().Store == nil:
 	case old != nil:
 		s.dirty[name] = struct{}{}
 	default:
@@ -260,7 +260,7 @@ func (o *out) fillReplay(f *filler) {
 			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			if q > 0 {
 				h.bytes = kept.size()
-				if o.replays > 0 && o.replays+h.bytes > f.b.cfg.QueueBytes { // they stay in memory though others take their place
+				if o.replays > 0 && o.replays+h.bytes > f.b.cfg().QueueBytes { // they stay in memory though others take their place
 					return
 				}
 			}

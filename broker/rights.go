@@ -38,10 +38,10 @@ type granted struct {
 
 // grant asks for the rights of a client; nil: it may do everything.
 func (b *Broker) grant(who Who) *granted {
-	if b.cfg.Rights == nil {
+	if b.cfg().Rights == nil {
 		return nil
 	}
-	return &granted{who: who, rights: b.cfg.Rights(who)}
+	return &granted{who: who, rights: b.cfg().Rights(who)}
 }
 
 // takes tells whether a subscription may get a message of a topic. What the rights say of its filter is found out once

@@ -59,8 +59,8 @@ func (b *Broker) unsound() string {
 	if n := b.count.subscriptions.Load(); int(n) != subs {
 		return fmt.Sprintf("%d subscriptions are counted, there are %d", n, subs)
 	}
-	batch := b.cfg.MaxPacket + 1024 // of a publisher within the process, which is always taken if nothing of it waits
-	if n := b.waitingBytes.n.Load(); n < 0 || n > int64(b.cfg.AllowanceTotalBytes+batch) {
+	batch := b.cfg().MaxPacket + 1024 // of a publisher within the process, which is always taken if nothing of it waits
+	if n := b.waitingBytes.n.Load(); n < 0 || n > int64(b.cfg().AllowanceTotalBytes+batch) {
 		return fmt.Sprintf("%d bytes wait for room in the journal", n)
 	}
 	b.retained.mu.Lock()
@@ -87,7 +87,7 @@ func (b *Broker) unsound() string {
 }
 
 func (s *session) unsound() string {
-	o, cfg := &s.out, &s.b.cfg
+	o, cfg := &s.out, s.b.cfg()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	one := cfg.MaxPacket + 1024 // is always taken, whatever its size

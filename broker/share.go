@@ -386,7 +386,7 @@ func (g *group) offerTo(m *subscription, l *lent, f *filler) answer {
 		g.touched[o] = struct{}{}
 		return given
 	}
-	if o.flight.Free() == 0 || o.lentBytes > 0 && o.lentBytes+h.bytes > g.b.cfg.QueueBytes {
+	if o.flight.Free() == 0 || o.lentBytes > 0 && o.lentBytes+h.bytes > g.b.cfg().QueueBytes {
 		return busy
 	}
 	stage := h.qos == 2 && (s.durable != nil || l.number != 0)

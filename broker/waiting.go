@@ -50,7 +50,7 @@ func (o *owed) reserve(size, allowance int) bool {
 	switch {
 	case allowance == unlimited:
 		o.b.waitingBytes.n.Add(int64(size))
-	case o.bytes+size > allowance, !o.b.waitingBytes.add(size, o.b.cfg.AllowanceTotalBytes):
+	case o.bytes+size > allowance, !o.b.waitingBytes.add(size, o.b.cfg().AllowanceTotalBytes):
 		return false
 	}
 	o.bytes += size

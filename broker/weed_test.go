@@ -18,7 +18,7 @@ func TestExpiredMakeRoomInAStoredQueue(t *testing.T) {
 
 func expiredMakeRoom(t *testing.T, there bool) {
 	bubble(t, Config{QueueMessages: 10, Inflight: 2}, func(t *testing.T, h *house) {
-		vault := h.b.cfg.Store.(*stocked).vault
+		vault := h.b.cfg().Store.(*stocked).vault
 		vault.change(func() { vault.slow = true }) // whoever reads must be allowed to read the disk
 		sub, _ := h.login(packet.V5, "sub", keepSession)
 		sub.subscribe(1, "x")
