@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 	"time"
+	"unsafe"
 
 	"weir/broker/packet"
 )
@@ -119,4 +120,11 @@ func TestSockets(t *testing.T) {
 		t.Errorf("%d refused, want 1", s.Refused)
 	}
 	close(wait)
+}
+
+// TestConnectionSize: there may be very many of them. 176 is a size of the allocator; the next one is 192.
+func TestConnectionSize(t *testing.T) {
+	if n := unsafe.Sizeof(connection{}); n > 176 {
+		t.Errorf("a connection has %d bytes, want 176 at most", n)
+	}
 }

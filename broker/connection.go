@@ -19,6 +19,7 @@ type connection struct {
 	done   chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
 	kicked atomic.Uint32       // the reason of the kick; 0: none
 
+	generation uint32        // of out, here so that nothing is padded
 	heard      time.Duration // since Broker.began: when the last whole packet came, or before, when it was accepted
 	id         string        // the client id, as CONNECT gave it or as it was assigned
 	user       string        // who logged in; empty: nobody
@@ -29,8 +30,7 @@ type connection struct {
 	token      uint64        // what Entry.Publisher says
 	aliases    *aliases      // nil before the first one
 	maxPacket  uint32        // of the client; 0: any
-	generation uint32
-	keepAlive  uint16 // seconds; 0: off
+	keepAlive  uint16        // seconds; 0: off
 	version    packet.Version
 	checked    bool       // Users was asked about the user
 	problems   bool       // a 5.0 client wants reasons in words on every packet
@@ -38,11 +38,11 @@ type connection struct {
 	many       bool       // it was logged that there are no more subscriptions for this client
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
-	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
-	inputs     int        // what limits.memory counts for its read buffer, see input
-	names      int        // and for the topics of its aliases
-	counted    *limit     // of its listener; nil: the connection is not counted
 	connecting bool       // it counts as one that has not sent CONNECT; guarded by Broker.mu
+	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
+	inputs     int32      // what limits.memory counts for its read buffer, see input
+	names      int32      // and for the topics of its aliases
+	counted    *limit     // of its listener; nil: the connection is not counted
 }
 
 // aliases are topics by alias, 1 to the announced maximum.

@@ -112,7 +112,7 @@ func (c *connection) Closed(err error) {
 		b.connecting.give(c, c.conn.RemoteAddr())
 	}
 	b.mu.Unlock()
-	b.limits.memory.give(b, c.cost()+c.inputs+c.names)
+	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))
 	s := c.session
 	if s == nil {
 		if c.unopened(err) {
