@@ -2,6 +2,7 @@ package chip
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"weir/sensors"
@@ -63,11 +64,11 @@ func mcpIDs(ctx context.Context, c sensors.Conn) (maker, device uint16, err erro
 	if err != nil {
 		return 0, 0, err
 	}
-	maker = word16(b)
+	maker = binary.BigEndian.Uint16(b)
 	if b, err = r.get(ctx, mcpDevice, 2); err != nil {
 		return 0, 0, err
 	}
-	return maker, word16(b), nil
+	return maker, binary.BigEndian.Uint16(b), nil
 }
 
 func fitsMCP(ctx context.Context, c sensors.Conn) (int, error) {
@@ -103,7 +104,7 @@ func (d *mcp) settled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if word := word16(b); word != mcpMarked {
+	if word := binary.BigEndian.Uint16(b); word != mcpMarked {
 		if word&0x00c0 != 0 { // 5.1.1: bits 7 and 6 lock the register until power is off
 			return d.garbage("its settings are locked (register 0x01 is 0x%04x): switch its power off and on", word)
 		}
@@ -126,11 +127,11 @@ func (d *mcp) sample(ctx context.Context, s *sensors.Sample) error {
 	if err != nil {
 		return err
 	}
-	first := mcpRaw(word16(b))
+	first := mcpRaw(binary.BigEndian.Uint16(b))
 	if b, err = d.get(ctx, mcpValue, 2); err != nil {
 		return err
 	}
-	raw := mcpRaw(word16(b))
+	raw := mcpRaw(binary.BigEndian.Uint16(b))
 	if raw-first > 8 || first-raw > 8 { // it converts all the time, but half a degree is no step
 		return d.garbage("its temperature reads %v °C and then %v °C", mcpCelsius(first), mcpCelsius(raw))
 	}
