@@ -72,8 +72,12 @@ func (k *airKind) driver() sensors.Driver {
 	}
 	if k.ask != nil {
 		d.Identify = func(ctx context.Context, c sensors.Conn) (string, error) {
-			chip, err := k.ask(ctx, &asker{registers: registers{conn: c}})
-			if chip != k.chip {
+			a := &asker{registers: registers{conn: c}}
+			chip, err := k.ask(ctx, a)
+			switch {
+			case err == nil && !a.heard:
+				return "", sensors.Errorf(sensors.NotAnswering, c.String(), "it acknowledges no question of %s", k.chip)
+			case chip != k.chip:
 				chip = ""
 			}
 			return chip, err
