@@ -2,6 +2,7 @@ package chip_test
 
 import (
 	"log/slog"
+	"maps"
 	"testing"
 
 	"weir/sensors"
@@ -18,7 +19,7 @@ func quick(t testing.TB, addr uint16, d sim.Device) *machine {
 
 func TestReadAllocatesNothing(t *testing.T) {
 	for _, c := range onlyThose(everyChip) {
-		d := openedAt(t, quick(t, c.addresses[0], c.make()), c.driver)
+		d := openedAt(t, quick(t, c.addresses[0], c.make()), c)
 		var s sensors.Sample
 		read := func() {
 			if err := d.Read(t.Context(), &s); err != nil {
@@ -32,11 +33,18 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}
 }
 
-func openedAt(t testing.TB, m *machine, driver string) sensors.Device {
-	d := sensors.Find(chip.Drivers, driver)
-	s, wrong := d.Settings("x", map[string]any{"oversample": 1}, nil)
+// openedAt opens the chip's driver with the settings it cannot do without, and measured
+// as fast as can be.
+func openedAt(t testing.TB, m *machine, c simulated) sensors.Device {
+	d := sensors.Find(chip.Drivers, c.driver)
+	given := map[string]any{"oversample": 1}
+	maps.Copy(given, c.given)
+	s, wrong := d.Settings("x", given, nil)
 	if len(wrong) > 0 { // it has no such setting, or no such choice
-		s, _ = d.Settings("x", nil, nil)
+		s, wrong = d.Settings("x", c.given, nil)
+	}
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
 	}
 	dev, err := d.Open(m, s)
 	if err != nil {
