@@ -144,14 +144,14 @@ func (c *AHT20) Read(now time.Time, data []byte) error {
 		status |= ahtFactory
 	}
 	h, t := c.words.Humidity, c.words.Temperature
-	reply := []byte{status, byte(h >> 12), byte(h >> 4), byte(h<<4) | byte(t>>16), byte(t >> 8), byte(t)}
+	reply := [7]byte{status, byte(h >> 12), byte(h >> 4), byte(h<<4) | byte(t>>16), byte(t >> 8), byte(t), 0xFF}
 	if !c.old {
-		reply = append(reply, checksum(sensirionStart, reply...))
+		reply[6] = checksum(sensirionStart, reply[:6]...)
 	}
 	for i := range data {
 		data[i] = 0xFF
 	}
-	copy(data, reply)
+	copy(data, reply[:])
 	return nil
 }
 

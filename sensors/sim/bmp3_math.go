@@ -68,8 +68,6 @@ func (c *TrimBMP3) pascal(raw int64, t float64) float64 {
 
 // The raw words a chip with these words holds for a climate: 24 bits.
 
-const full24 = 1<<24 - 1
-
 func (c *TrimBMP3) rawTemperature(celsius float64) int64 {
 	return nearest(0, full24, celsius, c.celsius)
 }

@@ -33,6 +33,7 @@ type commanded struct {
 	measuring   bool      // a measurement ends at due
 	owed        []byte    // the answer; none: reads are not acknowledged
 	room        [12]byte  // of owed
+	words       [12]byte  // of checked
 	conversions int
 }
 
@@ -134,9 +135,10 @@ func checksum(start byte, data ...byte) byte {
 	return crc
 }
 
-// checked returns words, each as high byte, low byte and checksum.
-func checked(start byte, words ...uint16) []byte {
-	b := make([]byte, 0, 3*len(words))
+// checked returns words, each as high byte, low byte and checksum; valid until the
+// next call.
+func (c *commanded) checked(start byte, words ...uint16) []byte {
+	b := c.words[:0]
 	for _, w := range words {
 		b = append(b, byte(w>>8), byte(w), checksum(start, byte(w>>8), byte(w)))
 	}

@@ -122,12 +122,12 @@ func (c *HTU21D) Write(now time.Time, data []byte) error {
 	case htuT, htuHoldT:
 		at := c.measureFor(now, c.takes(c.kind.t))
 		raw := uint16(c.measured(at).Temperature) &^ 3
-		c.answer(at, checked(htuCRC, raw)...)
+		c.answer(at, c.checked(htuCRC, raw)...)
 	case htuH, htuHoldH:
 		at := c.measureFor(now, c.humiditySpan())
 		raw := c.measured(at)
 		c.lastT = uint16(raw.Temperature) &^ 3
-		c.answer(at, checked(htuCRC, uint16(raw.Humidity)&^3|htuHumidity)...)
+		c.answer(at, c.checked(htuCRC, uint16(raw.Humidity)&^3|htuHumidity)...)
 	case htuReadUser:
 		c.answer(now, c.user)
 	case htuReset:
@@ -168,7 +168,7 @@ func (c *HTU21D) command2(now time.Time, first, second byte) error {
 		}
 		c.answer(now, b...)
 	case first == htuID2 && second == 0xC9:
-		c.answer(now, checked(htuCRC, uint16(c.tuning.id)<<8|0xFF, 0xFFFF)...)
+		c.answer(now, c.checked(htuCRC, uint16(c.tuning.id)<<8|0xFF, 0xFFFF)...)
 	case first == siFirmware && second == 0xB8 && c.kind.silabs:
 		c.answer(now, 0x20)
 	default:

@@ -91,7 +91,7 @@ func (c *SHT4x) Write(now time.Time, data []byte) error {
 	case command == sht4xReset:
 		c.start(now, sht4xStartup)
 	case command == sht4xSerial:
-		c.answer(now.Add(time.Millisecond), checked(sensirionStart, 0x0F41, 0x5C2B)...)
+		c.answer(now.Add(time.Millisecond), c.checked(sensirionStart, 0x0F41, 0x5C2B)...)
 	case sht4xSpans[command] != span{}:
 		at := c.measureFor(now, sht4xSpans[command])
 		c.answer(at, c.measured(at)...)
@@ -121,7 +121,7 @@ func (c *SHT4x) measured(at time.Time) []byte {
 		}
 		raw = RawAir{Temperature: word16(air.Temperature, celsius175), Humidity: word16(air.Humidity, sht4xPercent)}
 	}
-	return checked(sensirionStart, uint16(raw.Temperature), uint16(raw.Humidity))
+	return c.checked(sensirionStart, uint16(raw.Temperature), uint16(raw.Humidity))
 }
 
 // sht4xPercent is the formula of section 4.6, which reaches beyond 0 and 100.

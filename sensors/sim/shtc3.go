@@ -100,7 +100,7 @@ func (c *SHTC3) Write(now time.Time, data []byte) error {
 	case command == shtc3Reset:
 		c.start(now, shtc3Startup)
 	case command == shtc3ID:
-		c.answer(now, checked(sensirionStart, 0x0800|uint16(c.tuning.id))...)
+		c.answer(now, c.checked(sensirionStart, 0x0800|uint16(c.tuning.id))...)
 	default:
 		return ErrNack
 	}
@@ -116,9 +116,9 @@ func (c *SHTC3) measured(at time.Time, humidityFirst bool) []byte {
 		raw = RawAir{Temperature: word16(air.Temperature, shtc3Celsius), Humidity: word16(air.Humidity, shtc3Percent)}
 	}
 	if humidityFirst {
-		return checked(sensirionStart, uint16(raw.Humidity), uint16(raw.Temperature))
+		return c.checked(sensirionStart, uint16(raw.Humidity), uint16(raw.Temperature))
 	}
-	return checked(sensirionStart, uint16(raw.Temperature), uint16(raw.Humidity))
+	return c.checked(sensirionStart, uint16(raw.Temperature), uint16(raw.Humidity))
 }
 
 // The formulas of section 5.11, whose divisor is not that of the other families.

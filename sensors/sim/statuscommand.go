@@ -138,7 +138,7 @@ func (c *wordChip) obey(now time.Time, command uint16, argument []byte) error {
 func (c *wordChip) command(now time.Time, command uint16, argument []byte) {
 	switch command {
 	case c.speech.identity:
-		c.answer(now, checked(sensirionStart, uint16(c.tuning.id)<<8)...)
+		c.answer(now, c.checked(sensirionStart, uint16(c.tuning.id)<<8)...)
 	case wordFetch:
 		c.fetch(now)
 	case wordBreak:
@@ -147,7 +147,7 @@ func (c *wordChip) command(now time.Time, command uint16, argument []byte) {
 	case wordReset:
 		c.boot(now, c.speech.reset)
 	case wordStatus:
-		c.answer(now, checked(sensirionStart, c.status)...)
+		c.answer(now, c.checked(sensirionStart, c.status)...)
 	case wordClear:
 		c.status &= statusHeater
 	case wordHeaterOn:
@@ -166,7 +166,7 @@ func (c *wordChip) other(now time.Time, command uint16, argument []byte) {
 	case !known:
 		c.status |= statusRefused
 	case len(argument) == 0:
-		c.answer(now, checked(sensirionStart, words...)...)
+		c.answer(now, c.checked(sensirionStart, words...)...)
 	case len(argument) < 3 || checksum(sensirionStart, argument[:2]...) != argument[2]:
 		c.status |= statusChecksum
 	default:
@@ -208,7 +208,7 @@ func (c *wordChip) measured(at time.Time) []byte {
 		}
 		raw = RawAir{Temperature: word16(air.Temperature, celsius175), Humidity: word16(air.Humidity, percent100)}
 	}
-	return checked(sensirionStart, uint16(raw.Temperature), uint16(raw.Humidity))
+	return c.checked(sensirionStart, uint16(raw.Temperature), uint16(raw.Humidity))
 }
 
 // celsius175 and percent100 are the formulas of section 4.13 of the SHT3x sheet and
