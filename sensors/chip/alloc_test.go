@@ -17,15 +17,6 @@ func quick(t testing.TB, addr uint16, d sim.Device) *machine {
 }
 
 func TestReadAllocatesNothing(t *testing.T) {
-	for driver, m := range map[string]*machine{
-		"bme280": quick(t, 0x76, sim.NewBME280(sim.Steady(indoors))),
-		"bmp280": quick(t, 0x76, sim.NewBMP280(sim.Steady(indoors))),
-		"bmp180": quick(t, 0x77, sim.NewBMP180(sim.Steady(indoors))),
-		"bmp388": quick(t, 0x76, sim.NewBMP388(sim.Steady(indoors))),
-		"bmp581": quick(t, 0x46, sim.NewBMP581(sim.Steady(indoors))),
-		"bme680": quick(t, 0x76, sim.NewBME680(sim.Steady(indoors))),
-	} {
-		d := openedAt(t, m, driver)
 	for _, c := range onlyThose(everyChip) {
 		d := openedAt(t, quick(t, c.addresses[0], c.make()), c.driver)
 		var s sensors.Sample

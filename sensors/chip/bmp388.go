@@ -215,7 +215,7 @@ func little24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(
 // untilReady polls until both values are there, for up to 100 ms more than the
 // sheet allows.
 func (d *bmp3) untilReady(ctx context.Context) error {
-	return d.poll(ctx, func(ctx context.Context) (bool, error) {
+	return d.poll(ctx, "measuring", func(ctx context.Context) (bool, error) {
 		b, err := d.get(ctx, bmp3Err, 2)
 		if err != nil {
 			return false, err

@@ -214,7 +214,7 @@ func (d *bmp5) one(ctx context.Context) ([]byte, error) {
 // untilReady polls until the measurement is over, for up to 100 ms more than the
 // sheet has.
 func (d *bmp5) untilReady(ctx context.Context) error {
-	return d.poll(ctx, func(ctx context.Context) (bool, error) {
+	return d.poll(ctx, "measuring", func(ctx context.Context) (bool, error) {
 		b, err := d.get(ctx, bmp5Event, 2)
 		switch {
 		case err != nil:

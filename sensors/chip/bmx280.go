@@ -157,15 +157,5 @@ func (d *bmx) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	case d.humid:
 		return 0, wrongChip(ctx, c, bmxID, id, "0x60 (BME280)")
 	}
-	err = wrongChip(c, id, "0x58 (BMP280)")
-	if id == idBME280 {
-		err.(*sensors.Error).Text += `; write driver = "bme280"`
-	}
-	return 0, err
-}
-
-// wrongChip says which of Bosch's chips answered instead.
-func wrongChip(c sensors.Conn, id byte, want string) error {
-	return wrongIdentity(c, id, boschNames, want)
 	return 0, wrongChip(ctx, c, bmxID, id, "0x58 (BMP280)")
 }

@@ -167,8 +167,6 @@ func (m *lm75Model) called(id uint16) string {
 	return ""
 }
 
-func word16(b []byte) uint16 { return uint16(b[0])<<8 | uint16(b[1]) }
-
 // thermometer is a chip of the family.
 type thermometer struct {
 	attached
@@ -314,7 +312,7 @@ func (d *thermometer) convert(ctx context.Context) error {
 	if d.model.done == 0 {
 		return nil
 	}
-	return d.poll(ctx, d.converted)
+	return d.poll(ctx, "measuring", d.converted)
 }
 
 // converted reports whether the conversion is over.
