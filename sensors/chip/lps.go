@@ -132,7 +132,7 @@ func (d *lps) setUp(ctx context.Context) error {
 		if err := d.wait(ctx, 3*time.Millisecond); err != nil { // 2.2 ms, turn-on time
 			return err
 		}
-		if err := d.poll(ctx, d.rested); err != nil {
+		if err := d.poll(ctx, "starting", d.rested); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ func (d *lps) convert(ctx context.Context) ([]byte, error) {
 	if err := d.wait(ctx, d.family.takes); err != nil {
 		return nil, err
 	}
-	if err := d.poll(ctx, d.measured); err != nil {
+	if err := d.poll(ctx, "measuring", d.measured); err != nil {
 		return nil, err
 	}
 	if err := d.unchanged(ctx); err != nil {
@@ -216,16 +216,16 @@ func (d *lps) sample(ctx context.Context, s *sensors.Sample) error {
 	temperature := d.family.temperature()
 	celsius, rawT := lpsTemperature(b[3:], d.family.old)
 	pascal, rawP := lpsPressure(b)
-	coldest, hottest := rawT == -1<<15, rawT == 1<<15-1
-	if coldest || hottest {
+	ends := rawT == -1<<15 || rawT == 1<<15-1
+	if ends {
 		s.AddBad(temperature, sensors.Saturated, int64(rawT))
 	} else {
 		s.Add(temperature, celsius, 0.01, int64(rawT))
 	}
 	switch {
-	case coldest || hottest || !within(temperature, celsius): // the chip compensates with it
+	case ends || !within(temperature, celsius): // the chip compensates with it
 		s.AddBad(lpsPressureRange, sensors.NoTemperature, int64(rawP))
-	case rawP == -1<<23 || rawP == 1<<23-1:
+	case saturated24(rawP):
 		s.AddBad(lpsPressureRange, sensors.Saturated, int64(rawP))
 	default:
 		s.Add(lpsPressureRange, pascal, 1, int64(rawP))

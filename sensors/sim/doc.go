@@ -22,7 +22,11 @@
 //	a line is stuck                       Bus.Hang
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
+//	stuck or skipped words                Hold of each chip
 //	stuck or skipped words                Hold, of every chip
+//	a gas sensor's air, its heater        Gas, BME68x.Heater
+//	not calibrated (AHT20)                AHT20.Blank
+//	asleep (SHTC3), measuring by itself   by command, as another program would
 //	behind a multiplexer                  TCA9548.Channel(n), a bus of its own with its own faults
 //	what an infrared thermometer sees     Facing
 //	another chip, other calibration       SetTrim
