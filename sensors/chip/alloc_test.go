@@ -37,11 +37,12 @@ func TestReadAllocatesNothing(t *testing.T) {
 // as fast as can be.
 func openedAt(t testing.TB, m *machine, c simulated) sensors.Device {
 	d := sensors.Find(chip.Drivers, c.driver)
-	given := map[string]any{"oversample": 1}
+	given := map[string]any{"address": int(c.addresses[0]), "oversample": 1}
 	maps.Copy(given, c.given)
 	s, wrong := d.Settings("x", given, nil)
 	if len(wrong) > 0 { // it has no such setting, or no such choice
-		s, wrong = d.Settings("x", c.given, nil)
+		delete(given, "oversample")
+		s, wrong = d.Settings("x", given, nil)
 	}
 	if len(wrong) > 0 {
 		t.Fatal(wrong)

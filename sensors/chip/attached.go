@@ -82,8 +82,8 @@ func (d *attached) twice(ctx context.Context, first byte, into []byte) error {
 }
 
 // poll asks done every few milliseconds until it says yes, for up to 100 ms more
-// than the sheet allows.
-func (d *attached) poll(ctx context.Context, done func(ctx context.Context) (bool, error)) error {
+// than the sheet allows. Doing says what the chip does until then.
+func (d *attached) poll(ctx context.Context, doing string, done func(ctx context.Context) (bool, error)) error {
 	for range 50 {
 		if ok, err := done(ctx); ok || err != nil {
 			return err
@@ -92,7 +92,7 @@ func (d *attached) poll(ctx context.Context, done func(ctx context.Context) (boo
 			return err
 		}
 	}
-	return sensors.Errorf(sensors.Timeout, d.conn.String(), "still measuring 100 ms after the longest time of the data sheet")
+	return sensors.Errorf(sensors.Timeout, d.conn.String(), "still %s 100 ms after the longest time of the data sheet", doing)
 }
 
 // garbage is the error of an answer that cannot be.

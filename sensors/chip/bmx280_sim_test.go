@@ -108,7 +108,7 @@ func TestWrongChipIsNamed(tt *testing.T) {
 		b.wantFault(d, sensors.WrongChip, `chip id 0x60 (BME280) at 0x76 on bus 1, want 0x58 (BMP280); write driver = "bme280"`)
 		b.wire.Add(0x77, sim.NewBMP280(sim.Steady(indoors), sim.ChipID(0x61)))
 		d = b.open("bme280", map[string]any{"address": 0x77})
-		b.wantFault(d, sensors.WrongChip, "chip id 0x61 (BME680 or BME688) at 0x77 on bus 1, want 0x60 (BME280)")
+		b.wantFault(d, sensors.WrongChip, `chip id 0x61 (BME680 or BME688) at 0x77 on bus 1, want 0x60 (BME280); write driver = "bme680"`)
 	})
 }
 

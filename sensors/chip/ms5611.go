@@ -85,19 +85,19 @@ type ms56 struct {
 // isOne accepts what has a PROM with a valid checksum and no id of another maker.
 func (d *ms56) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	r := registers{conn: c}
+	b, err := r.get(ctx, bmxID, 1)
+	switch {
+	case err != nil && sensors.FaultOf(err) != sensors.NotAnswering: // it may refuse what it does not know
+		return 0, err
+	case err == nil && boschChip(bmxID, b[0]) != nil:
+		return 0, wrongChip(ctx, c, bmxID, b[0], "an "+d.chip+", which has no id")
+	}
 	var prom [16]byte
 	if err := readMS56PROM(ctx, &r, &prom); err != nil {
 		return 0, err
 	}
 	if busFault(prom[:]) {
 		return 0, sensors.Errorf(sensors.Garbage, c.String(), "its PROM is all 0x%02x: look at the wiring", prom[0])
-	}
-	b, err := r.get(ctx, bmxID, 1)
-	switch {
-	case err != nil && sensors.FaultOf(err) != sensors.NotAnswering: // it may refuse what it does not know
-		return 0, err
-	case err == nil && boschNames[b[0]] != "":
-		return 0, wrongChip(c, b[0], "an "+d.chip+", which has no id")
 	}
 	if _, ok := parseMS56(&prom, d.doubled); !ok {
 		return 0, sensors.Errorf(sensors.WrongChip, "", "what answers at %s has no PROM of an %s: its checksum is 0x%x, want 0x%x, and no word empty",

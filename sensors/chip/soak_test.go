@@ -22,7 +22,17 @@ func TestNoFaultBecomesAGoodValue(tt *testing.T) {
 	chips := map[string]soaked{
 		"bme280": {0x76, func(w sim.World) sim.Device { return sim.NewBME280(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}, false},
 		"bmp280": {0x76, func(w sim.World) sim.Device { return sim.NewBMP280(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}, false},
+		"bmp388": {0x76, func(w sim.World) sim.Device { return sim.NewBMP388(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}, false},
+		"bmp390": {0x76, func(w sim.World) sim.Device { return sim.NewBMP390(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}, false},
+		"bmp581": {0x46, func(w sim.World) sim.Device { return sim.NewBMP581(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}, false},
+		"bme680": {0x76, func(w sim.World) sim.Device { return sim.NewBME680(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}, false},
+		"bme688": {0x76, func(w sim.World) sim.Device { return sim.NewBME688(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}, false},
 		"bmp180": {0x77, func(w sim.World) sim.Device { return sim.NewBMP180(w) }, map[sensors.Quantity]float64{t: 0.1, p: 10}, false},
+
+		"tmp102":   {0x48, func(w sim.World) sim.Device { return sim.NewTMP102(w) }, map[sensors.Quantity]float64{t: 0.04}, false},
+		"tmp117":   {0x48, func(w sim.World) sim.Device { return sim.NewTMP117(w) }, map[sensors.Quantity]float64{t: 0.01}, false},
+		"mcp9808":  {0x18, func(w sim.World) sim.Device { return sim.NewMCP9808(w) }, map[sensors.Quantity]float64{t: 0.04}, false},
+		"mlx90614": {0x5a, func(w sim.World) sim.Device { return sim.NewMLX90614(w) }, map[sensors.Quantity]float64{t: 0.02}, false},
 	}
 	for _, c := range airCases {
 		chips[c.driver] = soaked{c.addr, func(w sim.World) sim.Device { return c.make(w) }, map[sensors.Quantity]float64{t: 0.02, h: 0.1}, c.crc}

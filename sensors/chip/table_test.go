@@ -41,7 +41,8 @@ func TestTableIsComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"bmp280", "bme280", "bmp180", "bmp085", "sht3x", "sht4x", "shtc3", "htu21d", "si7021", "sht2x",
+	for _, name := range []string{"bmp388", "bmp390", "bmp581", "bmp585", "bme680", "bme688",
+		"bmp280", "bme280", "bmp180", "bmp085", "sht3x", "sht4x", "shtc3", "htu21d", "si7021", "sht2x",
 		"aht20", "aht10", "hdc1080", "hdc1000", "hdc302x", "ds18b20", "thermal", "ascii-line", "modbus-rtu"} {
 		if !seen[name] {
 			t.Errorf("%s is missing", name)
