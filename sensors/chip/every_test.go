@@ -267,18 +267,3 @@ func TestFlippedBitsNameNoOtherChip(tt *testing.T) {
 		})
 	}
 }
-
-func BenchmarkRead(b *testing.B) {
-	for _, c := range onlyThose(everyChip) {
-		b.Run(c.driver, func(b *testing.B) {
-			b.ReportAllocs()
-			d := openedAt(b, quick(b, c.addresses[0], c.make()), c.driver, c.settings)
-			var s sensors.Sample
-			for b.Loop() { // nearly all of it is the time the chip measures
-				if err := d.Read(b.Context(), &s); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
