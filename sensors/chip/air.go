@@ -75,9 +75,13 @@ func (k *airKind) driver() sensors.Driver {
 	}
 	if k.ask != nil {
 		d.Identify = func(ctx context.Context, c sensors.Conn) (string, error) {
-			chip, err := k.ask(ctx, &asker{registers: registers{conn: c}})
-			if chip != k.chip {
-				chip = ""
+			a := &asker{registers: registers{conn: c}}
+			chip, err := k.ask(ctx, a)
+			switch {
+			case err == nil && !a.heard:
+				return "", sensors.Errorf(sensors.NotAnswering, c.String(), "nothing acknowledges")
+			case chip != k.chip:
+				return "", err
 			}
 			return chip, err
 		}

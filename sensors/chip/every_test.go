@@ -242,6 +242,22 @@ func (b *bench) readings(d sensors.Device, device sim.Device) (values []int64, c
 	return values, count() - was
 }
 
+// At an address where nothing is, a driver says that, so that a scan shows nothing there.
+func TestEveryDriverHearsThatNothingIsThere(tt *testing.T) {
+	onBench(tt, func(b *bench) {
+		for _, d := range chip.Drivers {
+			if d.Identify == nil {
+				continue
+			}
+			for _, addr := range d.Addresses {
+				if name, err := d.Identify(b.Context(), b.wired(addr)); name != "" || sensors.FaultOf(err) != sensors.NotAnswering {
+					b.Errorf("%s at 0x%02x: %q, %v, want that it does not answer", d.Name, addr, name, err)
+				}
+			}
+		}
+	})
+}
+
 // With bits that flip in what is read, a chip whose answers carry checksums is not
 // recognized more often than not, but it is never taken for another one.
 func TestFlippedBitsNameNoOtherChip(tt *testing.T) {
