@@ -18,7 +18,7 @@ func quick(t testing.TB, addr uint16, d sim.Device) *machine {
 
 func TestReadAllocatesNothing(t *testing.T) {
 	for _, c := range onlyThose(everyChip) {
-		d := openedAt(t, quick(t, c.addresses[0], c.make()), c.driver)
+		d := openedAt(t, quick(t, c.addresses[0], c.make()), c.driver, c.settings)
 		var s sensors.Sample
 		read := func() {
 			if err := d.Read(t.Context(), &s); err != nil {
@@ -32,11 +32,11 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}
 }
 
-func openedAt(t testing.TB, m *machine, driver string) sensors.Device {
+func openedAt(t testing.TB, m *machine, driver string, settings map[string]any) sensors.Device {
 	d := sensors.Find(chip.Drivers, driver)
 	s, wrong := d.Settings("x", map[string]any{"oversample": 1}, nil)
 	if len(wrong) > 0 { // it has no such setting, or no such choice
-		s, _ = d.Settings("x", nil, nil)
+		s, _ = d.Settings("x", settings, nil)
 	}
 	dev, err := d.Open(m, s)
 	if err != nil {

@@ -69,10 +69,7 @@ func wrongChip(ctx context.Context, c sensors.Conn, register, id byte, want stri
 			return sensors.Errorf(sensors.WrongChip, "", "chip id 0x%02x (%s) at %s, want %s; write driver = %q", said, k.name, c, want, k.driver)
 		}
 	}
-	if id == 0 || id == 0xff {
-		return sensors.Errorf(sensors.Garbage, c.String(), "chip id 0x%02x, which no chip has: look at the wiring", id)
-	}
-	return sensors.Errorf(sensors.WrongChip, "", "chip id 0x%02x (unknown) at %s, want %s", id, c, want)
+	return wrongIdentity(c, id, nil, want)
 }
 
 // eitherOf accepts the wanted of two ids that one driver reads, and the other in

@@ -2,6 +2,7 @@ package chip
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -134,7 +135,7 @@ func lm75Driver(m *lm75Model, name string) sensors.Driver {
 			if err != nil {
 				return "", err
 			}
-			return m.called(word16(b)), nil
+			return m.called(binary.BigEndian.Uint16(b)), nil
 		}
 		return d
 	}
@@ -192,7 +193,7 @@ func (d *thermometer) fits(ctx context.Context, c sensors.Conn) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		id := word16(b)
+		id := binary.BigEndian.Uint16(b)
 		if name := d.model.called(id); name != "" {
 			d.chip = name
 			return 2, nil
@@ -203,11 +204,11 @@ func (d *thermometer) fits(ctx context.Context, c sensors.Conn) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	low := word16(b)
+	low := binary.BigEndian.Uint16(b)
 	if b, err = r.get(ctx, lm75High, 2); err != nil {
 		return 0, err
 	}
-	high := word16(b)
+	high := binary.BigEndian.Uint16(b)
 	if low == high && (low == 0 || low == 0xffff) {
 		return 0, sensors.Errorf(sensors.Garbage, c.String(), "both limits of the %s are 0x%04x: look at the wiring", d.model.name, low)
 	}
@@ -273,7 +274,7 @@ func (d *thermometer) configuration(ctx context.Context) (uint16, error) {
 	if d.model.bytes == 1 {
 		return uint16(b[0]), nil
 	}
-	return word16(b), nil
+	return binary.BigEndian.Uint16(b), nil
 }
 
 func (d *thermometer) sample(ctx context.Context, s *sensors.Sample) error {
@@ -328,11 +329,11 @@ func (d *thermometer) value(ctx context.Context) (uint16, error) {
 	if err != nil {
 		return 0, err
 	}
-	first := word16(b)
+	first := binary.BigEndian.Uint16(b)
 	if b, err = d.get(ctx, lm75Value, 2); err != nil {
 		return 0, err
 	}
-	second := word16(b)
+	second := binary.BigEndian.Uint16(b)
 	apart := int32(int16(second)) - int32(int16(first))
 	if apart != 0 && (d.model.start != 0 || apart > 0x80 || apart < -0x80) {
 		return 0, d.garbage("its temperature reads 0x%04x and then 0x%04x", first, second)

@@ -2,6 +2,7 @@ package chip
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"weir/sensors"
@@ -72,11 +73,11 @@ func mcpIDs(ctx context.Context, c sensors.Conn) (maker, device uint16, err erro
 	if err != nil {
 		return 0, 0, err
 	}
-	maker = word16(b)
+	maker = binary.BigEndian.Uint16(b)
 	if b, err = r.get(ctx, mcpDevice, 2); err != nil {
 		return 0, 0, err
 	}
-	return maker, word16(b), nil
+	return maker, binary.BigEndian.Uint16(b), nil
 }
 
 func fitsMCP(ctx context.Context, c sensors.Conn) (int, error) {
@@ -120,7 +121,7 @@ func (d *mcp) settled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if word := word16(b); word != mcpMarked {
+	if word := binary.BigEndian.Uint16(b); word != mcpMarked {
 		if word&0x00c0 != 0 { // 5.1.1: bits 7 and 6 lock the register until power is off
 			return d.garbage("its settings are locked (register 0x01 is 0x%04x): switch its power off and on", word)
 		}
@@ -164,7 +165,7 @@ func (d *mcp) value(ctx context.Context) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	word := word16(b)
+	word := binary.BigEndian.Uint16(b)
 	if word&mcpAbove == 0 || word&mcpImpossible == mcpImpossible {
 		return 0, d.garbage("it sent 0x%04x, whose alert bits cannot be", word)
 	}

@@ -38,7 +38,7 @@ var mlx90614 = sensors.Driver{
 	Doc:      "Melexis MLX90614, temperature of a surface in view, and its own",
 	Measures: []sensors.Measure{mlxTemperature, mlxSurface},
 	Keys: mlxKeys(sensors.Key{Name: "emissivity", Kind: sensors.KindFloat, Min: 0.05, Max: 1, Example: "0.95",
-		Meaning: "of the surface in view; when not set, the one in the chip's memory, which is 1 if nobody changed it"}),
+		Meaning: "of the surface in view, a factor; when not set, the one in the chip's memory, which is 1 if nobody changed it"}),
 	Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
 		d := &mlx{address: byte(s.Int("address")), emissivity: s.Float("emissivity")}
 		d.machine, d.settings, d.addresses = m, s, mlxAddresses
