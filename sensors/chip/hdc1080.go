@@ -70,5 +70,5 @@ func convertHDC1080(ctx context.Context, d *air) (t, h uint32, err error) {
 	if busFault(b) {
 		return 0, 0, d.garbage("all data bytes are 0x%02x", b[0])
 	}
-	return uint32(word16(b)), uint32(word16(b[2:])), nil
+	return word16(b), word16(b[2:]), nil
 }

@@ -123,9 +123,6 @@ func (r *registers) set(ctx context.Context, pairs ...byte) error {
 	return r.conn.Tx(ctx, r.write[:n], nil)
 }
 
-// word16 returns the first two bytes of b, high byte first.
-func word16(b []byte) uint16 { return uint16(b[0])<<8 | uint16(b[1]) }
-
 // signed extends the low bits of a raw word by its sign bit, the highest of
 // them.
 func signed(raw uint32, bits uint) int32 {

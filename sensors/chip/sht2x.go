@@ -105,7 +105,7 @@ func deviceID(b []byte) uint32 {
 	if b == nil {
 		return 0
 	}
-	return uint32(word16(b))
+	return word16(b)
 }
 
 // beginSHT2x resets the chip, which leaves its heater as it was, and brings heater and
