@@ -12,6 +12,8 @@ const (
 	Temperature Quantity = "temperature" // °C
 	Pressure    Quantity = "pressure"    // Pa
 	Humidity    Quantity = "humidity"    // relative, %RH
+
+	GasResistance Quantity = "gas_resistance" // of a heated layer that gases change, Ω
 )
 
 // Base returns the unit a well-known quantity has inside.
@@ -23,6 +25,8 @@ func (q Quantity) Base() (u Unit, known bool) {
 		return Pascal, true
 	case Humidity:
 		return RelativeHumidity, true
+	case GasResistance:
+		return Ohm, true
 	}
 	return "", false
 }
@@ -75,6 +79,7 @@ const (
 	BadCalibration Reason = "the chip's calibration is broken" // the compensation would divide by zero, or its words are empty
 	NoTemperature  Reason = "the temperature it is computed with is bad"
 	NotCalibrated  Reason = "the chip's thermometer is not calibrated"
+	HeaterCold     Reason = "the heater did not reach its temperature"
 	OtherChip      Reason = "another chip of the kind answers" // its calibration is not the one of before
 	ResetValue     Reason = "the value may be the one after power-up"
 	ShortedValue   Reason = "the value may be the one of a shorted or open line"
@@ -83,6 +88,7 @@ const (
 	OutsideChip    Reason = "outside the range of the chip"
 	OutsideUser    Reason = "outside the range that was set"
 	TooFast        Reason = "changed faster than the rate that was set"
+	JustHeated     Reason = "its heater has just been on" // and the chip is warmer than the air
 	NotANumber     Reason = "not a number"
 )
 

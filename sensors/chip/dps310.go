@@ -115,8 +115,8 @@ func isDPS(ctx context.Context, c sensors.Conn) (int, error) {
 		return 2, nil
 	}
 	const want = "0x10 (DPS310 or SPL06-001)"
-	if b, err = r.get(ctx, bmxID, 1); err == nil && boschNames[b[0]] != "" {
-		return 0, wrongChip(c, b[0], want)
+	if b, err = r.get(ctx, bmxID, 1); err == nil && boschChip(bmxID, b[0]) != nil {
+		return 0, wrongChip(ctx, c, bmxID, b[0], want)
 	}
 	return 0, wrongIdentity(c, id, dpsNames, want)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Honeywell's pressure sensors on I2C: HSC, SSC and ABP, which measure without being
-// asked and are simply read, and ABP2 and MPR, which take a command. Sheets: see
+// asked and are simply read, and ABP2 and MPR, which take a command. Data sheets: see
 // honeywell_math.go. None has an id, a checksum or a setting that could be read
 // back, so that a sensor must be configured; what can be checked is the status that
 // each answer begins with.

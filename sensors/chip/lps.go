@@ -7,7 +7,7 @@ import (
 	"weir/sensors"
 )
 
-// ST's barometers with 24 bits: LPS22HB (DocID027083), LPS22HH (DS12503), LPS33HW
+// ST's barometers with 24 bits, by their data sheets: LPS22HB (DocID027083), LPS22HH (DS12503), LPS33HW
 // (DocID029519), LPS25HB (DocID027112) and LPS331AP (DocID022112). Registers in the
 // chapters "Register mapping" and "Register description" of each.
 //

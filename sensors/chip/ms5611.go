@@ -89,8 +89,8 @@ func (d *ms56) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	switch {
 	case err != nil && sensors.FaultOf(err) != sensors.NotAnswering: // it may refuse what it does not know
 		return 0, err
-	case err == nil && boschNames[b[0]] != "":
-		return 0, wrongChip(c, b[0], "an "+d.chip+", which has no id")
+	case err == nil && boschChip(bmxID, b[0]) != nil:
+		return 0, wrongChip(ctx, c, bmxID, b[0], "an "+d.chip+", which has no id")
 	}
 	var prom [16]byte
 	if err := readMS56PROM(ctx, &r, &prom); err != nil {
