@@ -1,10 +1,14 @@
 package chip_test
 
 import (
+	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"weir/sensors"
+	"weir/sensors/chip"
 	"weir/sensors/sim"
 )
 
@@ -152,6 +156,50 @@ func TestPressureChipsThrowTheFirstAway(tt *testing.T) {
 			b.wantNear(d, c, indoors)
 			if each := chip.Conversions() - first; each == 0 || first < 2*each {
 				b.Errorf("%d conversions for the first reading, %d for the second: none was thrown away", first, each)
+			}
+		})
+	}
+}
+
+// What a scan is told about a chip: those with an id are named, those without are a
+// guess, and no driver takes another's chip for its own.
+func TestPressureChipsInAScan(tt *testing.T) {
+	air := sim.Steady(indoors)
+	for _, v := range []struct {
+		addr               uint16
+		chip               sim.Device
+		identified, likely string
+	}{
+		{0x77, sim.NewMS5611(air), "", "MS5611 or MS5607"}, {0x76, sim.NewMS5607(air), "", "MS5611 or MS5607"},
+		{0x77, sim.NewDPS310(air), "DPS310", ""}, {0x76, sim.NewBMP280(air), "BMP280", ""}, {0x77, sim.NewBMP180(air), "BMP180", ""},
+		{0x5c, sim.NewLPS22HB(air), "LPS22HB", ""}, {0x5d, sim.NewLPS22HH(air), "LPS22HH", ""}, {0x5c, sim.NewLPS25HB(air), "LPS25HB", ""},
+		{0x5d, sim.NewLPS331(air), "LPS331AP", ""}, {0x60, sim.NewMPL3115A2(air), "MPL3115A2", ""}, {0x60, sim.NewMPL115A2(air), "", "MPL115A2"},
+		{0x28, sim.NewHSC(air, sim.TransferA, 0, 30*psi), "", ""},
+	} {
+		onBench(tt, func(b *bench) {
+			b.wire.Add(v.addr, v.chip)
+			c := &wireConn{m: b.machine, addr: v.addr}
+			names := func(ask func(d *sensors.Driver) func(context.Context, sensors.Conn) (string, error)) string {
+				var all []string
+				for i := range chip.Drivers {
+					d := &chip.Drivers[i]
+					if ask(d) == nil || !slices.Contains(d.Addresses, v.addr) {
+						continue
+					}
+					name, err := ask(d)(b.Context(), c)
+					if err != nil && sensors.FaultOf(err) != sensors.NotAnswering {
+						b.Errorf("%s at 0x%02x: %v", d.Name, v.addr, err)
+					}
+					if name != "" && !slices.Contains(all, name) {
+						all = append(all, name)
+					}
+				}
+				return strings.Join(all, ", ")
+			}
+			identified := names(func(d *sensors.Driver) func(context.Context, sensors.Conn) (string, error) { return d.Identify })
+			likely := names(func(d *sensors.Driver) func(context.Context, sensors.Conn) (string, error) { return d.Guess })
+			if identified != v.identified || identified == "" && likely != v.likely {
+				b.Errorf("%T at 0x%02x is %q, likely %q, want %q, %q", v.chip, v.addr, identified, likely, v.identified, v.likely)
 			}
 		})
 	}
