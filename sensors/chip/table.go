@@ -13,5 +13,7 @@ var Drivers = []sensors.Driver{
 	ds18b20,
 	modbusRTU,
 	asciiLine,
+	nmea,
+	vaisala,
 	thermal,
 }
