@@ -16,14 +16,14 @@ var nmea = sensors.Driver{
 	Doc: "weather station that sends NMEA 0183 sentences: MDA, MMB, MTA, MHU and XDR",
 	Keys: []sensors.Key{
 		{Name: "bus", Kind: sensors.KindString, Required: true, Example: `"station"`, Meaning: `the serial line, [serial.NAME]; most stations talk "4800 8N1"`},
-		{Name: "quantities", Kind: sensors.KindStrings, Default: []string{"temperature", "pressure", "humidity"}, Example: `["temperature", "pressure"]`,
+		{Name: "quantities", Kind: sensors.KindStrings, Default: []any{"temperature", "pressure", "humidity"}, Example: `["temperature", "pressure"]`,
 			Meaning: "what to take: " + strings.Join(nmeaQuantities(), ", ") + ", or one that xdr names"},
 		{Name: "xdr", Kind: sensors.KindStrings, Example: `["C:ENGINE=engine_temperature"]`,
 			Meaning: "transducers of XDR besides the usual ones: type (C, P or H) and name of the transducer, and the quantity it is"},
 		{Name: "talker", Kind: sensors.KindString, Default: "", Example: `"WI"`, Meaning: "only sentences of this talker, the two letters behind $; when not set, of any"},
 		{Name: "checksum", Kind: sensors.KindEnum, Choices: []string{"required", "optional"}, Default: "required",
 			Meaning: "whether a sentence without a checksum is taken; one with a wrong checksum never is"},
-		{Name: "fault", Kind: sensors.KindStrings, Default: []string{"999.9", "9999.9"}, Meaning: "values the station sends when it has none"},
+		{Name: "fault", Kind: sensors.KindStrings, Default: []any{"999.9", "9999.9"}, Meaning: "values the station sends when it has none"},
 		{Name: "timeout", Kind: sensors.KindDuration, Default: "5s", Min: 0.1, Max: 3600,
 			Meaning: "how long to wait for the sentences, and the age at which a value is not used any more"},
 	},
@@ -63,7 +63,7 @@ type station struct {
 }
 
 // Read implements sensors.Device. It waits until each quantity has come anew, but
-// not for those that did not come in the whole of the last waiting.
+// not for those that this station does not seem to have.
 func (d *station) Read(ctx context.Context, s *sensors.Sample) error {
 	s.Reset()
 	if d.stop == nil {
@@ -126,8 +126,12 @@ type nmeaSlot struct {
 	value  nmeaValue
 	at     time.Time // zero: none came
 	unused bool      // it was not taken yet
-	absent bool      // it did not come in the whole of the last waiting
+	misses int       // waitings in a row in which others came and it did not
 }
+
+// absentAfter is how many waitings in a row make a quantity one that this station
+// does not have.
+const absentAfter = 2
 
 // longestSentence is generous: the standard allows 82 characters.
 const longestSentence = 255
@@ -179,7 +183,7 @@ func (e *nmeaEar) complete() bool {
 	defer e.mu.Unlock()
 	some := false
 	for _, slot := range e.slots {
-		if !slot.unused && !slot.absent {
+		if !slot.unused && slot.misses < absentAfter {
 			return false
 		}
 		some = some || slot.unused
@@ -192,7 +196,10 @@ func (e *nmeaEar) complete() bool {
 func (e *nmeaEar) take(s *sensors.Sample, limit time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now, some := time.Now(), false
+	if !slices.ContainsFunc(e.slots, func(slot nmeaSlot) bool { return slot.unused }) {
+		return false
+	}
+	now := time.Now()
 	for i := range e.slots {
 		slot, m := &e.slots[i], e.kind.measures[i]
 		switch v := &slot.value; {
@@ -203,13 +210,16 @@ func (e *nmeaEar) take(s *sensors.Sample, limit time.Duration) bool {
 		default:
 			s.Add(m, v.number, v.step, 0)
 		}
-		some = some || slot.unused
-		if slot.absent = !slot.unused; slot.unused && slot.at.After(s.At) {
+		if !slot.unused {
+			slot.misses++
+			continue
+		}
+		slot.unused, slot.misses = false, 0
+		if slot.at.After(s.At) {
 			s.At = slot.at
 		}
-		slot.unused = false
 	}
-	return some
+	return true
 }
 
 // silent says why there are no values.
