@@ -31,6 +31,8 @@ const (
 	FootWater                        Unit = "ftH2O"
 
 	RelativeHumidity Unit = "%RH"
+
+	Ohm Unit = "Ω"
 )
 
 // conversion says how a value becomes one in the base unit: value*scale + shift.
@@ -62,12 +64,13 @@ var conversions = []conversion{
 	{InchWater, Pascal, 249.08891, 0},
 	{FootWater, Pascal, 2989.06692, 0},
 	{RelativeHumidity, RelativeHumidity, 1, 0},
+	{Ohm, Ohm, 1, 0},
 }
 
 // other ways people write a unit.
 var spellings = map[string]Unit{
 	"C": Celsius, "degC": Celsius, "Cel": Celsius, "F": Fahrenheit, "degF": Fahrenheit,
-	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI, "torr": Torr,
+	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI, "torr": Torr, "Ohm": Ohm, "ohm": Ohm,
 	"kg/cm2": KilogramForcePerSquareCentimetre, "kgf/cm²": KilogramForcePerSquareCentimetre, "kgf/cm2": KilogramForcePerSquareCentimetre,
 }
 

@@ -21,6 +21,7 @@ func (c *checker) cross() {
 		c.crossBridge(c.cfg.Bridge[name])
 	}
 	c.crossClients()
+	c.crossHome()
 	b := c.cfg.Buffer
 	if b.MaxSize > 0 && b.MaxSize < 4*b.Segment && !c.bad["buffer.max_size"] && !c.bad["buffer.segment"] {
 		c.wrong("buffer.max_size", "got %v, want at least four segments of %v", b.MaxSize, b.Segment)
@@ -92,6 +93,10 @@ func (c *checker) busOf(p *pending) {
 		c.wrong(path, "there is no [serial.%s]; write one, with device = \"/dev/...\"", quotePart(bus))
 	case p.driver.Connection == sensors.OnI2C && isLine:
 		c.wrong(path, "%q is a serial line, but %s is on an I2C bus, such as 1", bus, p.driver.Name)
+	case p.driver.Connection == sensors.OnI2C:
+		if _, err := sensors.ParseBusPath(bus); err != nil {
+			c.wrong(path, "%v", err)
+		}
 	}
 }
 
@@ -103,7 +108,11 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 	}
 	bus := s.Text("bus")
 	if p.driver.Connection == sensors.OnI2C {
-		bus = strings.TrimPrefix(strings.TrimPrefix(bus, "/dev/"), "i2c-")
+		path, _ := sensors.ParseBusPath(bus) // busOf has judged it
+		bus = path.String()
+		if c.heardBy(p, path) {
+			return
+		}
 	}
 	address := s.Text("address")
 	if address == "" {
@@ -119,6 +128,39 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 		return
 	}
 	places[place] = p
+}
+
+// heardBy finds another sensor, or a multiplexer, that answers at the address of a
+// sensor on an I2C bus although it is on another wire.
+func (c *checker) heardBy(p *pending, path sensors.BusPath) bool {
+	at, address := join(p.path, "address"), p.sensor.Settings.Int("address")
+	for i := range c.sensors {
+		o := &c.sensors[i]
+		if o.driver.Connection != sensors.OnI2C || !o.sound || c.bad[join(o.path, "bus")] {
+			continue
+		}
+		other, err := sensors.ParseBusPath(o.sensor.Settings.Text("bus"))
+		if err != nil {
+			continue
+		}
+		for n, h := range other.Hops {
+			on := sensors.BusPath{Bus: other.Bus, Hops: other.Hops[:n]}
+			if int64(h.Mux) == address && (on.Hears(path) || path.Hears(on)) {
+				c.wrong(at, "%s is the multiplexer on the way to %s, line %d", c.shownOr(at, ""), o.path, c.ix.key(o.path).Line)
+				return true
+			}
+		}
+		sameWire := path.Hears(other) && other.Hears(path)
+		if o == p || sameWire || !o.sensor.Settings.Has("address") || o.sensor.Settings.Int("address") != address || c.inFile(o.path, p.path) > 0 {
+			continue
+		}
+		if path.Hears(other) || other.Hears(path) {
+			c.wrong(at, "%s answers also where %s reads the same address, line %d; use another address, or another channel for each",
+				c.shownOr(at, ""), o.path, c.ix.key(o.path).Line)
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checker) shownOr(path, otherwise string) string {
@@ -140,24 +182,9 @@ func (c *checker) pace(p *pending) {
 	}
 }
 
-// measured lists what a sensor delivers; nil when only its data will tell.
-func (p *pending) measured() []sensors.Measure {
-	if len(p.driver.Measures) > 0 {
-		return p.driver.Measures
-	}
-	if p.driver.Table != nil && p.driver.Named != nil {
-		return p.driver.Named(p.sensor.Settings)
-	}
-	var all []sensors.Measure
-	for _, row := range p.sensor.Settings.Rows {
-		all = append(all, sensors.Measure{Quantity: sensors.Quantity(row.Name), Unit: row.Unit("unit")})
-	}
-	return all
-}
-
 // quantities checks the settings that name a quantity.
 func (c *checker) quantities(p *pending) {
-	measures := p.measured()
+	measures := p.driver.Delivers(p.sensor.Settings) // none: only its data will tell
 	s := p.sensor
 	for q, u := range s.Units {
 		if m, ok := c.quantity(p, measures, "units", q); ok && m.Unit != "" {
@@ -225,7 +252,7 @@ func (c *checker) topicOf(p *pending, topics map[string]taken) {
 		return
 	}
 	t := p.sensor.Topic
-	measures := p.measured()
+	measures := p.driver.Delivers(p.sensor.Settings) // none: only its data will tell
 	if len(measures) > 1 && t.Expand("x") == string(t) {
 		names := make([]string, len(measures))
 		for i, m := range measures {

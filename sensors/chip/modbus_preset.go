@@ -7,9 +7,9 @@ import "weir/sensors"
 // transmitters as lobaro prints them; Vaisala HMD65 M212243EN, A.1 and A.4.
 var modbusPresets = map[string][]sensors.Row{
 	// XY-MD02 temperature and humidity transmitter; 9600 8N1, slave 1 when new.
-	"xy-md02": thermometer(0.1),
+	"xy-md02": roomClimate(0.1),
 	// MD02, which looks the same, counts in hundredths and talks 9600 8E1 or 8O1.
-	"md02": thermometer(0.01),
+	"md02": roomClimate(0.01),
 
 	// Pressure transmitters that say unit and decimals themselves; 9600 8N1, slave 1
 	// when new. Whether they count from vacuum stands on their label: reference.
@@ -31,7 +31,7 @@ var modbusPresets = map[string][]sensors.Row{
 	},
 }
 
-func thermometer(scale float64) []sensors.Row {
+func roomClimate(scale float64) []sensors.Row {
 	return []sensors.Row{
 		{Quantity: "temperature", Values: map[string]any{"table": "input", "register": 1, "type": "int16", "unit": "°C", "scale": scale, "min": -40.0, "max": 80.0}},
 		{Quantity: "humidity", Values: map[string]any{"table": "input", "register": 2, "type": "uint16", "unit": "%RH", "scale": scale, "min": 0.0, "max": 100.0}},
