@@ -176,7 +176,7 @@ func TestStations(t *testing.T) {
 			}
 			clear := station.Distort(sim.Silence(), 0)
 			s, err := readWithin(t, d)
-			for i := 0; i < 4 && err == nil; i++ { // what was under way
+			for i := 0; i < 4 && sensors.FaultOf(err) != sensors.NotAnswering; i++ { // what was under way
 				s, err = readWithin(t, d)
 			}
 			if sensors.FaultOf(err) != sensors.NotAnswering || len(s.Readings) != 0 {

@@ -77,7 +77,7 @@ func (d *station) Read(ctx context.Context, s *sensors.Sample) error {
 	}
 	if !d.ear.take(s, d.timeout) {
 		s.Reset()
-		return d.ear.silent(d.line)
+		return d.ear.silent(d.line, d.timeout)
 	}
 	s.Chip = "NMEA station"
 	return nil
@@ -117,8 +117,9 @@ type nmeaEar struct {
 	cutter cutter
 	now    time.Time  // when the bytes came that are being fed
 	slots  []nmeaSlot // by the quantities of kind
-	wrong  error      // what was wrong with the last sentence of a kind that is read, nil if it was right
+	wrong  error      // what was wrong with the last sentence, nil if something was taken from it
 	high   int        // bytes since the last right one that are no characters of seven bits
+	noise  time.Time  // when the last of these two came
 }
 
 // nmeaSlot holds the newest value of one quantity.
@@ -151,7 +152,9 @@ func (e *nmeaEar) Received(b []byte, at time.Time) {
 		return
 	}
 	e.now = at
-	e.high += highBits(b)
+	if n := highBits(b); n > 0 {
+		e.high, e.noise = e.high+n, at
+	}
 	e.cutter.feed(b, e.line)
 }
 
@@ -159,7 +162,7 @@ func (e *nmeaEar) Received(b []byte, at time.Time) {
 func (e *nmeaEar) line(line []byte) {
 	values, err := e.kind.values(string(line))
 	if err != nil {
-		e.wrong = err
+		e.wrong, e.noise = err, e.now
 		return
 	}
 	for _, v := range values {
@@ -222,10 +225,13 @@ func (e *nmeaEar) take(s *sensors.Sample, limit time.Duration) bool {
 	return true
 }
 
-// silent says why there are no values.
-func (e *nmeaEar) silent(line sensors.Line) error {
+// silent says why there were no values for so long.
+func (e *nmeaEar) silent(line sensors.Line, limit time.Duration) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if time.Since(e.noise) > limit {
+		e.wrong, e.high = nil, 0
+	}
 	return noLine(line, line.String(), e.wrong, e.high, sensors.Errorf(sensors.NotAnswering, line.String(),
 		"no sentence with %s came; look at wiring, mode and quantities", e.kind.named()))
 }
