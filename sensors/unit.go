@@ -21,6 +21,8 @@ const (
 	MillimetreHg Unit = "mmHg"
 
 	RelativeHumidity Unit = "%RH"
+
+	Ohm Unit = "Ω"
 )
 
 // conversion says how a value becomes one in the base unit: value*scale + shift.
@@ -43,12 +45,14 @@ var conversions = []conversion{
 	{InchHg, Pascal, 3386.389, 0},
 	{MillimetreHg, Pascal, 133.322, 0},
 	{RelativeHumidity, RelativeHumidity, 1, 0},
+	{Ohm, Ohm, 1, 0},
 }
 
 // other ways people write a unit.
 var spellings = map[string]Unit{
 	"C": Celsius, "degC": Celsius, "Cel": Celsius, "F": Fahrenheit, "degF": Fahrenheit,
 	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI,
+	"Ohm": Ohm, "ohm": Ohm,
 }
 
 // ParseUnit returns the unit a text means. Every text of 1 to 16 bytes is a

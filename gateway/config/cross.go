@@ -181,21 +181,9 @@ func (c *checker) pace(p *pending) {
 	}
 }
 
-// measured lists what a sensor delivers; nil when only its data will tell.
-func (p *pending) measured() []sensors.Measure {
-	if len(p.driver.Measures) > 0 {
-		return p.driver.Measures
-	}
-	var all []sensors.Measure
-	for _, row := range p.sensor.Settings.Rows {
-		all = append(all, sensors.Measure{Quantity: sensors.Quantity(row.Name), Unit: row.Unit("unit")})
-	}
-	return all
-}
-
 // quantities checks the settings that name a quantity.
 func (c *checker) quantities(p *pending) {
-	measures := p.measured()
+	measures := p.driver.Delivers(p.sensor.Settings) // none: only its data will tell
 	s := p.sensor
 	for q, u := range s.Units {
 		if m, ok := c.quantity(p, measures, "units", q); ok && m.Unit != "" {
@@ -263,7 +251,7 @@ func (c *checker) topicOf(p *pending, topics map[string]taken) {
 		return
 	}
 	t := p.sensor.Topic
-	measures := p.measured()
+	measures := p.driver.Delivers(p.sensor.Settings) // none: only its data will tell
 	if len(measures) > 1 && t.Expand("x") == string(t) {
 		names := make([]string, len(measures))
 		for i, m := range measures {

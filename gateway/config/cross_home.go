@@ -69,7 +69,7 @@ func (c *checker) toldHome() []told {
 			continue
 		}
 		quantities := []string{"+"}
-		if measures := p.measured(); len(measures) > 0 {
+		if measures := p.driver.Delivers(p.sensor.Settings); len(measures) > 0 {
 			quantities = nil
 			for _, m := range measures {
 				quantities = append(quantities, string(m.Quantity))
