@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -114,7 +115,7 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 			return
 		}
 	}
-	address := s.Text("address")
+	address := strings.ToLower(s.Text("address"))
 	if address == "" {
 		address = "0x" + strconv.FormatInt(s.Int("address"), 16)
 	}
@@ -189,7 +190,7 @@ func (c *checker) quantities(p *pending) {
 	for q, u := range s.Units {
 		if m, ok := c.quantity(p, measures, "units", q); ok && m.Unit != "" {
 			if _, fits := sensors.Convert(0, m.Unit, u); !fits {
-				c.wrong(c.quantityPath(p, "units", q), "%s is in %s, which cannot be shown in %q", m.Quantity, m.Unit, string(u))
+				c.wrong(c.quantityPath(p, "units", q), "%s is in %s, which cannot be shown in %q%s", m.Quantity, m.Unit, string(u), otherUnits(u, m.Unit))
 			}
 		}
 	}
@@ -208,6 +209,18 @@ func (c *checker) quantities(p *pending) {
 			c.wrong(c.quantityPath(p, "max", q), "got %v, want more than min, which is %v", most, least)
 		}
 	}
+}
+
+// otherUnits says what to write in place of a unit that does not fit.
+func otherUnits(given, unit sensors.Unit) string {
+	var names []string
+	for _, u := range unit.Alike() {
+		names = append(names, string(u))
+	}
+	if near := nearest(string(given), names); near != "" {
+		return fmt.Sprintf(", did you mean %q?", near)
+	}
+	return ", only in " + strings.Join(names, ", ")
 }
 
 func (c *checker) quantityPath(p *pending, key string, q sensors.Quantity) string {
