@@ -21,6 +21,12 @@ const (
 	MillimetreHg Unit = "mmHg"
 
 	RelativeHumidity Unit = "%RH"
+
+	Metre Unit = "m"
+	Foot  Unit = "ft"
+
+	KilogramPerCubicMetre Unit = "kg/m³"
+	GramPerCubicMetre     Unit = "g/m³"
 )
 
 // conversion says how a value becomes one in the base unit: value*scale + shift.
@@ -43,12 +49,17 @@ var conversions = []conversion{
 	{InchHg, Pascal, 3386.389, 0},
 	{MillimetreHg, Pascal, 133.322, 0},
 	{RelativeHumidity, RelativeHumidity, 1, 0},
+	{Metre, Metre, 1, 0},
+	{Foot, Metre, 0.3048, 0},
+	{KilogramPerCubicMetre, KilogramPerCubicMetre, 1, 0},
+	{GramPerCubicMetre, KilogramPerCubicMetre, 1e-3, 0},
 }
 
 // other ways people write a unit.
 var spellings = map[string]Unit{
 	"C": Celsius, "degC": Celsius, "Cel": Celsius, "F": Fahrenheit, "degF": Fahrenheit,
 	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI,
+	"g/m3": GramPerCubicMetre, "kg/m3": KilogramPerCubicMetre,
 }
 
 // ParseUnit returns the unit a text means. Every text of 1 to 16 bytes is a
@@ -69,8 +80,8 @@ func (u Unit) conversion() (conversion, bool) {
 	return conversion{}, false
 }
 
-// Base returns the unit values of this dimension have inside: °C, Pa or %RH;
-// u itself if it is of no known dimension.
+// Base returns the first unit of this dimension, such as °C, Pa or %RH; u itself
+// if it is of no known dimension.
 func (u Unit) Base() Unit {
 	if c, ok := u.conversion(); ok {
 		return c.base
@@ -79,10 +90,13 @@ func (u Unit) Base() Unit {
 }
 
 // Shown returns the unit a value in u is published in when nothing else is set:
-// hPa for pressures, the base unit otherwise.
+// hPa for pressures, g/m³ for what is in it, the base unit otherwise.
 func (u Unit) Shown() Unit {
-	if u.Base() == Pascal {
+	switch {
+	case u.Base() == Pascal:
 		return Hectopascal
+	case u == GramPerCubicMetre:
+		return u
 	}
 	return u.Base()
 }

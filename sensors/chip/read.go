@@ -32,15 +32,19 @@ type measurer interface {
 
 // readRetrying is sensors.Device.Read for a measurer.
 func readRetrying(ctx context.Context, m measurer, p *pause, s *sensors.Sample) error {
+	var failed sensors.Tally
 	for try := 0; ; try++ {
 		s.Reset()
 		err := m.measure(ctx, s)
 		if err == nil {
+			s.Failed = failed
 			return nil
 		}
+		failed.Count(err)
 		if try == len(retryAfter) || !sensors.FaultOf(err).Retryable() || p.wait(ctx, retryAfter[try]) != nil {
 			m.lost()
 			s.Reset()
+			s.Failed = failed
 			return err
 		}
 	}
