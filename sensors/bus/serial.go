@@ -48,6 +48,7 @@ type line struct {
 	wake     chan struct{} // capacity 1; a listener has come
 	ended    chan struct{} // closed when the owner has returned
 	spare    chan *work
+	counter  counter
 
 	mu        sync.Mutex // guards the fields below
 	listeners map[int]sensors.Listener
@@ -262,6 +263,7 @@ func (l *line) tell(b []byte) {
 // perform does one exchange.
 func (l *line) perform(ctx context.Context, w *work) {
 	w.err = l.exchange(ctx, w)
+	l.counter.note(w.err)
 	l.last = time.Now()
 	if sensors.FaultOf(w.err) == sensors.Gone {
 		l.lose(w.err)
