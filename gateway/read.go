@@ -107,15 +107,16 @@ func (g *Gateway) once(ctx context.Context, c *config.Sensor) Once {
 	if o.Err = device.Read(ctx, &sample); o.Err != nil {
 		return o
 	}
-	newJudge(c).apply(&sample, time.Now())
+	judge := newJudge(c, driver)
+	judge.apply(&sample, time.Now())
 	o.Chip = sample.Chip
 	for i := range sample.Readings {
 		r := &sample.Readings[i]
-		sh := shapeOf(c, r.Quantity)
-		v := OnceValue{Topic: sh.topic, Quantity: string(r.Quantity), Quality: r.Quality.String(), Raw: r.Raw, Bad: r.Quality.Level == sensors.Bad}
+		sh := judge.outlet(r).shape
+		v := OnceValue{Topic: string(sh.topic), Quantity: string(r.Quantity), Quality: r.Quality.String(), Raw: r.Raw, Bad: r.Quality.Level == sensors.Bad}
 		if !v.Bad {
-			shown := sh.convert(r)
-			v.Text, v.Unit = shown.text, string(shown.unit)
+			shown := sh.shown(r)
+			v.Text, v.Unit = string(shown.append(nil)), string(shown.unit)
 		}
 		o.Values = append(o.Values, v)
 	}

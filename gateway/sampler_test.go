@@ -13,6 +13,7 @@ import (
 
 	"weir/broker"
 	"weir/broker/message"
+	"weir/gateway/config"
 	"weir/sensors"
 )
 
@@ -84,8 +85,7 @@ func sampled(t *testing.T, s *stub, f func(s *stub, sampler *sampler)) {
 				}
 				return s, nil
 			},
-			judge: func(*sensors.Sample, time.Time) {},
-			shape: func(q sensors.Quantity) shape { return shape{topic: string(q), decimals: -1} },
+			judge: newJudge(&config.Sensor{Name: "a", Topic: "{quantity}", Every: time.Second}, nil),
 			stamp: func() message.Stamp {
 				return message.Stamp{Boot: 1, Since: time.Since(s.start) + time.Hour, Wall: time.Now().UnixNano()}
 			},
