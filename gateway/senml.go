@@ -10,7 +10,7 @@ import (
 
 // SenML is RFC 8428. A value alone is a pack of one record, an object a pack of one record for each quantity:
 //
-//	[{"bn":"site-017/room1/","bt":1795359731.25,"n":"temperature","u":"Cel","v":21.53},{"n":"pressure","u":"Pa","v":100850}]
+//	[{"bn":"site-017/room1/","bt":1795356131.25,"n":"temperature","u":"Cel","v":21.53},{"n":"pressure","u":"Pa","v":100850}]
 //
 // Values are in SI units, as its registry names them (12.1); of a unit the registry does not have nothing is said. While
 // the clock is not trusted there is no base time but, of what is not new, how long ago it was: times below 2^28 are
