@@ -95,6 +95,20 @@ func TestSettingsOfASensor(t *testing.T) {
 	}
 }
 
+// TestFirstAfterAnOutageGoesOut: however small the change since the last value published.
+func TestFirstAfterAnOutageGoesOut(t *testing.T) {
+	sampledAs(t, &stub{give: gives(20, 21)}, config.Sensor{Deadband: same("", 50), MinInterval: map[sensors.Quantity]time.Duration{"": time.Hour}}, func(s *stub, _ *sampler) {
+		s.pass(2500 * time.Millisecond)
+		s.readErr = sensors.Errorf(sensors.NotAnswering, "", "unplugged")
+		s.pass(time.Second)
+		s.readErr = nil
+		s.pass(3 * time.Second)
+		if got := strings.Join(s.topics, " "); got != "temperature state state temperature state" {
+			t.Errorf("published to %s, want a value and a state before the outage, a state in it, and both after it", got)
+		}
+	})
+}
+
 // TestBadIsStateAndNeverANumber: each reason is told once in the state, and the value comes back at once.
 func TestBadIsStateAndNeverANumber(t *testing.T) {
 	sampledAs(t, &stub{give: gives(20, 99, 99, math.NaN(), 21)}, config.Sensor{Max: same("", 50), Deadband: same("", 50)}, func(s *stub, sampler *sampler) {
@@ -307,23 +321,6 @@ func TestAReadingCostsNoMemory(t *testing.T) {
 		if n := testing.AllocsPerRun(30, read); n != 0 {
 			t.Errorf("%s: %v allocations, want 0", name, n)
 		}
-	}
-}
-
-// BenchmarkReading is one reading of a BME280 with six values, from the bus to the broker's door. The chip's conversion
-// time is waited for, so what counts is the time of the processor: see BenchmarkPublish for the part that is ours.
-func BenchmarkReading(b *testing.B) {
-	for _, name := range slices.Sorted(maps.Keys(readings)) {
-		b.Run(name, func(b *testing.B) {
-			read := oneReading(b, nowhere{}, still, readings[name])
-			for range 10 {
-				read()
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				read()
-			}
-		})
 	}
 }
 
