@@ -35,9 +35,10 @@ type Broker struct {
 	attempts    attempts
 	calm        calm
 	began       time.Time
-	token       atomic.Uint64   // the last reading's
-	accessEpoch atomic.Uint64   // counts Reauthorize
-	serving     context.Context // Run's; ends when it is to stop, and with it the logins that are being checked
+	token       atomic.Uint64           // the last reading's
+	accessEpoch atomic.Uint64           // counts Reauthorize
+	grantedLast atomic.Pointer[granted] // by grant
+	serving     context.Context         // Run's; ends when it is to stop, and with it the logins that are being checked
 
 	waitingBytes bounded // of all publishers, for room in the journal
 	limits       limits

@@ -126,7 +126,7 @@ func (c *connection) nameAlias(n int) bool {
 	if n < 0 {
 		c.b.limits.memory.give(c.b, -n)
 	}
-	c.names += n
+	c.names += int32(n)
 	return true
 }
 

@@ -38,8 +38,8 @@ type connection struct {
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
 	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
-	inputs     int        // what limits.memory counts for its read buffer, see input
-	names      int        // and for the topics of its aliases
+	inputs     int32      // what limits.memory counts for its read buffer, see input
+	names      int32      // and for the topics of its aliases
 	counted    *limit     // of its listener; nil: it has none, or the connection is not counted
 }
 

@@ -32,7 +32,7 @@ func (d *durable) owe(f topic.Filter, o options, send bool) (ok, due bool) {
 	}
 	if send && old != nil { // they are to come again: v5 [MQTT-3.8.4-4]
 		d.forgetGiven(old)
-		old.round++
+		old.askedFor().round++
 		if !was {
 			d.due = append(d.due, old)
 		}
@@ -64,7 +64,7 @@ func (d *durable) pay() {
 	d.paying = slices.Delete(d.paying, 0, done) // only who has the turn takes any out
 	for _, p := range paying[:done] {
 		at := slices.Index(d.due, p.sub)
-		if at < 0 || o.gone || p.round != p.sub.round {
+		if at < 0 || o.gone || p.round != p.sub.round() {
 			continue
 		}
 		d.due = slices.Delete(d.due, at, at+1)
@@ -115,16 +115,20 @@ func (d *durable) replaced(name []byte) {
 // give notes the key of a message that is about to be given to the session, and returns it. The caller holds out.mu.
 func (d *durable) give(sub *subscription, name string) (key string) {
 	key = d.serial.given(sub.filter.String(), name)
-	sub.given = append(sub.given, key)
+	asked := sub.askedFor()
+	asked.given = append(asked.given, key)
 	return key
 }
 
 // forgetGiven deletes the keys of a subscription. The caller holds out.mu.
 func (d *durable) forgetGiven(sub *subscription) {
-	for _, key := range sub.given {
+	if sub.asked == nil {
+		return
+	}
+	for _, key := range sub.asked.given {
 		d.b.cfg.Store.Delete(key)
 	}
-	sub.given = nil
+	sub.asked.given = nil
 }
 
 // given is the key that says that the session has the retained message of a topic, for one subscription.
@@ -147,7 +151,8 @@ func (b *Broker) restoreDue(all map[serial]*session) (strays []string) {
 				had := given[key]
 				if had {
 					delete(given, key)
-					sub.given = append(sub.given, key)
+					asked := sub.askedFor()
+					asked.given = append(asked.given, key)
 				}
 				return !had || min(kept.qos, sub.load().qos()) < 2
 			})

@@ -109,7 +109,7 @@ func (c *connection) Closed(err error) {
 	b.mu.Lock()
 	delete(b.connections, c)
 	b.mu.Unlock()
-	b.limits.memory.give(b, costConnection+c.inputs+c.names)
+	b.limits.memory.give(b, costConnection+int(c.inputs+c.names))
 	s := c.session
 	if s == nil {
 		if c.unopened(err) {

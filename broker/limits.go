@@ -256,11 +256,11 @@ func (c *connection) input(size, rest int) error {
 	if rest > 4<<10 && rest == size {
 		size *= 2 // it grows next
 	}
-	if size == c.inputs {
+	if size == int(c.inputs) {
 		return nil
 	}
 	m := &c.b.limits.memory
-	switch more := size - c.inputs; {
+	switch more := size - int(c.inputs); {
 	case more < 0:
 		m.give(c.b, -more)
 	case rest <= 4<<10:
@@ -268,6 +268,6 @@ func (c *connection) input(size, rest int) error {
 	case !m.take(c.b, more):
 		return errMemory
 	}
-	c.inputs = size
+	c.inputs = int32(size)
 	return nil
 }

@@ -31,7 +31,7 @@ func (b *Broker) Reauthorize() (gone int) {
 			continue
 		}
 		if g := p.s.out.granted.Load(); g != nil { // messages are queued for it while it is away
-			p.s.out.granted.CompareAndSwap(g, b.grant(g.who))
+			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: string(p.s.id), Listener: g.listener}))
 		}
 	}
 	for _, p := range leaving {

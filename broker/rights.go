@@ -14,7 +14,8 @@ type Who struct {
 }
 
 // Rights is what one client may do. They are called by the goroutines of all connections and must not block or allocate;
-// a topic name is valid during the call only. Safe for concurrent use.
+// a topic name is valid during the call only. Two of them can be compared; clients that are given the same ones share what
+// the broker notes of them. Safe for concurrent use.
 type Rights interface {
 	// MayPublish tells whether the client may publish to a topic, also by a will. The name does not begin with $.
 	MayPublish(name []byte) bool
@@ -27,11 +28,11 @@ type Rights interface {
 	ReceivesAll(f topic.Filter) bool
 }
 
-// granted are the rights of a client, as they were asked for last. It does not change: whoever gets other rights gets
-// another one.
+// granted are the rights of clients of a listener, as they were asked for last. It does not change: whoever gets other rights
+// gets another one.
 type granted struct {
-	who    Who
-	rights Rights
+	listener string
+	rights   Rights
 
 	all, some byte // only their addresses mean something: see subscription.judged
 }
@@ -41,7 +42,13 @@ func (b *Broker) grant(who Who) *granted {
 	if b.cfg.Rights == nil {
 		return nil
 	}
-	return &granted{who: who, rights: b.cfg.Rights(who)}
+	rights := b.cfg.Rights(who)
+	if g := b.grantedLast.Load(); g != nil && g.listener == who.Listener && g.rights == rights {
+		return g // most clients of most brokers may do the same
+	}
+	g := &granted{listener: who.Listener, rights: rights}
+	b.grantedLast.Store(g)
+	return g
 }
 
 // takes tells whether a subscription may get a message of a topic. What the rights say of its filter is found out once

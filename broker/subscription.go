@@ -9,19 +9,44 @@ import (
 	"weir/broker/topic"
 )
 
-// subscription is one entry of the tree: of a session, of a shared group, or of a route. Exactly one of the three is set.
+// subscription is one entry of the tree: of a session, or of something else. There are many of the first kind.
 type subscription struct {
-	filter  topic.Filter
-	session *session
-	group   *group
-	route   *Route
-	options atomic.Uint64 // of a session or a group's member; replaced as a whole
+	filter     topic.Filter
+	session    *session
+	*elsewhere               // nil: of a session
+	options    atomic.Uint64 // of a session or a group's member; replaced as a whole
 
 	judged atomic.Pointer[byte] // of a session: the all or some of the granted under which its filter was looked at last
 
-	// Guarded by out.mu of a stored session:
-	round uint32   // how often retained messages were asked for again
+	asked *asked // guarded by out.mu of a stored session; nil: everything in it is zero
+}
+
+// asked is what a stored session knows of the retained messages of a subscription.
+type asked struct {
+	round uint32   // how often they were asked for again
 	given []string // keys of those that were given while they are due
+}
+
+// askedFor makes room for it. The caller holds out.mu.
+func (s *subscription) askedFor() *asked {
+	if s.asked == nil {
+		s.asked = &asked{}
+	}
+	return s.asked
+}
+
+// round is how often retained messages were asked for again. The caller holds out.mu of a stored session.
+func (s *subscription) round() uint32 {
+	if s.asked == nil {
+		return 0
+	}
+	return s.asked.round
+}
+
+// elsewhere is whose a subscription is that is of no session: one of the two is set.
+type elsewhere struct {
+	group *group
+	route *Route
 }
 
 // Options of a subscription, packed: bits 0-1 QoS, 2 no local, 3 retain as published, 4, only where it is stored, that retained
@@ -62,7 +87,7 @@ func (b *Broker) SetRoutes(routes []Route) {
 	for i := range routes {
 		r := routes[i]
 		r.Exclude = slices.Clone(r.Exclude)
-		b.routes[i] = &subscription{filter: r.Filter, route: &r}
+		b.routes[i] = &subscription{filter: r.Filter, elsewhere: &elsewhere{route: &r}}
 		b.tree.Set(r.Filter, b.routes[i], b.routes[i])
 		b.watch(b.routes[i], true)
 	}

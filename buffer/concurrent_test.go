@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -359,6 +360,20 @@ func TestRetriedBlockComesOnce(t *testing.T) {
 			t.Fatalf("linked %v: %+v", linked, r)
 		}
 		l.Close()
+	}
+}
+
+// With OnChores no start waits for the first spare segment: Open asks for it.
+func TestOpenLeavesTheSpareToChores(t *testing.T) {
+	dir, asked := t.TempDir(), 0
+	l := open(t, Options{Dir: dir, SegmentSize: minSegment, MaxSize: 4 << 20, OnChores: func() { asked++ }})
+	defer l.Close()
+	if spares, _ := filepath.Glob(filepath.Join(dir, sparePrefix+"*")); len(spares) > 0 || asked == 0 {
+		t.Errorf("spares %q when Open returns, want none; asked for chores %d times, want it", spares, asked)
+	}
+	l.Chores()
+	if spares, _ := filepath.Glob(filepath.Join(dir, sparePrefix+"*")); len(spares) != 1 {
+		t.Errorf("spares %q after chores, want one", spares)
 	}
 }
 

@@ -27,8 +27,9 @@ func (l *Log) keepHouse() {
 	l.freeDoomed()
 	switch {
 	case !l.wantsChores():
-	case l.o.OnChores == nil || !l.up:
+	case l.o.OnChores == nil:
 		l.doChores(false)
+	case !l.up: // Open says so when the log can be used
 	default:
 		l.mu.Unlock()
 		l.o.OnChores()

@@ -41,6 +41,9 @@ func Open(o Options) (*Log, error) {
 	l.up = true
 	l.recovery.Run, l.recovery.Took = uint32(l.run), time.Since(begun)
 	l.tellRecovery()
+	if o.OnChores != nil && l.wantsChores() { // nobody uses it yet: l.mu guards nothing
+		o.OnChores()
+	}
 	return l, nil
 }
 

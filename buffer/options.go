@@ -51,8 +51,8 @@ type Options struct {
 	// Append, Commit, Ack and RemoveConsumer, by several goroutines at once
 	// if several call those.
 	OnSettled func([]Range)
-	// OnChores is called, as OnSettled is, when Chores has something to do,
-	// which takes as long as writing or reading a segment. It must neither call
+	// OnChores is called, as OnSettled is, and at the end of Open, when Chores
+	// has something to do, which takes as long as writing or reading a segment. It must neither call
 	// nor wait for it. Without OnChores a commit does so before the next can
 	// begin; with it, what a commit finds that it cannot do without (a spare
 	// segment) it sees to itself.

@@ -145,10 +145,14 @@ func (a *access) rights(who broker.Who) broker.Rights { return a.now.Load().of(w
 
 func (s *accessSet) of(who broker.Who) *rights {
 	acl, l := s.acls[who.Listener], s.listener[who.Listener]
+	delivery := l != nil && l.ACLCheck == "delivery"
+	if acl == nil && !delivery && s.rights.none() {
+		return open
+	}
 	r := s.rights.of(who.User, who.ClientID, acl == nil)
 	if acl != nil {
 		r.list = acl.For(who.User, who.ClientID)
 	}
-	r.delivery = l != nil && l.ACLCheck == "delivery"
+	r.delivery = delivery
 	return r
 }

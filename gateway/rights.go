@@ -73,6 +73,12 @@ var everything = func() []topic.Filter {
 // tableRights gives the rights of users by the tables of the configuration.
 type tableRights struct{ tables map[string]*config.User }
 
+// open is what every client may do where nothing says who may do what: one for all, as there may be many.
+var open = &rights{publish: everything, subscribe: everything}
+
+// none tells whether there is no table.
+func (t *tableRights) none() bool { return len(t.tables) == 0 }
+
 func newTableRights(tables map[string]*config.User) *tableRights { return &tableRights{tables} }
 
 // of is what the tables grant a client. Without any table it is everything but what begins with $, if the client's
@@ -81,7 +87,7 @@ func newTableRights(tables map[string]*config.User) *tableRights { return &table
 func (t *tableRights) of(user, client string, open bool) *rights {
 	r := &rights{}
 	switch {
-	case len(t.tables) == 0 && open:
+	case t.none() && open:
 		r.publish, r.subscribe = everything, everything
 	case user != "":
 		r.grant(t.tables["*"], user, client)

@@ -110,6 +110,9 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // FaultOf returns the class of err, or 0 if it is not a device's error.
 func FaultOf(err error) Fault {
+	if err == nil {
+		return 0 // without the allocation of e
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Fault

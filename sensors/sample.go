@@ -12,6 +12,8 @@ const (
 	Temperature Quantity = "temperature" // °C
 	Pressure    Quantity = "pressure"    // Pa
 	Humidity    Quantity = "humidity"    // relative, %RH
+
+	GasResistance Quantity = "gas_resistance" // of a heated layer that gases change, Ω
 )
 
 // The quantities that are computed from those; see Derivations.
@@ -33,6 +35,8 @@ func (q Quantity) Base() (u Unit, known bool) {
 		return Pascal, true
 	case Humidity:
 		return RelativeHumidity, true
+	case GasResistance:
+		return Ohm, true
 	}
 	if d := Derive(q); d != nil {
 		return d.Unit, true
@@ -87,6 +91,8 @@ const (
 	Saturated      Reason = "the converter is at its limit"    // lowest or highest raw value
 	BadCalibration Reason = "the chip's calibration is broken" // the compensation would divide by zero, or its words are empty
 	NoTemperature  Reason = "the temperature it is computed with is bad"
+	NotCalibrated  Reason = "the chip's thermometer is not calibrated"
+	HeaterCold     Reason = "the heater did not reach its temperature"
 	OtherChip      Reason = "another chip of the kind answers" // its calibration is not the one of before
 	ResetValue     Reason = "the value may be the one after power-up"
 	ShortedValue   Reason = "the value may be the one of a shorted or open line"
@@ -95,6 +101,7 @@ const (
 	OutsideChip    Reason = "outside the range of the chip"
 	OutsideUser    Reason = "outside the range that was set"
 	TooFast        Reason = "changed faster than the rate that was set"
+	JustHeated     Reason = "its heater has just been on" // and the chip is warmer than the air
 	NotANumber     Reason = "not a number"
 	Frozen         Reason = "the same to the last bit for too long"
 	NoInput        Reason = "what it is computed from was not measured"
@@ -135,6 +142,12 @@ func (s *Sample) Add(m Measure, value, resolution float64, raw int64) {
 		Quantity: m.Quantity, Unit: m.Unit, Value: value, Resolution: resolution,
 		Min: m.Min, Max: m.Max, Raw: raw, Quality: Quality{Level: Good},
 	})
+}
+
+// AddUncertain appends a reading of m that something speaks against.
+func (s *Sample) AddUncertain(m Measure, value, resolution float64, raw int64, why Reason) {
+	s.Add(m, value, resolution, raw)
+	s.Readings[len(s.Readings)-1].Quality = Quality{Level: Uncertain, Reason: why}
 }
 
 // AddBad appends a reading of m that is no measurement, with the reason.

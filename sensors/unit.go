@@ -27,6 +27,8 @@ const (
 
 	KilogramPerCubicMetre Unit = "kg/m³"
 	GramPerCubicMetre     Unit = "g/m³"
+
+	Ohm Unit = "Ω"
 )
 
 // conversion says how a value becomes one in the base unit: value*scale + shift.
@@ -53,6 +55,7 @@ var conversions = []conversion{
 	{Foot, Metre, 0.3048, 0},
 	{KilogramPerCubicMetre, KilogramPerCubicMetre, 1, 0},
 	{GramPerCubicMetre, KilogramPerCubicMetre, 1e-3, 0},
+	{Ohm, Ohm, 1, 0},
 }
 
 // other ways people write a unit.
@@ -60,6 +63,7 @@ var spellings = map[string]Unit{
 	"C": Celsius, "degC": Celsius, "Cel": Celsius, "F": Fahrenheit, "degF": Fahrenheit,
 	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI,
 	"g/m3": GramPerCubicMetre, "kg/m3": KilogramPerCubicMetre,
+	"Ohm": Ohm, "ohm": Ohm,
 }
 
 // ParseUnit returns the unit a text means. Every text of 1 to 16 bytes is a

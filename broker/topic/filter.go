@@ -22,8 +22,8 @@ const sharePrefix = "$share/"
 // Filters are immutable; two with the same String are equal under ==.
 type Filter struct {
 	text  string
-	start int  // where the filter proper begins, after "$share/GROUP/"
-	inner bool // a # stands before the last level
+	start uint16 // where the filter proper begins, after "$share/GROUP/"
+	inner bool   // a # stands before the last level
 }
 
 // An Option changes what ParseFilter accepts.
@@ -72,7 +72,7 @@ func ParseFilter(s string, opts ...Option) (Filter, error) {
 		if err != nil {
 			return Filter{}, err
 		}
-		f.start = n
+		f.start = uint16(n)
 	}
 	proper := s[f.start:]
 	if proper == "" {

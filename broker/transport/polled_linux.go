@@ -21,31 +21,33 @@ import (
 //	           ▼                                                     │
 //	          over (Closed was called; last words, what comes is thrown away) ─▶ closed
 //
-// The poller owns the fields of its first half, whoever is writing those of the second.
+// The poller owns its fields, but for sent and armed, which are of whoever is writing, and those that never change.
 type polled struct {
 	Conn
 	served *served
 	poller *poller
 
-	due        int64 // see deadlines
-	place      int32 // there
+	due  int64 // see deadlines
+	part *part // of a packet; nil: none
+
+	place      int32 // in deadlines
 	slot       int32 // in poller.conns; stays what it was when it arrived
 	generation int32 // tells it from others that have had the slot; 0: it has not arrived
-	gone       bool  // the poller has let go of it
-	away       bool  // a goroutine has it
-	over       bool  // Closed was called
-	queued     bool  // in poller.again
-	hung       bool  // the peer has closed, or worse: read until that is seen
-	part       *part // of a packet; nil: none
+	fd         int32 // closed by who makes the writing side dead, so that it is there for whoever writes
 
-	sent  int  // of Conn.done
-	armed bool // the poller is told when there is room in the socket
-
-	zone uint32 // of peer; 0: none
-	fd   int32  // closed by who makes the writing side dead, so that it is there for whoever writes
+	sent uint32 // of Conn.done; as long as an output buffer can be
 	eof  atomic.Bool
 	said atomic.Bool // the sending side is closed
-	peer [18]byte    // IPv6 or mapped address, then port; zero on a Unix socket
+
+	zone uint32   // of peer; 0: none
+	peer [18]byte // IPv6 or mapped address, then port; zero on a Unix socket
+
+	gone   bool // the poller has let go of it
+	away   bool // a goroutine has it
+	over   bool // Closed was called
+	queued bool // in poller.again
+	hung   bool // the peer has closed, or worse: read until that is seen
+	armed  bool // the poller is told when there is room in the socket; of who writes
 }
 
 // part is what only some connections have, and those not for long.
@@ -175,11 +177,11 @@ func (c *polled) writeOut() {
 // push writes the rest of what was taken. false: the socket is full, and the poller has the right to write now; or the
 // writing side has died.
 func (c *polled) push() bool {
-	for c.sent < len(c.done) && !c.broken.Load() {
+	for int(c.sent) < len(c.done) && !c.broken.Load() {
 		n, err := syscall.Write(int(c.fd), c.done[c.sent:])
 		switch {
 		case err == nil:
-			c.sent += n
+			c.sent += uint32(n)
 		case err == syscall.EINTR:
 		case err != syscall.EAGAIN:
 			c.Conn.failed()

@@ -142,16 +142,9 @@ func (c *checker) pace(p *pending) {
 	}
 }
 
-// measured lists what a sensor delivers; nil when only its data will tell.
+// measured lists what a sensor delivers; none when only its data will tell.
 func (p *pending) measured() []sensors.Measure {
-	if len(p.driver.Measures) > 0 {
-		return p.driver.Measures
-	}
-	var all []sensors.Measure
-	for _, row := range p.sensor.Settings.Rows {
-		all = append(all, sensors.Measure{Quantity: sensors.Quantity(row.Name), Unit: row.Unit("unit")})
-	}
-	return all
+	return p.driver.Delivers(p.sensor.Settings)
 }
 
 func (c *checker) crossSerial() {

@@ -286,6 +286,7 @@ func inBubble(t *testing.T, change func(c *Config), f func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, dir, change)
 		defer r.stop()
+		synctest.Wait() // the first spare segment is there
 		f(r)
 		if t.Failed() && r.logged.Len() > 0 {
 			t.Log(r.logged.String())

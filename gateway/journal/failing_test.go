@@ -220,6 +220,7 @@ func TestNothingGrowsOnAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.stop()
+		synctest.Wait() // the first spare segment is there
 		other := r.source("other")
 		r.record(broker.KindQoS1, other)
 		if err := r.Commit(); err != nil {

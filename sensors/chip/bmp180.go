@@ -43,7 +43,9 @@ func bmp180Driver(name, doc string, old bool) sensors.Driver {
 			Meaning: "pressure measurements averaged inside the chip; more is slower and quieter",
 		}),
 		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			return &bmp{machine: m, settings: s, old: old, oss: uint(log2(s.Int("oversample")))}, nil
+			d := &bmp{old: old, oss: uint(log2(s.Int("oversample")))}
+			d.attached = attached{machine: m, settings: s, addresses: bmp180Addresses, fits: d.isOne, begin: d.setUp, once: d.sample}
+			return d, nil
 		},
 		Least: func(s sensors.Settings) time.Duration {
 			return bmp180Times[0] + bmp180Times[log2(s.Int("oversample"))] + 3*time.Millisecond
@@ -65,46 +67,15 @@ var bmp180Times = [...]time.Duration{
 
 // bmp is a BMP180 or BMP085.
 type bmp struct {
-	registers
-	pause
-	machine  sensors.Machine
-	settings sensors.Settings
-	old      bool // a BMP085
-	oss      uint // 0 to 3
-	ready    bool
-
-	cal, first bmp180Calibration
-	known      bool // first holds the calibration of the chip of before
-	otherChip  bool
+	attached
+	calibrated[bmp180Calibration]
+	old bool // a BMP085
+	oss uint // 0 to 3
 }
 
-// Read implements sensors.Device.
-func (d *bmp) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-// Close implements sensors.Device.
-func (d *bmp) Close() error {
-	d.ready = false
-	return d.disconnect()
-}
-
-func (d *bmp) lost() {
-	d.ready = false
-	if !d.settings.Has("address") || !d.settings.Has("bus") {
-		_ = d.disconnect() // only gives the address back; it is looked for everywhere next time
-	}
-}
-
-func (d *bmp) measure(ctx context.Context, s *sensors.Sample) error {
-	if !d.ready {
-		if err := d.setUp(ctx); err != nil {
-			return err
-		}
-	}
+func (d *bmp) sample(ctx context.Context, s *sensors.Sample) error {
 	ut, up, err := d.convert(ctx)
 	if err != nil {
-		d.ready = false
 		return err
 	}
 	s.Chip = "BMP180"
@@ -112,10 +83,7 @@ func (d *bmp) measure(ctx context.Context, s *sensors.Sample) error {
 		s.Chip = "BMP085"
 	}
 	d.fill(s, ut, up)
-	if d.otherChip {
-		s.Doubt(sensors.OtherChip)
-		d.otherChip = false
-	}
+	d.doubt(s)
 	return nil
 }
 
@@ -139,22 +107,19 @@ func (d *bmp) fill(s *sensors.Sample, ut, up uint32) {
 	}
 }
 
-func (d *bmp) fits(ctx context.Context, c sensors.Conn) (int, error) {
+func (d *bmp) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	r := registers{conn: c}
 	b, err := r.get(ctx, bmxID, 1)
 	if err != nil {
 		return 0, err
 	}
 	if b[0] != idBMP180 {
-		return 0, wrongChip(c, b[0], "0x55 (BMP180 or BMP085)")
+		return 0, wrongChip(ctx, c, bmxID, b[0], "0x55 (BMP180 or BMP085)")
 	}
 	return 2, nil
 }
 
 func (d *bmp) setUp(ctx context.Context) error {
-	if err := d.connect(ctx, d.machine, d.settings, bmp180Addresses, d.fits); err != nil {
-		return err
-	}
 	if !d.old {
 		if err := d.set(ctx, bmxReset, 0xb6); err != nil {
 			return err
@@ -166,39 +131,22 @@ func (d *bmp) setUp(ctx context.Context) error {
 	if err := d.calibrate(ctx); err != nil {
 		return err
 	}
-	if _, _, err := d.convert(ctx); err != nil { // the first one after a reset is not used
-		return err
-	}
-	d.ready = true
-	return nil
+	_, _, err := d.convert(ctx) // the first one after a reset is not used
+	return err
 }
 
-// calibrate reads the 22 bytes twice, since a wrong bit would make every later
-// value wrong without a trace.
+// calibrate reads the calibration.
 func (d *bmp) calibrate(ctx context.Context) error {
 	var bytes [22]byte
-	b, err := d.get(ctx, bmp180Cal, len(bytes))
-	if err != nil {
+	if err := d.readBlocks(ctx, bytes[:], block{bmp180Cal, len(bytes)}); err != nil {
 		return err
-	}
-	copy(bytes[:], b)
-	if b, err = d.get(ctx, bmp180Cal, len(bytes)); err != nil {
-		return err
-	}
-	if [22]byte(b) != bytes {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration reads differently a second time")
 	}
 	for i := 0; i < len(bytes); i += 2 {
 		if busFault(bytes[i : i+2]) { // page 13: no word is 0 or FFFF
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "calibration word 0x%02x is 0x%02x%02x", bmp180Cal+i, bytes[i], bytes[i+1])
+			return d.garbage("calibration word 0x%02x is 0x%02x%02x", bmp180Cal+i, bytes[i], bytes[i+1])
 		}
 	}
-	d.cal = parseBMP180(&bytes)
-	if d.known && d.cal != d.first {
-		d.otherChip = true
-		warnOtherChip(d.machine, d.settings, d.conn)
-	}
-	d.known, d.first = true, d.cal
+	d.take(parseBMP180(&bytes), d.machine, d.settings, d.conn)
 	return nil
 }
 
@@ -235,10 +183,10 @@ func (d *bmp) one(ctx context.Context, command byte, longest time.Duration, n in
 		return nil, err
 	}
 	if busFault(b) {
-		return nil, sensors.Errorf(sensors.Garbage, d.conn.String(), "all data bytes are 0x%02x", b[0])
+		return nil, d.garbage("all data bytes are 0x%02x", b[0])
 	}
 	if b[0] == bmp180ResetUT>>8 && allSame(b[1:], 0) {
-		return nil, sensors.Errorf(sensors.Garbage, d.conn.String(), "it sent the content of its registers after power-up: its power failed for a moment")
+		return nil, d.garbage("it sent the content of its registers after power-up: its power failed for a moment")
 	}
 	return b, nil
 }

@@ -84,51 +84,28 @@ var bme280 = sensors.Driver{
 	Identify: func(ctx context.Context, c sensors.Conn) (string, error) { return identifyAs(ctx, c, bmxID, bmeIDs) },
 }
 
-// boschNames says what answers with an id at 0xd0.
-var boschNames = map[byte]string{
-	0x55: "BMP180 or BMP085", 0x56: "BMP280 sample", 0x57: "BMP280 sample", idBMP280: "BMP280", idBME280: "BME280", 0x61: "BME680 or BME688",
-}
-
 var (
 	bmpIDs = map[byte]string{0x56: "BMP280", 0x57: "BMP280", idBMP280: "BMP280"}
 	bmeIDs = map[byte]string{idBME280: "BME280"}
 )
 
-// identifyAs reads the id register and looks it up; "" if it is another one.
-func identifyAs(ctx context.Context, c sensors.Conn, register byte, names map[byte]string) (string, error) {
-	r := registers{conn: c}
-	b, err := r.get(ctx, register, 1)
-	if err != nil {
-		return "", err
-	}
-	return names[b[0]], nil
-}
-
 // bmx is a BMP280 or BME280.
 type bmx struct {
-	registers
-	pause
-	machine   sensors.Machine
-	settings  sensors.Settings
+	attached
+	calibrated[bmxCalibration]
 	humid     bool // the driver is bme280
-	ready     bool
 	warned    bool
 	oversteps byte // code of the oversampling, 1 to 5
 	filter    byte // code of the filter, 0 to 4
 
 	hasHumidity bool // the chip is a BME280
-	cal, first  bmxCalibration
-	known       bool // first holds the calibration seen when the chip was first set up
-	otherChip   bool // the next sample is from another chip than the ones before
 	calBytes    [24 + 1 + 7]byte
 }
 
 func openBMX(m sensors.Machine, s sensors.Settings, humid bool) *bmx {
-	return &bmx{
-		machine: m, settings: s, humid: humid,
-		oversteps: log2(s.Int("oversample")) + 1,
-		filter:    log2(s.Int("filter")),
-	}
+	d := &bmx{humid: humid, oversteps: log2(s.Int("oversample")) + 1, filter: log2(s.Int("filter"))}
+	d.attached = attached{machine: m, settings: s, addresses: bmxAddresses, fits: d.isOne, begin: d.setUp, once: d.sample}
+	return d
 }
 
 // log2 of a power of two; 0 for 0.
@@ -154,45 +131,18 @@ func bmxConversion(oversample int64, humid bool) time.Duration {
 	return d
 }
 
-// Read implements sensors.Device.
-func (d *bmx) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-// Close implements sensors.Device.
-func (d *bmx) Close() error {
-	d.ready = false
-	return d.disconnect()
-}
-
-func (d *bmx) lost() {
-	d.ready = false
-	if !d.settings.Has("address") || !d.settings.Has("bus") {
-		_ = d.disconnect() // only gives the address back; it is looked for everywhere next time
-	}
-}
-
-func (d *bmx) measure(ctx context.Context, s *sensors.Sample) error {
-	if !d.ready {
-		if err := d.setUp(ctx); err != nil {
-			return err
-		}
-	}
+func (d *bmx) sample(ctx context.Context, s *sensors.Sample) error {
 	raw, err := d.convert(ctx)
 	if err != nil {
-		d.ready = false
 		return err
 	}
 	d.fill(s, raw)
-	if d.otherChip {
-		s.Doubt(sensors.OtherChip)
-		d.otherChip = false
-	}
+	d.doubt(s)
 	return nil
 }
 
-// fits accepts the wanted chip, and a BMP280 in place of a BME280.
-func (d *bmx) fits(ctx context.Context, c sensors.Conn) (int, error) {
+// isOne accepts the wanted chip, and a BMP280 in place of a BME280.
+func (d *bmx) isOne(ctx context.Context, c sensors.Conn) (int, error) {
 	r := registers{conn: c}
 	b, err := r.get(ctx, bmxID, 1)
 	if err != nil {
@@ -205,23 +155,7 @@ func (d *bmx) fits(ctx context.Context, c sensors.Conn) (int, error) {
 	case d.humid && bmpIDs[id] != "":
 		return 1, nil
 	case d.humid:
-		return 0, wrongChip(c, id, "0x60 (BME280)")
+		return 0, wrongChip(ctx, c, bmxID, id, "0x60 (BME280)")
 	}
-	err = wrongChip(c, id, "0x58 (BMP280)")
-	if id == idBME280 {
-		err.(*sensors.Error).Text += `; write driver = "bme280"`
-	}
-	return 0, err
-}
-
-// wrongChip says what answered; all 00 or FF is no chip at all.
-func wrongChip(c sensors.Conn, id byte, want string) error {
-	if id == 0 || id == 0xff {
-		return sensors.Errorf(sensors.Garbage, c.String(), "chip id 0x%02x, which no chip has: look at the wiring", id)
-	}
-	name := boschNames[id]
-	if name == "" {
-		name = "unknown"
-	}
-	return sensors.Errorf(sensors.WrongChip, "", "chip id 0x%02x (%s) at %s, want %s", id, name, c, want)
+	return 0, wrongChip(ctx, c, bmxID, id, "0x58 (BMP280)")
 }

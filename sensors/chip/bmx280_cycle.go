@@ -8,12 +8,9 @@ import (
 	"weir/sensors"
 )
 
-// setUp finds the chip, resets it, reads its calibration and throws the first
+// setUp resets the chip, reads its calibration and throws the first
 // measurement away.
 func (d *bmx) setUp(ctx context.Context) error {
-	if err := d.connect(ctx, d.machine, d.settings, bmxAddresses, d.fits); err != nil {
-		return err
-	}
 	if err := d.reset(ctx); err != nil {
 		return err
 	}
@@ -26,11 +23,8 @@ func (d *bmx) setUp(ctx context.Context) error {
 	if err := d.trigger(ctx); err != nil {
 		return err
 	}
-	if _, err := d.collect(ctx); err != nil {
-		return err
-	}
-	d.ready = true
-	return nil
+	_, err := d.collect(ctx)
+	return err
 }
 
 // reset brings the chip to its power-up state and waits until its calibration
@@ -54,66 +48,34 @@ func (d *bmx) reset(ctx context.Context) error {
 	return sensors.Errorf(sensors.Timeout, d.conn.String(), "still copying its calibration 50 ms after a reset")
 }
 
-// calibrate reads the id and the calibration, twice, since a wrong bit in it
-// would make every later value wrong without a trace.
+// calibrate reads the id and the calibration.
 func (d *bmx) calibrate(ctx context.Context) error {
 	b, err := d.get(ctx, bmxID, 1)
 	if err != nil {
 		return err
 	}
-	if boschNames[b[0]] == "" {
-		return wrongChip(d.conn, b[0], "the one of before the reset")
+	if boschChip(bmxID, b[0]) == nil {
+		return wrongChip(ctx, d.conn, bmxID, b[0], "the one of before the reset")
 	}
 	d.hasHumidity = b[0] == idBME280
-	if err := d.readCalibration(ctx, &d.calBytes); err != nil {
-		return err
+	d.calBytes = [len(d.calBytes)]byte{}
+	blocks := []block{{bmxCal, 24}}
+	if d.hasHumidity {
+		blocks = append(blocks, block{bmeCalH1, 1}, block{bmeCalH2, 7})
 	}
-	var again [len(d.calBytes)]byte
-	if err := d.readCalibration(ctx, &again); err != nil {
+	if err := d.readBlocks(ctx, d.calBytes[:], blocks...); err != nil {
 		return err
-	}
-	if again != d.calBytes {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration reads differently a second time")
 	}
 	if busFault(d.calBytes[:24]) {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration is all 0x%02x", d.calBytes[0])
+		return d.garbage("its calibration is all 0x%02x", d.calBytes[0])
 	}
-	d.cal = parseBMX(&d.calBytes, d.hasHumidity)
-	if !d.cal.usable() {
-		return sensors.Errorf(sensors.Garbage, d.conn.String(), "its calibration cannot be: T1 %v, P1 %v", d.cal.t1, d.cal.p1)
+	cal := parseBMX(&d.calBytes, d.hasHumidity)
+	if !cal.usable() {
+		return d.garbage("its calibration cannot be: T1 %v, P1 %v", cal.t1, cal.p1)
 	}
-	d.compareFirst()
+	d.take(cal, d.machine, d.settings, d.conn)
 	d.warnOnce()
 	return nil
-}
-
-func (d *bmx) readCalibration(ctx context.Context, into *[24 + 1 + 7]byte) error {
-	b, err := d.get(ctx, bmxCal, 24)
-	if err != nil {
-		return err
-	}
-	copy(into[:24], b)
-	if !d.hasHumidity {
-		return nil
-	}
-	if b, err = d.get(ctx, bmeCalH1, 1); err != nil {
-		return err
-	}
-	into[24] = b[0]
-	if b, err = d.get(ctx, bmeCalH2, 7); err != nil {
-		return err
-	}
-	copy(into[25:], b)
-	return nil
-}
-
-// compareFirst notices that another chip answers than before.
-func (d *bmx) compareFirst() {
-	if d.known && d.cal != d.first {
-		d.otherChip = true
-		warnOtherChip(d.machine, d.settings, d.conn)
-	}
-	d.known, d.first = true, d.cal
 }
 
 func (d *bmx) warnOnce() {
@@ -139,8 +101,7 @@ func (d *bmx) convert(ctx context.Context) (bmxRaw, error) {
 	}
 	lostHum := d.hasHumidity && b[0]&7 != d.oversteps
 	if lostHum || b[2]&^bmxModeMask != d.ctrlMeas() || b[3]&0xfc != d.filter<<2 {
-		return bmxRaw{}, sensors.Errorf(sensors.Garbage, d.conn.String(),
-			"it lost its settings (ctrl_meas 0x%02x, config 0x%02x): its power failed for a moment, or the bus is bad", b[2], b[3])
+		return bmxRaw{}, d.garbage("it lost its settings (ctrl_meas 0x%02x, config 0x%02x): its power failed for a moment, or the bus is bad", b[2], b[3])
 	}
 	if err := d.trigger(ctx); err != nil {
 		return bmxRaw{}, err
@@ -176,14 +137,14 @@ func (d *bmx) collect(ctx context.Context) (bmxRaw, error) {
 		return bmxRaw{}, err
 	}
 	if busFault(b) {
-		return bmxRaw{}, sensors.Errorf(sensors.Garbage, d.conn.String(), "all data bytes are 0x%02x", b[0])
+		return bmxRaw{}, d.garbage("all data bytes are 0x%02x", b[0])
 	}
 	raw := bmxRaw{p: word20(b[0:3]), t: word20(b[3:6])}
 	if d.hasHumidity {
 		raw.h = uint32(b[6])<<8 | uint32(b[7])
 	}
 	if raw.t == bmxSkipped || raw.p == bmxSkipped {
-		return bmxRaw{}, sensors.Errorf(sensors.Garbage, d.conn.String(), "it sent the code of a channel that was not measured (0x80000)")
+		return bmxRaw{}, d.garbage("it sent the code of a channel that was not measured (0x80000)")
 	}
 	return raw, nil
 }
@@ -199,7 +160,7 @@ func (d *bmx) untilIdle(ctx context.Context) error {
 			return err
 		}
 		if b[1]&^bmxModeMask != d.ctrlMeas() {
-			return sensors.Errorf(sensors.Garbage, d.conn.String(), "it lost its settings while measuring (ctrl_meas 0x%02x)", b[1])
+			return d.garbage("it lost its settings while measuring (ctrl_meas 0x%02x)", b[1])
 		}
 		if b[0]&bmxMeasuring == 0 && b[1]&bmxModeMask == 0 {
 			return nil

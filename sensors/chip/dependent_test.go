@@ -96,3 +96,93 @@ func TestEmptyHumidityCalibration(tt *testing.T) {
 		})
 	}
 }
+
+func TestBMP388WithoutTemperatureHasNoPressure(tt *testing.T) {
+	type reasons = map[sensors.Quantity]sensors.Reason
+	for name, c := range map[string]struct {
+		raw sim.RawBMP3
+		why reasons
+	}{
+		"sound":                 {sim.RawBMP3{Pressure: 0x6d9f97, Temperature: 0x85d873}, nil},
+		"temperature word 0":    {sim.RawBMP3{Pressure: 0x6d9f97}, reasons{t: sensors.Saturated, p: sensors.NoTemperature}},
+		"temperature word full": {sim.RawBMP3{Pressure: 0x6d9f97, Temperature: 0xffffff}, reasons{t: sensors.Saturated, p: sensors.NoTemperature}},
+		"too cold":              {sim.RawBMP3{Pressure: 0x6d9f97, Temperature: 0x200000}, reasons{t: sensors.OutsideChip, p: sensors.NoTemperature}},
+		"too hot":               {sim.RawBMP3{Pressure: 0x6d9f97, Temperature: 0xf00000}, reasons{t: sensors.OutsideChip, p: sensors.NoTemperature}},
+		"pressure word 0":       {sim.RawBMP3{Temperature: 0x85d873}, reasons{p: sensors.Saturated}},
+		"pressure word full":    {sim.RawBMP3{Pressure: 0xffffff, Temperature: 0x85d873}, reasons{p: sensors.Saturated}},
+	} {
+		tt.Run(name, func(tt *testing.T) {
+			onBench(tt, func(b *bench) {
+				chip := sim.NewBMP388(sim.Steady(indoors))
+				b.wire.Add(0x76, chip)
+				d := b.open("bmp388", nil)
+				b.want(d, indoors, t, p)
+				chip.Hold(&c.raw)
+				b.wantBad(d, c.why)
+			})
+		})
+	}
+}
+
+func TestBMP581WithoutTemperatureHasNoPressure(tt *testing.T) {
+	type reasons = map[sensors.Quantity]sensors.Reason
+	for name, c := range map[string]struct {
+		raw sim.RawBMP58x
+		why reasons
+	}{
+		"sound":              {sim.RawBMP58x{Pressure: 0x62f340, Temperature: 0x190000}, nil},
+		"too cold":           {sim.RawBMP58x{Pressure: 0x62f340, Temperature: 0xd70000}, reasons{t: sensors.OutsideChip, p: sensors.NoTemperature}},
+		"too hot":            {sim.RawBMP58x{Pressure: 0x62f340, Temperature: 0x560000}, reasons{t: sensors.OutsideChip, p: sensors.NoTemperature}},
+		"at its end":         {sim.RawBMP58x{Pressure: 0x62f340, Temperature: 0x800000}, reasons{t: sensors.Saturated, p: sensors.NoTemperature}},
+		"pressure word 0":    {sim.RawBMP58x{Temperature: 0x190000}, reasons{p: sensors.Saturated}},
+		"pressure too high":  {sim.RawBMP58x{Pressure: 0x900000, Temperature: 0x190000}, reasons{p: sensors.OutsideChip}},
+		"pressure word full": {sim.RawBMP58x{Pressure: 0xffffff, Temperature: 0x190000}, reasons{p: sensors.Saturated}},
+	} {
+		tt.Run(name, func(tt *testing.T) {
+			onBench(tt, func(b *bench) {
+				chip := sim.NewBMP581(sim.Steady(indoors))
+				b.wire.Add(0x46, chip)
+				d := b.open("bmp581", nil)
+				b.want(d, indoors, t, p)
+				chip.Hold(&c.raw)
+				b.wantBad(d, c.why)
+			})
+		})
+	}
+}
+
+func TestBME680WithoutTemperatureNothingIsGood(tt *testing.T) {
+	type reasons = map[sensors.Quantity]sensors.Reason
+	normal := sim.RawBME68x{Temperature: 501240, Pressure: 353485, Humidity: 19019, Gas: 512, Range: 5}
+	with := func(change func(*sim.RawBME68x)) sim.RawBME68x {
+		raw := normal
+		change(&raw)
+		return raw
+	}
+	for name, c := range map[string]struct {
+		raw sim.RawBME68x
+		why reasons
+	}{
+		"sound":                   {normal, nil},
+		"temperature word 0":      {with(func(r *sim.RawBME68x) { r.Temperature = 0 }), reasons{t: sensors.Saturated, p: sensors.NoTemperature, h: sensors.NoTemperature}},
+		"temperature word full":   {with(func(r *sim.RawBME68x) { r.Temperature = 0xfffff }), reasons{t: sensors.Saturated, p: sensors.NoTemperature, h: sensors.NoTemperature}},
+		"too cold":                {with(func(r *sim.RawBME68x) { r.Temperature = 200000 }), reasons{t: sensors.OutsideChip, p: sensors.NoTemperature, h: sensors.NoTemperature}},
+		"pressure word 0":         {with(func(r *sim.RawBME68x) { r.Pressure = 0 }), reasons{p: sensors.Saturated}},
+		"humidity word 0":         {with(func(r *sim.RawBME68x) { r.Humidity = 0 }), reasons{h: sensors.Saturated}},
+		"humidity word full":      {with(func(r *sim.RawBME68x) { r.Humidity = 0xffff }), reasons{h: sensors.Saturated}},
+		"humidity never measured": {with(func(r *sim.RawBME68x) { r.Humidity = 0x8000 }), reasons{h: sensors.NotMeasured}},
+	} {
+		tt.Run(name, func(tt *testing.T) {
+			onBench(tt, func(b *bench) {
+				chip := sim.NewBME680(sim.Steady(indoors))
+				b.wire.Add(0x76, chip)
+				d := b.open("bme680", map[string]any{"gas": true})
+				if _, err := b.read(d); err != nil {
+					b.Fatal(err)
+				}
+				chip.Hold(&c.raw)
+				b.wantBad(d, c.why)
+			})
+		})
+	}
+}

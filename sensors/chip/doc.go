@@ -11,8 +11,8 @@
 //	compensate, in a function without bus traffic
 //
 // An error starts it again, 10 and then 50 ms later; the third one is returned
-// and the chip is set up anew next time. Compensation is in floating point for
-// the BMP280 and BME280 and in integers for the BMP180, as their sheets have it.
+// and the chip is set up anew next time. Compensation is in integers for
+// the BMP180 and in floating point for all others, as their sheets have it.
 //
 // To add a chip: a file with a sensors.Driver, its name in Drivers, a simulated
 // chip from its data sheet in sensors/sim by somebody else.

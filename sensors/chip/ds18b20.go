@@ -2,10 +2,14 @@ package chip
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,8 +39,12 @@ var ds18b20 = sensors.Driver{
 	Name: "ds18b20", Connection: sensors.OnOneWire,
 	Doc:      "Maxim DS18B20, DS18S20, DS1822, DS1825 and DS28EA00, temperature on the 1-wire bus",
 	Measures: []sensors.Measure{w1Temperature},
-	Keys: []sensors.Key{{Name: "address", Kind: sensors.KindString, Example: `"28-0000072f1a23"`,
-		Meaning: "the number burnt into the chip, as in /sys/bus/w1/devices; when not set, the only thermometer there"}},
+	Keys: []sensors.Key{
+		{Name: "address", Kind: sensors.KindString, Example: `"28-0000072f1a23"`,
+			Meaning: "the number burnt into the chip, as in /sys/bus/w1/devices; when not set, the only thermometer there"},
+		{Name: "resolution", Kind: sensors.KindInt, Choices: []string{"9", "10", "11", "12"}, Example: "10",
+			Meaning: "bits of a temperature: 9 is 0.5 °C in 94 ms, 12 is 0.0625 °C in 750 ms; when not set, as the chip has it"},
+	},
 	Check: func(s sensors.Settings) []*sensors.KeyError {
 		if err := checkW1(s); err != nil {
 			return []*sensors.KeyError{err}
@@ -47,15 +55,24 @@ var ds18b20 = sensors.Driver{
 		if err := checkW1(s); err != nil {
 			return nil, err
 		}
-		return &w1{machine: m, id: strings.ToLower(s.Text("address"))}, nil
+		return &w1{machine: m, id: strings.ToLower(s.Text("address")), bits: int(s.Int("resolution"))}, nil
 	},
-	Least: func(sensors.Settings) time.Duration { return 800 * time.Millisecond }, // 750 ms at 12 bit: table 2
-	List:  listW1,
+	Least: func(s sensors.Settings) time.Duration { // 750 ms at 12 bit, half of it for each bit less: table 2
+		bits := 12
+		if s.Has("resolution") {
+			bits = int(s.Int("resolution"))
+		}
+		return 750*time.Millisecond>>(12-bits) + 50*time.Millisecond
+	},
+	List: listW1,
 }
 
 // checkW1 checks the number of a chip, which becomes part of a path.
 func checkW1(s sensors.Settings) *sensors.KeyError {
 	id := s.Text("address")
+	if strings.HasPrefix(id, "10-") && s.Has("resolution") {
+		return &sensors.KeyError{Key: "resolution", Text: "a DS18S20 (10-...) has one resolution; leave it out"}
+	}
 	if id == "" || w1ID.MatchString(strings.ToLower(id)) {
 		return nil
 	}
@@ -91,8 +108,10 @@ func w1Thermometers(m sensors.Machine) []string {
 // w1 is one thermometer, found by its number: its place in any list changes.
 type w1 struct {
 	pause
+	file    slowFile
 	machine sensors.Machine
 	id      string // "": the only one there
+	bits    int    // 0: as the chip has it
 }
 
 // Read implements sensors.Device.
@@ -123,7 +142,7 @@ func (d *w1) measure(ctx context.Context, s *sensors.Sample) error {
 		return err
 	}
 	s.Chip = w1Families[id[:2]]
-	return readW1(s, dir, id)
+	return d.read(ctx, s, dir, id)
 }
 
 func (d *w1) which() (string, error) {
@@ -147,23 +166,44 @@ func orNone(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// readW1 reads w1_slave, which has the whole scratchpad, or else the newer file
+// read reads w1_slave, which has the whole scratchpad, or else the newer file
 // temperature, which has only the number.
-func readW1(s *sensors.Sample, dir, id string) error {
-	text, err := readFile(filepath.Join(dir, "w1_slave"))
-	if err == nil {
-		v, step, raw, err := parseW1Slave(id, text)
-		if err != nil {
-			return err
-		}
-		s.Add(w1Temperature, v, step, raw)
-		return nil
+func (d *w1) read(ctx context.Context, s *sensors.Sample, dir, id string) error {
+	text, err := d.file.read(ctx, filepath.Join(dir, "w1_slave"))
+	if sensors.FaultOf(err) == sensors.Gone {
+		return d.readNumber(ctx, s, dir, id)
 	}
-	if sensors.FaultOf(err) != sensors.Gone {
+	if err != nil {
 		return err
 	}
+	v, err := parseW1Slave(id, text)
+	if err != nil {
+		return err
+	}
+	if has := v.pad.bits(id); d.bits != 0 && has != 0 && has != d.bits { // power was off: it is kept in the chip's RAM
+		if err := d.setResolution(dir, id); err != nil {
+			return err
+		}
+		return sensors.Errorf(sensors.Timeout, id, "it had a resolution of %d bits and has just been told to have %d", has, d.bits)
+	}
+	s.Add(w1Temperature, v.celsius, v.step, v.raw)
+	return nil
+}
+
+// readNumber reads the file temperature. The scratchpad that would tell false values
+// apart is not there.
+func (d *w1) readNumber(ctx context.Context, s *sensors.Sample, dir, id string) error {
+	step := 0.0625
+	if d.bits != 0 {
+		if has := lineOf(filepath.Join(dir, "resolution")); has != strconv.Itoa(d.bits) {
+			if err := d.setResolution(dir, id); err != nil {
+				return err
+			}
+		}
+		step = float64(int(1)<<(12-d.bits)) / 16
+	}
 	path := filepath.Join(dir, "temperature")
-	text, err = readFile(path)
+	text, err := d.file.read(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -171,12 +211,35 @@ func readW1(s *sensors.Sample, dir, id string) error {
 	if err != nil {
 		return err
 	}
-	s.Add(w1Temperature, float64(n)/1000, 0.0625, n)
-	switch n { // the scratchpad that would tell is not there
+	if n == w1Empty {
+		return emptyW1(id)
+	}
+	s.Add(w1Temperature, float64(n)/1000, step, n)
+	switch n {
 	case 85000:
 		s.Doubt(sensors.ResetValue)
 	case 0, -62: // all bytes 00 pass the checksum; all FF are -0.0625 °C
 		s.Doubt(sensors.ShortedValue)
 	}
 	return nil
+}
+
+// setResolution writes the kernel's file, which changes the chip's RAM and not its
+// EEPROM.
+func (d *w1) setResolution(dir, id string) error {
+	path := filepath.Join(dir, "resolution")
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(strconv.Itoa(d.bits) + "\n")
+		err = errors.Join(err, f.Close())
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return sensors.Errorf(sensors.Refused, id, "its resolution cannot be set: the chip or the kernel has no file for it; leave resolution out")
+	case errors.Is(err, fs.ErrPermission):
+		return sensors.Errorf(sensors.Refused, path, "no permission to set the resolution: give the gateway's group write access to it with a udev rule, or leave resolution out")
+	}
+	return classifyFile(path, err)
 }

@@ -12,34 +12,63 @@ import (
 // degree, CRC. DS18B20 figure 9, DS18S20 page 7.
 type scratchpad [9]byte
 
+// bits returns the resolution the configuration byte says, 0 for chips that have
+// another byte there.
+func (p *scratchpad) bits(id string) int {
+	if strings.HasPrefix(id, "10") || strings.HasPrefix(id, "3b") || p[4]&0x9f != 0x1f {
+		return 0
+	}
+	return 9 + int(p[4]>>5&3)
+}
+
+// w1Value is what a file w1_slave says.
+type w1Value struct {
+	celsius, step float64
+	raw           int64
+	pad           scratchpad
+}
+
+// w1Empty is 127.937 °C: the register at its highest, as chips without a conversion
+// and counterfeits show it.
+const w1Empty = 127937
+
+func emptyW1(id string) error {
+	return sensors.Errorf(sensors.Garbage, id, "its register is at the highest value (127.937 °C): it has not converted, or is broken")
+}
+
 // parseW1Slave reads the two lines of the kernel's file
 //
 //	72 01 4b 46 7f ff 0e 10 57 : crc=57 YES
 //	72 01 4b 46 7f ff 0e 10 57 t=23125
 //
-// and returns °C, its resolution and the raw word. What a chip says before it
-// has converted, and what a shorted bus says, is an error.
-func parseW1Slave(id, text string) (celsius, step float64, raw int64, err error) {
+// What a chip says before it has converted, and what a shorted bus says, is an error.
+func parseW1Slave(id, text string) (w1Value, error) {
+	var v w1Value
 	first, second, _ := strings.Cut(text, "\n")
 	pad, ok := parseScratchpad(first)
 	if !ok {
-		return 0, 0, 0, sensors.Errorf(sensors.Garbage, id, "got %.60q, want nine bytes and their checksum", first)
+		return v, sensors.Errorf(sensors.Garbage, id, "got %.60q, want nine bytes and their checksum", first)
 	}
 	if !strings.HasSuffix(strings.TrimSpace(first), "YES") || crc8(pad[:8], 0x8c, 0) != pad[8] {
-		return 0, 0, 0, sensors.Errorf(sensors.Garbage, id, "checksum of % x is wrong", pad)
+		return v, sensors.Errorf(sensors.Garbage, id, "checksum of % x is wrong", pad)
 	}
 	if allSame(pad[:], 0) { // eight zeros have the checksum zero
-		return 0, 0, 0, sensors.Errorf(sensors.Garbage, id, "all bytes are zero: the data line is shorted")
+		return v, sensors.Errorf(sensors.Garbage, id, "all bytes are zero: the data line is shorted")
 	}
 	if pad.afterPowerUp(id) {
-		return 0, 0, 0, sensors.Errorf(sensors.Garbage, id, "it has not converted (85 °C, the value after power-up): its supply is too weak")
+		return v, sensors.Errorf(sensors.Garbage, id, "it has not converted (85 °C, the value after power-up): its supply is too weak")
 	}
-	raw = int64(signed(uint32(pad[0])|uint32(pad[1])<<8, 16))
-	if n, ok := kernelValue(second); ok && (strings.HasPrefix(id, "3b") || pad[4]&0x80 != 0) {
-		return float64(n) / 1000, 0.0625, raw, nil // formats of clones and thermocouples that the kernel knows
+	v.pad, v.raw = pad, int64(signed(uint32(pad[0])|uint32(pad[1])<<8, 16))
+	n, kernelSays := kernelValue(second)
+	if v.raw == 0x07ff && !strings.HasPrefix(id, "10") {
+		return v, emptyW1(id)
 	}
-	celsius, step = pad.temperature(id)
-	return celsius, step, raw, nil
+	if kernelSays && (strings.HasPrefix(id, "3b") || pad[4]&0x80 != 0 && !strings.HasPrefix(id, "10")) {
+		v.celsius, v.step = float64(n)/1000, 0.0625 // formats of clones and thermocouples that the kernel knows
+		return v, nil
+	}
+	v.celsius, v.step = pad.temperature(id)
+	return v, nil
 }
 
 // kernelValue reads the number behind "t=", in thousandths of a degree.

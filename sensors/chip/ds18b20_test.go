@@ -53,6 +53,17 @@ func TestW1Slave(t *testing.T) {
 		{"DS18S20 after power-up", s20, w1File([8]byte{0xaa, 0x00, 0x4b, 0x46, 0xff, 0xff, 0x0c, 0x10}, "YES", 85000), 0, 0, "has not converted"},
 		{"DS18S20 at -0.5 and a bit", s20, w1File([8]byte{0xff, 0xff, 0x4b, 0x46, 0xff, 0xff, 0x0c, 0x10}, "YES", -1000), -1, 0.0625, ""},
 		{"thermocouple, as the kernel says", thermocouple, w1File([8]byte{0x00, 0x19, 0, 0, 0xf0, 0xff, 0xff, 0xff}, "YES", 400000), 400, 0.0625, ""},
+		{"never converted", b20, w1File([8]byte{0xff, 0x07, 0x4b, 0x46, 0x7f, 0xff, 0x01, 0x10}, "YES", 127937), 0, 0, "has not converted"},
+		{"-0.0625 and no open line", b20, w1File([8]byte{0xff, 0xff, 0x4b, 0x46, 0x7f, 0xff, 0x01, 0x10}, "YES", -62), -0.0625, 0.0625, ""},
+		{"open line", b20, w1File([8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, "NO", -62), 0, 0, "checksum"},
+		{"DS1822", "22-0000072f1a23", w1File([8]byte{0xf8, 0xff, 0x4b, 0x46, 0x7f, 0xff, 0x08, 0x10}, "YES", -500), -0.5, 0.0625, ""},
+		{"DS28EA00", "42-0000072f1a23", w1File([8]byte{0x91, 0x01, 0x4b, 0x46, 0x5f, 0xff, 0x0f, 0x10}, "YES", 25000), 25, 0.125, ""},
+		// DS18S20 data sheet 19-5474, page 6 and table 1
+		{"DS18S20 at 25", s20, w1File([8]byte{0x32, 0x00, 0x4b, 0x46, 0xff, 0xff, 0x0c, 0x10}, "YES", 25000), 25, 0.0625, ""},
+		{"DS18S20 between 25 and 26", s20, w1File([8]byte{0x32, 0x00, 0x4b, 0x46, 0xff, 0xff, 0x04, 0x10}, "YES", 25500), 25.5, 0.0625, ""},
+		{"DS18S20 at -25", s20, w1File([8]byte{0xce, 0xff, 0x4b, 0x46, 0xff, 0xff, 0x0c, 0x10}, "YES", -25000), -25, 0.0625, ""},
+		{"DS18S20 at -55", s20, w1File([8]byte{0x92, 0xff, 0x4b, 0x46, 0xff, 0xff, 0x0c, 0x10}, "YES", -55000), -55, 0.0625, ""},
+		{"DS18S20 without a count per degree", s20, w1File([8]byte{0x33, 0x00, 0x4b, 0x46, 0xff, 0xff, 0x0c, 0x00}, "YES", 25500), 25.5, 0.5, ""},
 		{"shorted", b20, w1File([8]byte{}, "YES", 0), 0, 0, "data line is shorted"},
 		{"kernel says no", b20, w1File([8]byte{0xd0, 0x07, 0x4b, 0x46, 0x7f, 0xff, 0x10, 0x10}, "NO", 125000), 0, 0, "checksum"},
 		{"wrong checksum", b20, "d1 07 4b 46 7f ff 10 10 57 : crc=57 YES\n t=1\n", 0, 0, "checksum"},
@@ -60,7 +71,8 @@ func TestW1Slave(t *testing.T) {
 		{"cut off", b20, "d0 07 4b", 0, 0, "nine bytes"},
 		{"no hexadecimals", b20, "zz 07 4b 46 7f ff 10 10 57 : crc=57 YES", 0, 0, "nine bytes"},
 	} {
-		got, step, _, err := parseW1Slave(v.id, v.text)
+		value, err := parseW1Slave(v.id, v.text)
+		got, step := value.celsius, value.step
 		if v.wrong != "" {
 			if sensors.FaultOf(err) != sensors.Garbage || !strings.Contains(err.Error(), v.wrong) {
 				t.Errorf("%s: got %v, %v, want garbage with %q", v.name, got, err, v.wrong)
@@ -77,9 +89,9 @@ func FuzzW1Slave(f *testing.F) {
 	f.Add("28-0000072f1a23", w1File([8]byte{0xd0, 0x07, 0x4b, 0x46, 0x7f, 0xff, 0x10, 0x10}, "YES", 125000))
 	f.Add("10-0000072f1a23", w1File([8]byte{0xaa, 0x00, 0x4b, 0x46, 0xff, 0xff, 0x04, 0}, "YES", 125000))
 	f.Fuzz(func(t *testing.T, id, text string) {
-		v, step, _, err := parseW1Slave(id, text)
-		if err == nil && (step <= 0 || v != v) {
-			t.Errorf("%q: %v in steps of %v", text, v, step)
+		v, err := parseW1Slave(id, text)
+		if err == nil && (v.step <= 0 || v.celsius != v.celsius) {
+			t.Errorf("%q: %v in steps of %v", text, v.celsius, v.step)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package chip
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"weir/sensors"
@@ -156,7 +157,7 @@ func i2cKeys(addresses []uint16, own ...sensors.Key) []sensors.Key {
 	return append([]sensors.Key{
 		{Name: "bus", Kind: sensors.KindString, Example: `"1"`,
 			Meaning: "I2C bus by number or adapter name; when not set, bus 1 or the one where a single chip fits"},
-		{Name: "address", Kind: sensors.KindAddress, Min: float64(low), Max: float64(high), Example: "0x76",
+		{Name: "address", Kind: sensors.KindAddress, Min: float64(low), Max: float64(high), Example: fmt.Sprintf("0x%02x", low),
 			Meaning: "I2C address; when not set, the one where a single chip fits"},
 	}, own...)
 }

@@ -100,3 +100,6 @@ func (b *bench) wantFault(d sensors.Device, f sensors.Fault, text string) {
 		b.Errorf("a failed read left readings: %v", s.Readings)
 	}
 }
+
+// driver returns a driver of the table.
+func driver(name string) *sensors.Driver { return sensors.Find(chip.Drivers, name) }

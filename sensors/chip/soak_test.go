@@ -20,6 +20,11 @@ func TestNoFaultBecomesAGoodValue(tt *testing.T) {
 	}{
 		"bme280": {0x76, func(w sim.World) sim.Device { return sim.NewBME280(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}},
 		"bmp280": {0x76, func(w sim.World) sim.Device { return sim.NewBMP280(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}},
+		"bmp388": {0x76, func(w sim.World) sim.Device { return sim.NewBMP388(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}},
+		"bmp390": {0x76, func(w sim.World) sim.Device { return sim.NewBMP390(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}},
+		"bmp581": {0x46, func(w sim.World) sim.Device { return sim.NewBMP581(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6}},
+		"bme680": {0x76, func(w sim.World) sim.Device { return sim.NewBME680(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}},
+		"bme688": {0x76, func(w sim.World) sim.Device { return sim.NewBME688(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}},
 		"bmp180": {0x77, func(w sim.World) sim.Device { return sim.NewBMP180(w) }, map[sensors.Quantity]float64{t: 0.1, p: 10}},
 	}
 	for driver, c := range chips {

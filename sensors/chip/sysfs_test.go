@@ -156,24 +156,33 @@ func TestThermalTwinsAndOrder(tt *testing.T) {
 		}
 		b.put("/sys/class/hwmon/hwmon4/name", "coretemp\n")
 		b.wantValue(b.open("thermal", nil), 1, good)
-		d := sensors.Find(chip.Drivers, "thermal")
-		var got []string
-		for _, l := range d.List(b.machine) {
-			got = append(got, l.Chip+" "+l.Name)
-			s, _ := d.Settings("x", map[string]any{"name": strings.Trim(l.Settings["name"], `"`), "input": strings.Trim(l.Settings["input"], `"`)}, nil)
-			dev, err := d.Open(b.machine, s)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := b.read(dev); err != nil {
-				b.Errorf("%s as it is listed: %v", l.Where, err)
-			}
+		want := []string{
+			"acpitz thermal_zone1", "acpitz thermal_zone2", "acpitz thermal_zone10",
+			"coretemp coretemp-temp1", "coretemp coretemp-temp2", "coretemp coretemp-temp10",
 		}
-		want := []string{"acpitz thermal_zone1", "acpitz thermal_zone2", "acpitz thermal_zone10", "coretemp coretemp-temp1", "coretemp coretemp-temp2", "coretemp coretemp-temp10"}
-		if !slices.Equal(got, want) {
+		if got := b.readListed("thermal", "hwmon"); !slices.Equal(got, want) {
 			b.Errorf("got %q, want %q", got, want)
 		}
 	})
+}
+
+// readListed reads everything the drivers list, with the settings they list it with.
+func (b *bench) readListed(drivers ...string) (names []string) {
+	b.Helper()
+	for _, driver := range drivers {
+		d := sensors.Find(chip.Drivers, driver)
+		for _, l := range d.List(b.machine) {
+			names = append(names, l.Chip+" "+l.Name)
+			given := map[string]any{}
+			for k, v := range l.Settings {
+				given[k] = strings.Trim(v, `"`)
+			}
+			if _, err := b.read(b.open(driver, given)); err != nil {
+				b.Errorf("%s as it is listed: %v", l.Where, err)
+			}
+		}
+	}
+	return names
 }
 
 func TestListsKernelDevices(tt *testing.T) {
@@ -193,7 +202,7 @@ func TestListsKernelDevices(tt *testing.T) {
 				}
 			}
 		}
-		want := []string{`ds18b20 DS18B20 ds18b20-1a23 "28-0000072f1a23"`, `thermal cpu-thermal cpu-thermal "cpu-thermal"`, `thermal nvme nvme-temp1 "nvme"`}
+		want := []string{`ds18b20 DS18B20 ds18b20-1a23 "28-0000072f1a23"`, `thermal cpu-thermal cpu-thermal "cpu-thermal"`, `hwmon nvme nvme "nvme"`}
 		if !slices.Equal(got, want) {
 			b.Errorf("got %q, want %q", got, want)
 		}

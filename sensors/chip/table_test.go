@@ -41,7 +41,7 @@ func TestTableIsComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"bmp280", "bme280", "bmp180", "bmp085", "ds18b20", "thermal", "ascii-line", "modbus-rtu"} {
+	for _, name := range []string{"bmp388", "bmp390", "bmp581", "bmp585", "bme680", "bme688", "bmp280", "bme280", "bmp180", "bmp085", "ds18b20", "thermal", "ascii-line", "modbus-rtu"} {
 		if !seen[name] {
 			t.Errorf("%s is missing", name)
 		}

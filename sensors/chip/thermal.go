@@ -79,21 +79,20 @@ func heats(m sensors.Machine) []heat {
 	return found
 }
 
+// listThermal lists the zones; monitors of other things are hwmon's.
 func listThermal(m sensors.Machine) []sensors.Listed {
 	var found []sensors.Listed
 	all := heats(m)
 	for _, h := range all {
-		chip := h.name
+		if h.input != "" {
+			continue
+		}
+		name := h.name
 		isTwin := func(o heat) bool { return o.name == h.name && o.place != h.place }
 		if slices.ContainsFunc(all, isTwin) { // only the place tells them apart
-			h.name = h.place
+			name = h.place
 		}
-		l := sensors.Listed{Chip: chip, Where: h.place, Name: h.name, Settings: map[string]string{"name": fmt.Sprintf("%q", h.name)}}
-		if h.input != "" {
-			l.Where, l.Name = h.place+" "+h.input, h.name+"-"+h.input
-			l.Settings["input"] = fmt.Sprintf("%q", h.input)
-		}
-		found = append(found, l)
+		found = append(found, sensors.Listed{Chip: h.name, Where: h.place, Name: name, Settings: map[string]string{"name": fmt.Sprintf("%q", name)}})
 	}
 	return found
 }
@@ -102,6 +101,7 @@ func listThermal(m sensors.Machine) []sensors.Listed {
 // read fails.
 type zone struct {
 	pause
+	slow        slowFile
 	machine     sensors.Machine
 	name, input string
 	file, chip  string // "": to be looked for
@@ -128,7 +128,7 @@ func (d *zone) measure(ctx context.Context, s *sensors.Sample) error {
 		}
 		d.file, d.chip = h.file, h.name
 	}
-	text, err := readFile(d.file)
+	text, err := d.slow.read(ctx, d.file)
 	if err != nil {
 		return err
 	}

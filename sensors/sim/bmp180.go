@@ -15,10 +15,7 @@ package sim
 //   - unused registers read as 00, and so does the control register of a BMP085;
 //   - temperature has a noise of 0.01 °C.
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 const (
 	b180Trim  = 0xAA
@@ -47,16 +44,14 @@ type RawBMP180 struct{ Temperature, Pressure uint32 }
 
 // BMP180 is a simulated BMP180 or BMP085. Safe for concurrent use.
 type BMP180 struct {
+	registerFile
 	old bool // it is a BMP085
 
-	mu     sync.Mutex // guards the fields below
-	tuning tuning
-	trim   TrimBMP180
-	image  [22]byte
-	held   *RawBMP180
+	// Guarded by mu of registerFile.
+	trim  TrimBMP180
+	image [22]byte
+	held  *RawBMP180
 
-	ready       time.Time // when it answers at all
-	pointer     byte
 	ctrl        byte
 	data        uint32    // F6 to F8
 	ends        time.Time // of the conversion, if sco is set
@@ -65,7 +60,8 @@ type BMP180 struct {
 
 // NewBMP180 returns a BMP180 (pressure, temperature) in this world.
 func NewBMP180(w World, options ...ChipOption) *BMP180 {
-	c := &BMP180{tuning: tune(w, 0x55, options)}
+	c := &BMP180{registerFile: registerFile{tuning: tune(w, 0x55, options)}}
+	c.chip = c
 	c.SetTrim(SheetTrimBMP180())
 	c.PowerUp(time.Time{})
 	return c
@@ -86,13 +82,6 @@ func (c *BMP180) SetTrim(trim TrimBMP180) {
 	c.trim, c.image = trim, trim.layout()
 }
 
-// Tune changes what the options of NewBMP180 set.
-func (c *BMP180) Tune(options ...ChipOption) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tuning.apply(options)
-}
-
 // Hold makes every conversion from now on yield these words. Nil ends it.
 func (c *BMP180) Hold(raw *RawBMP180) {
 	c.mu.Lock()
@@ -107,52 +96,10 @@ func (c *BMP180) Conversions() int {
 	return c.conversions
 }
 
-// PowerUp is part of Device.
-func (c *BMP180) PowerUp(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reset(now)
-}
-
 func (c *BMP180) reset(now time.Time) {
 	c.ready = now.Add(b180Startup)
-	c.pointer, c.ctrl = 0, 0
+	c.ctrl = 0
 	c.data = 0x800000
-}
-
-// Write is part of Device: pairs of register and value; an odd last byte sets the
-// register to read from.
-func (c *BMP180) Write(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	for len(data) >= 2 && !now.Before(c.ready) { // a reset ends the message
-		c.store(now, data[0], data[1])
-		c.pointer = data[0]
-		data = data[2:]
-	}
-	if len(data) == 1 {
-		c.pointer = data[0]
-	}
-	return nil
-}
-
-// Read is part of Device.
-func (c *BMP180) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	for i := range data {
-		data[i] = c.load(c.pointer)
-		c.pointer++
-	}
-	return nil
 }
 
 func (c *BMP180) store(now time.Time, register, value byte) {
@@ -182,7 +129,7 @@ func (c *BMP180) start(now time.Time, word byte) {
 	c.ends = now.Add(c.tuning.scaled(time.Duration(times[oss] * float64(time.Millisecond))))
 }
 
-func (c *BMP180) load(register byte) byte {
+func (c *BMP180) load(_ time.Time, register byte) byte {
 	switch {
 	case register >= b180Trim && register < b180Trim+byte(len(c.image)):
 		return c.image[register-b180Trim]

@@ -19,10 +19,7 @@ package sim
 //   - a finished conversion never yields the code of a skipped channel;
 //   - the filter keeps fractions of its memory.
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // The register map.
 const (
@@ -52,18 +49,16 @@ type RawBMx280 struct{ Pressure, Temperature, Humidity uint32 }
 
 // BMx280 is a simulated BMP280 or BME280. Safe for concurrent use.
 type BMx280 struct {
+	registerFile
 	humid bool // it is a BME280
 
-	mu     sync.Mutex // guards the fields below
-	tuning tuning
-	trim   TrimBMx280
-	low    [26]byte // the image of trim
-	high   [16]byte
-	held   *RawBMx280
+	// Guarded by mu of registerFile.
+	trim TrimBMx280
+	low  [26]byte // the image of trim
+	high [16]byte
+	held *RawBMx280
 
-	ready    time.Time // when it answers at all
 	copied   time.Time // when im_update falls
-	pointer  byte
 	ctrlHum  byte
 	osrsH    byte // as taken over by the last write to ctrl_meas
 	ctrlMeas byte
@@ -89,7 +84,8 @@ func NewBMP280(w World, options ...ChipOption) *BMx280 {
 }
 
 func newBMx280(w World, humid bool, id byte, trim TrimBMx280, options []ChipOption) *BMx280 {
-	c := &BMx280{humid: humid, tuning: tune(w, id, options)}
+	c := &BMx280{humid: humid, registerFile: registerFile{tuning: tune(w, id, options)}}
+	c.chip = c
 	c.setTrim(trim)
 	c.PowerUp(time.Time{})
 	return c
@@ -110,13 +106,6 @@ func (c *BMx280) setTrim(trim TrimBMx280) {
 	c.low, c.high = trim.layout()
 }
 
-// Tune changes what the options of NewBME280 and NewBMP280 set.
-func (c *BMx280) Tune(options ...ChipOption) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tuning.apply(options)
-}
-
 // Hold freezes the data registers at these words: conversions go on but change
 // nothing. Nil ends it.
 func (c *BMx280) Hold(raw *RawBMx280) {
@@ -135,18 +124,10 @@ func (c *BMx280) Conversions() int {
 	return c.conversions
 }
 
-// PowerUp is part of Device.
-func (c *BMx280) PowerUp(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reset(now)
-}
-
 // reset loads the power-up values of table 18.
 func (c *BMx280) reset(now time.Time) {
 	c.ready = now.Add(bmxStartup)
 	c.copied = c.ready.Add(bmxCopying)
-	c.pointer = 0
 	c.ctrlHum, c.osrsH, c.ctrlMeas, c.config = 0, 0, 0, 0
 	c.raw = RawBMx280{Pressure: skipped20, Temperature: skipped20, Humidity: skipped16}
 	c.filter = [2]filter{}
@@ -154,42 +135,6 @@ func (c *BMx280) reset(now time.Time) {
 	if c.held != nil {
 		c.raw = *c.held
 	}
-}
-
-// Write is part of Device: pairs of register and value; an odd last byte sets
-// the register to read from (6.2.1, 6.2.2).
-func (c *BMx280) Write(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	for len(data) >= 2 && !now.Before(c.ready) { // a reset ends the message
-		c.store(now, data[0], data[1])
-		c.pointer = data[0]
-		data = data[2:]
-	}
-	if len(data) == 1 {
-		c.pointer = data[0]
-	}
-	return nil
-}
-
-// Read is part of Device. All bytes are of the same moment, which is what the
-// shadowing of the data registers is for.
-func (c *BMx280) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	for i := range data {
-		data[i] = c.load(now, c.pointer)
-		c.pointer++
-	}
-	return nil
 }
 
 // store executes a write to one register; all others are read-only.

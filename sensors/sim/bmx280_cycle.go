@@ -203,8 +203,14 @@ func (c *BMx280) converted(f *filter, value int64, samples int) uint32 {
 	if code > 0 && c.humid {
 		step = 1
 	}
-	value = min((value+step/2)/step*step, full20+1-step)
-	if value == skipped20 {
+	return coarse(value, step, full20, skipped20)
+}
+
+// coarse rounds a word of a converter to its steps, from 0 to full, and away from
+// the code of a skipped channel.
+func coarse(value, step, full, skipped int64) uint32 {
+	value = min((value+step/2)/step*step, full+1-step)
+	if value == skipped {
 		value += step
 	}
 	return uint32(value)

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,14 @@ type Bus struct {
 	places map[uint16]*place
 	faults []*scheduled // of the whole bus
 	counts Counts
+
+	multiplexers []multiplexerAt
+}
+
+// multiplexerAt is a multiplexer and the address it has.
+type multiplexerAt struct {
+	*TCA9548
+	addr uint16
 }
 
 // place is an address of the bus.
@@ -107,6 +116,9 @@ func (b *Bus) Add(addr uint16, d Device) {
 	defer b.mu.Unlock()
 	p := b.at(addr)
 	p.devices = append(p.devices, d)
+	if m, ok := d.(*TCA9548); ok {
+		b.multiplexers = append(b.multiplexers, multiplexerAt{m, addr})
+	}
 }
 
 // Unplug takes power and wires from the devices at the address.
@@ -231,17 +243,56 @@ func (b *Bus) begin(addr uint16, w, r []byte) (transaction, error) {
 		return transaction{takes: AdapterTimeout, err: ErrTimeout}, nil
 	}
 	x := transaction{takes: b.wireTime(len(w), len(r))}
+	b.gather(&x, addr, w, r)
+	if len(x.devices) == 0 && x.err == nil {
+		x.err = ErrNack
+	}
+	return x, nil
+}
+
+// gather adds the devices at an address, behind multiplexers too, and the faults
+// between them and the reader. The caller holds mu.
+func (b *Bus) gather(x *transaction, addr uint16, w, r []byte) {
 	p := b.at(addr)
 	b.faults = x.meet(b.faults, w, r)
 	p.faults = x.meet(p.faults, w, r)
-	if p.unplugged || len(p.devices) == 0 {
-		if x.err == nil {
-			x.err = ErrNack
-		}
-		return x, nil
+	switch {
+	case p.unplugged:
+	case len(x.devices) == 0:
+		x.devices = slices.Clip(p.devices) // what is added goes elsewhere
+	default:
+		x.devices = append(x.devices, p.devices...)
 	}
-	x.devices = p.devices
-	return x, nil
+	for _, m := range b.multiplexers {
+		if !b.at(m.addr).unplugged {
+			m.join(x, addr, w, r)
+		}
+	}
+}
+
+// join lets the bus, as a channel of a multiplexer, take part in a transaction. A
+// fault that looks like an absent chip leaves those of other channels alone; all
+// other errors are of the whole wire.
+func (b *Bus) join(x *transaction, addr uint16, w, r []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hung > 0 {
+		x.err, x.takes = ErrTimeout, AdapterTimeout
+		return
+	}
+	own := transaction{}
+	b.gather(&own, addr, w, r)
+	switch {
+	case own.err == ErrNack:
+		return
+	case own.err != nil && x.err == nil:
+		x.err, x.takes = own.err, x.takes+own.takes
+	}
+	if len(own.devices) > 0 {
+		b.counts.Transactions++
+	}
+	x.devices = append(x.devices, own.devices...)
+	x.changes = append(x.changes, own.changes...)
 }
 
 // wireTime is how long a transaction occupies the wire: an address byte per

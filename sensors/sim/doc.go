@@ -22,10 +22,19 @@
 //	a line is stuck                       Bus.Hang
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
-//	stuck or skipped words                BMx280.Hold, BMP180.Hold
+//	stuck or skipped words                Hold of each chip
+//	stuck or skipped words                Hold, of every chip
+//	a gas sensor's air, its heater        Gas, BME68x.Heater
+//	not calibrated (AHT20)                AHT20.Blank
+//	asleep (SHTC3), measuring by itself   by command, as another program would
+//	behind a multiplexer                  TCA9548.Channel(n), a bus of its own with its own faults
+//	what an infrared thermometer sees     Facing
 //	another chip, other calibration       SetTrim
+//	reads far too hot, other source       DPS310.ReadHot, SetSource
+//	broken PROM; status bits of Honeywell MS5611.SetPROM; HSC.Say, MPR.Fail
 //	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
+//	kernel: EIO, slow, other number       KernelDevice.Break, Slow, Unplug and Plug
 //	1-wire: CRC, 85 °C, shorted, gone     Probe.ShowBadCRC, ShowPowerUp, ShowShorted, Unplug
 //
 // The chips are written from the data sheets named at the head of their files,
@@ -40,6 +49,6 @@
 // that bubble, or their waiting for each other stops the bubble's clock.
 //
 // Limits: conversions take exactly the sheet's time; supply, SPI, ten-bit
-// addresses, clock stretching and SMBus protocols are not simulated; the files of
-// a Sysfs tree take no time to read. Terminal exists on Linux only.
+// addresses, clock stretching and SMBus alerts are not simulated. Terminal and
+// KernelDevice.Slow exist on Linux only.
 package sim

@@ -17,6 +17,7 @@ import (
 type Probe struct {
 	*KernelDevice
 	family byte
+	bits   int // of its resolution; not of a DS18S20
 }
 
 // AddProbe adds a probe with this ROM id, as the kernel writes it: two digits of
@@ -33,7 +34,7 @@ func (s *Sysfs) AddProbe(id string, celsius float64) (*Probe, error) {
 	if err := s.addMaster(); err != nil {
 		return nil, err
 	}
-	p := &Probe{family: code[0], KernelDevice: &KernelDevice{
+	p := &Probe{family: code[0], bits: 12, KernelDevice: &KernelDevice{
 		tree: s, class: "sys/bus/w1/devices", prefix: id, fixed: true, parent: "sys/devices/w1_bus_master1",
 		files: map[string]string{
 			"name": id + "\n", "resolution": "12\n", "conv_time": "750\n", "features": "0\n", "ext_power": "1\n",
@@ -67,12 +68,19 @@ func (p *Probe) Show(celsius float64) error {
 	return p.show(pad, p.measured(pad), "YES")
 }
 
+// SetBits gives it a resolution of 9 to 12 bits, which what it shows from now on has,
+// and which the file resolution says. A write to that file has no such effect here.
+func (p *Probe) SetBits(bits int) error {
+	p.bits = bits
+	return p.Set("resolution", fmt.Sprintf("%d\n", bits))
+}
+
 // ShowPowerUp lets the probe hold its power-up value of 85 °C, as after a
 // conversion that lost its supply.
 func (p *Probe) ShowPowerUp() error {
 	pad := p.scratchpad(85)
 	pad[6] = 0x0C
-	return p.show(pad, 85, "YES")
+	return p.show(pad, 85000, "YES")
 }
 
 // ShowShorted lets the data line be held low: nothing but zeros, whose CRC is
@@ -90,13 +98,13 @@ func (p *Probe) ShowBadCRC(celsius float64) error {
 }
 
 // show writes what w1_therm makes of a scratchpad.
-func (p *Probe) show(pad [8]byte, celsius float64, verdict string) error {
+func (p *Probe) show(pad [8]byte, thousandths int, verdict string) error {
 	crc := crcDallas(pad[:])
 	if verdict == "NO" {
 		crc ^= 0x01
 	}
 	bytes := fmt.Sprintf("% x %02x", pad, crc)
-	value := milli(celsius)
+	value := fmt.Sprintf("%d\n", thousandths)
 	text := fmt.Sprintf("%s : crc=%02x %s\n%s t=%s", bytes, crcDallas(pad[:]), verdict, bytes, value)
 	if err := p.Set("w1_slave", text); err != nil {
 		return err
@@ -104,7 +112,7 @@ func (p *Probe) show(pad [8]byte, celsius float64, verdict string) error {
 	return p.Set("temperature", value)
 }
 
-// scratchpad is that of a probe that has converted a temperature at 12 bits.
+// scratchpad is that of a probe that has converted a temperature.
 func (p *Probe) scratchpad(celsius float64) (pad [8]byte) {
 	if p.family == 0x10 {
 		whole := math.Floor(celsius + 0.25)
@@ -113,19 +121,21 @@ func (p *Probe) scratchpad(celsius float64) (pad [8]byte) {
 		copy(pad[2:], []byte{0x4B, 0x46, 0xFF, 0xFF, byte(remain), 0x10})
 		return pad
 	}
-	raw := int16(math.Round(celsius * 16))
+	unused := 12 - p.bits
+	raw := int16(math.Round(celsius*16)) >> unused << unused
 	binary.LittleEndian.PutUint16(pad[:], uint16(raw))
-	copy(pad[2:], []byte{0x4B, 0x46, 0x7F, 0xFF, 0x10 - byte(raw&0x0F), 0x10})
+	copy(pad[2:], []byte{0x4B, 0x46, byte(p.bits-9)<<5 | 0x1F, 0xFF, 0x10 - byte(raw&0x0F), 0x10})
 	return pad
 }
 
-// measured is what the kernel makes of it.
-func (p *Probe) measured(pad [8]byte) float64 {
-	raw := int16(binary.LittleEndian.Uint16(pad[:]))
-	if p.family == 0x10 {
-		return float64(raw>>1) - 0.25 + float64(16-int(pad[6]))/16
+// measured is what the kernel makes of it, in thousandths of a degree: whole numbers
+// throughout, divided towards zero.
+func (p *Probe) measured(pad [8]byte) int {
+	raw := int(int16(binary.LittleEndian.Uint16(pad[:])))
+	if p.family == 0x10 && pad[7] != 0 {
+		return raw>>1*1000 - 250 + 1000*(int(pad[7])-int(pad[6]))/int(pad[7])
 	}
-	return float64(raw) / 16
+	return raw * 1000 / 16
 }
 
 // crcDallas is the CRC of 1-wire.

@@ -17,8 +17,9 @@ import (
 // them, with the symbolic links that the real tree has. Files are replaced whole,
 // so a reader never sees half a value. Safe for concurrent use.
 //
-// Files are only files: reading one takes no time, and what is written to one
-// (therm_bulk_read) has no effect.
+// Files are only files: reading one takes no time, unless it is made Slow, and what is
+// written to one (therm_bulk_read) has no effect. A kernel that answers EAGAIN cannot
+// be had of a file.
 type Sysfs struct {
 	root string
 
@@ -129,7 +130,8 @@ func (d *KernelDevice) Set(file, content string) error {
 	return s.put(filepath.Join(s.root, d.parent, d.name, file), content)
 }
 
-// Break makes reading one of the device's files fail until the next Set.
+// Break makes reading one of the device's files fail until the next Set: with EIO on
+// Linux.
 func (d *KernelDevice) Break(file string) error {
 	s := d.tree
 	s.mu.Lock()
@@ -138,7 +140,13 @@ func (d *KernelDevice) Break(file string) error {
 		return nil
 	}
 	path := filepath.Join(s.root, d.parent, d.name, file)
-	return errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o755)) // opens, but does not read
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	if unreadable != "" {
+		return os.Symlink(unreadable, path)
+	}
+	return os.Mkdir(path, 0o755) // opens, but does not read
 }
 
 // put replaces a file whole.
@@ -171,12 +179,18 @@ func (s *Sysfs) AddThermalZone(kind string, celsius float64) (*KernelDevice, err
 // AddHwmon adds a hardware monitor of this name, for example "coretemp", at
 // sys/class/hwmon/hwmonN, with the files temp1_input, temp2_input and so on.
 func (s *Sysfs) AddHwmon(name string, celsius ...float64) (*KernelDevice, error) {
+	return s.AddHwmonAt(name, name, celsius...)
+}
+
+// AddHwmonAt adds one that belongs to a device of its own, for example "1-0044" on an
+// I2C bus or "nvme0".
+func (s *Sysfs) AddHwmonAt(place, name string, celsius ...float64) (*KernelDevice, error) {
 	files := map[string]string{"name": name + "\n"}
 	for i, c := range celsius {
 		files[fmt.Sprintf("temp%d_input", i+1)] = milli(c)
 	}
 	return s.add(&KernelDevice{
-		class: "sys/class/hwmon", prefix: "hwmon", parent: filepath.Join("sys/devices/platform", name, "hwmon"),
+		class: "sys/class/hwmon", prefix: "hwmon", parent: filepath.Join("sys/devices/platform", place, "hwmon"),
 		files: files,
 	})
 }
@@ -185,8 +199,14 @@ func (s *Sysfs) AddHwmon(name string, celsius ...float64) (*KernelDevice, error)
 // sys/bus/iio/devices/iio:deviceN, with processed values: thousandths of °C and of
 // %, and kPa.
 func (s *Sysfs) AddIIO(name string, c Climate) (*KernelDevice, error) {
+	return s.AddIIOAt(name, name, c)
+}
+
+// AddIIOAt adds one that belongs to a device of its own, for example "1-0076" on an I2C
+// bus.
+func (s *Sysfs) AddIIOAt(place, name string, c Climate) (*KernelDevice, error) {
 	return s.add(&KernelDevice{
-		class: "sys/bus/iio/devices", prefix: "iio:device", parent: filepath.Join("sys/devices/platform", name),
+		class: "sys/bus/iio/devices", prefix: "iio:device", parent: filepath.Join("sys/devices/platform", place),
 		files: map[string]string{
 			"name":                      name + "\n",
 			"in_temp_input":             milli(c.Temperature),
@@ -194,6 +214,18 @@ func (s *Sysfs) AddIIO(name string, c Climate) (*KernelDevice, error) {
 			"in_pressure_input":         fmt.Sprintf("%.9f\n", c.Pressure/1000),
 		},
 	})
+}
+
+// Remove takes one of the device's files away, now and after each Plug.
+func (d *KernelDevice) Remove(file string) error {
+	s := d.tree
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(d.files, file)
+	if d.name == "" {
+		return nil
+	}
+	return os.Remove(filepath.Join(s.root, d.parent, d.name, file))
 }
 
 // SetCelsius sets a file that holds thousandths of °C: "temp", "temp1_input",

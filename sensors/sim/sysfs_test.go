@@ -44,10 +44,10 @@ func TestProbe(t *testing.T) {
 		measured func(float64) error
 	}{
 		{125, "d0 07", "10", "125000", p.Show},
-		{25.0625, "91 01", "0f", "25063", p.Show},
+		{25.0625, "91 01", "0f", "25062", p.Show},
 		{10.125, "a2 00", "0e", "10125", p.Show},
 		{-0.5, "f8 ff", "08", "-500", p.Show},
-		{-25.0625, "6f fe", "01", "-25063", p.Show},
+		{-25.0625, "6f fe", "01", "-25062", p.Show},
 		{-55, "90 fc", "10", "-55000", p.Show},
 		{85, "50 05", "10", "85000", p.Show},
 		{85, "50 05", "0c", "85000", func(float64) error { return p.ShowPowerUp() }},
@@ -128,7 +128,7 @@ func TestProbeDS18S20(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for celsius, want := range map[float64]string{85: "85000", 25.0625: "25063", -0.5: "-500", -25.0625: "-25063", 0: "0"} {
+	for celsius, want := range map[float64]string{85: "85000", 25.0625: "25062", -0.5: "-500", -25.0625: "-25063", 0: "0"} {
 		if err := p.Show(celsius); err != nil {
 			t.Fatal(err)
 		}

@@ -16,10 +16,11 @@ type tuning struct {
 	slow    float64
 	noise   *rand.Rand // nil: none
 	offset  Climate
+	ohms    float64 // of a gas sensor's layer
 }
 
 func tune(w World, id byte, options []ChipOption) tuning {
-	t := tuning{world: w, id: id, slow: 1}
+	t := tuning{world: w, id: id, slow: 1, ohms: 50e3}
 	t.apply(options)
 	return t
 }
@@ -47,6 +48,9 @@ func Noise(seed uint64) ChipOption {
 
 // Offset makes the chip measure beside the truth by these amounts.
 func Offset(by Climate) ChipOption { return func(t *tuning) { t.offset = by } }
+
+// Gas sets the resistance a hot gas sensor has in this air; 50 kΩ if it is not set.
+func Gas(ohms float64) ChipOption { return func(t *tuning) { t.ohms = ohms } }
 
 // In puts the chip into another world.
 func In(w World) ChipOption { return func(t *tuning) { t.world = w } }
