@@ -29,6 +29,13 @@
 // A reading costs no memory once everything has been seen: buffers, messages and the context of the read are used again
 // (BenchmarkReading, BenchmarkPublish).
 //
+// # Home Assistant
+//
+// With [home_assistant] discovery, the documents of gateway/discovery are published, retained, for the gateway and each
+// sensor there is, and again when Home Assistant says that it has started. weir/ID/status says "online" and "offline" then.
+// What was announced is kept in the store under home/TOPIC before it is published, and taken back when it is no more
+// (home.go). What was told through a bridge that is no more stays there.
+//
 // # Who may do what
 //
 // Without any [user.NAME] table, and at a listener without an access control list, everyone, anonymous clients too, may

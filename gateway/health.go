@@ -11,8 +11,8 @@ import (
 	"weir/sensors"
 )
 
-// told is what a state message says. Counters are told along with it.
-type told struct {
+// stateSaid is what a state message says. Counters are told along with it.
+type stateSaid struct {
 	known   bool
 	failing bool
 	err     string
@@ -31,13 +31,13 @@ type because struct {
 const faultsEvery = time.Minute
 
 // news tells whether t says something that o did not.
-func (t *told) news(o *told) bool {
+func (t *stateSaid) news(o *stateSaid) bool {
 	return !o.known || t.failing != o.failing || t.err != o.err || !slices.Equal(t.bad, o.bad) ||
 		t.faults != o.faults && t.at.Sub(o.at) >= faultsEvery
 }
 
 // set makes t say what o says, with memory of its own.
-func (t *told) set(o *told) {
+func (t *stateSaid) set(o *stateSaid) {
 	if !o.known {
 		return
 	}
@@ -80,6 +80,7 @@ func (s *sampler) count(failed *sensors.Tally, missed uint64) {
 
 // note keeps the state for the snapshot and logs its changes. The caller holds mu.
 func (s *sampler) note(err error, chip string, now time.Time) {
+	s.noteChip(err, chip)
 	st := &s.state
 	st.Reads++
 	before, text := st.State, ""
@@ -103,6 +104,28 @@ func (s *sampler) note(err error, chip string, now time.Time) {
 	default:
 		s.log.Info("sensor ok", "sensor", s.name, "chip", chip)
 	}
+}
+
+// strangers is how many reads in a row make another chip certain: one may be a bit that flipped.
+const strangers = 2
+
+// noteChip counts reads that another chip than the first has answered. The caller holds mu.
+func (s *sampler) noteChip(err error, chip string) {
+	switch {
+	case sensors.FaultOf(err) == sensors.WrongChip, err == nil && s.chip != "" && chip != s.chip:
+		if s.stranger++; s.stranger == strangers {
+			s.another()
+		}
+	case err == nil:
+		s.chip, s.stranger = chip, 0
+	}
+}
+
+// replaced tells whether another kind of chip is where the sensor's was.
+func (s *sampler) replaced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stranger >= strangers
 }
 
 // stateMessage is what stands, retained, in the state topic of a sensor.

@@ -288,7 +288,7 @@ expire = "1h"
 	c := cfg.Sensor["a"]
 	driver := sensors.Find(chip.Drivers, c.Driver)
 	s := &sampler{
-		name: "a", every: c.Every, limit: readLimit, out: out, stamp: stamp, log: slog.New(slog.NewTextHandler(io.Discard, nil)), stateTopic: "state",
+		name: "a", every: c.Every, limit: readLimit, out: out, stamp: stamp, log: slog.New(slog.NewTextHandler(io.Discard, nil)), stateTopic: "state", another: func() {},
 		open:  func() (sensors.Device, error) { return driver.Open(machine, c.Settings) },
 		judge: newJudge(c, driver), object: objectOf(c),
 	}
@@ -332,7 +332,7 @@ func BenchmarkPublish(b *testing.B) {
 			if name == "object" {
 				c.Topic, c.Object = "", "/a"
 			}
-			s := &sampler{out: nowhere{}, stamp: still, log: slog.New(slog.DiscardHandler), judge: newJudge(&c, nil), object: objectOf(&c)}
+			s := &sampler{out: nowhere{}, another: func() {}, stamp: still, log: slog.New(slog.DiscardHandler), judge: newJudge(&c, nil), object: objectOf(&c)}
 			give := airOf(func(n int) float64 { return 100000 + float64(n%7) })
 			n := 0
 			b.ReportAllocs()

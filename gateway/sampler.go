@@ -8,6 +8,7 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
+	"weir/gateway/discovery"
 	"weir/gateway/status"
 	"weir/sensors"
 )
@@ -21,6 +22,8 @@ type publisher interface {
 // asked by any. Once everything has been seen a reading costs no memory.
 type sampler struct {
 	name, driver string
+	found        bool                 // it has no table of its own
+	delivers     []discovery.Quantity // what the driver says it delivers, as it is published; not changed
 	every        time.Duration
 	phase        time.Duration // by which its slots lie behind those of others
 	align        bool          // slots are at whole multiples of every once the clock is trusted
@@ -33,6 +36,7 @@ type sampler struct {
 	published    func(batch []message.Message) // told of readings the broker took; may be nil
 	stamp        func() message.Stamp
 	log          *slog.Logger
+	another      func() // told when replaced becomes true; must not block
 
 	device sensors.Device
 	sample sensors.Sample
@@ -42,13 +46,15 @@ type sampler struct {
 	batch   []message.Message
 	tell    []sensors.Reading // of the sample, as they are published
 	outlets []*outlet         // of them
-	telling told              // the state in the batch
-	told    told              // the state as the broker last took it
+	telling stateSaid         // the state in the batch
+	told    stateSaid         // the state as the broker last took it
 	refused bool              // the broker's allowance is used up, and that was said
 
-	mu      sync.Mutex // guards the fields below, and what outlets say of the newest value
-	state   status.Sensor
-	current []*outlet // of the newest sample
+	mu       sync.Mutex // guards the fields below, and what outlets say of the newest value
+	state    status.Sensor
+	current  []*outlet // of the newest sample
+	chip     string    // that answered first
+	stranger int       // reads in a row that another chip answered
 }
 
 // run samples until ctx ends.

@@ -94,7 +94,7 @@ func sampledAs(t *testing.T, s *stub, c config.Sensor, f func(s *stub, sampler *
 	synctest.Test(t, func(t *testing.T) {
 		s.start = time.Now()
 		sampler := &sampler{
-			name: "a", every: c.Every, align: c.Align, limit: readLimit, out: s, log: slog.New(slog.DiscardHandler), stateTopic: "state",
+			name: "a", every: c.Every, align: c.Align, limit: readLimit, out: s, log: slog.New(slog.DiscardHandler), stateTopic: "state", another: func() {},
 			open: func() (sensors.Device, error) {
 				s.mu.Lock()
 				defer s.mu.Unlock()

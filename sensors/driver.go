@@ -82,6 +82,12 @@ type Driver struct {
 	// driver's. Nil for devices that cannot tell.
 	Identify func(ctx context.Context, c Conn) (chip string, err error)
 
+	// Guess asks like Identify, for a chip that has no word of its own to say what it
+	// is: by a checksum that is right, or bits that are always set. What it names is
+	// shown as likely and never used by itself. It is asked when no Identify of any
+	// driver knew the chip. Nil where there is no such sign.
+	Guess func(ctx context.Context, c Conn) (chip string, err error)
+
 	// List returns the devices of this driver that are there now, for a scan.
 	// It only lists; for drivers of kernel and 1-wire devices, nil otherwise.
 	List func(m Machine) []Listed

@@ -48,6 +48,7 @@ var layers = map[string]string{
 	"gateway/identity":  "",
 	"gateway/mosquitto": "bridge broker/topic gateway/config", // what its topic lines become is told by the bridge's own remapping
 	"gateway/status":    "",
+	"gateway/discovery": "sensors",
 	"gateway/demo":      "gateway gateway/config gateway/status broker broker/message bridge/upstream sensors sensors/sim configs periph.io/x/conn/v3/i2c",
 	"gateway":           "* github.com/coreos/go-systemd/... periph.io/x/conn/v3/i2c",
 

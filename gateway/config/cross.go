@@ -20,6 +20,7 @@ func (c *checker) cross() {
 		c.crossBridge(c.cfg.Bridge[name])
 	}
 	c.crossClients()
+	c.crossHome()
 	b := c.cfg.Buffer
 	if b.MaxSize > 0 && b.MaxSize < 4*b.Segment && !c.bad["buffer.max_size"] && !c.bad["buffer.segment"] {
 		c.wrong("buffer.max_size", "got %v, want at least four segments of %v", b.MaxSize, b.Segment)
@@ -94,6 +95,10 @@ func (c *checker) busOf(p *pending) {
 		c.wrong(path, "there is no [serial.%s]; write one, with device = \"/dev/...\"", quotePart(bus))
 	case p.driver.Connection == sensors.OnI2C && isLine:
 		c.wrong(path, "%q is a serial line, but %s is on an I2C bus, such as 1", bus, p.driver.Name)
+	case p.driver.Connection == sensors.OnI2C:
+		if _, err := sensors.ParseBusPath(bus); err != nil {
+			c.wrong(path, "%v", err)
+		}
 	}
 }
 
@@ -105,7 +110,11 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 	}
 	bus := s.Text("bus")
 	if p.driver.Connection == sensors.OnI2C {
-		bus = strings.TrimPrefix(strings.TrimPrefix(bus, "/dev/"), "i2c-")
+		path, _ := sensors.ParseBusPath(bus) // busOf has judged it
+		bus = path.String()
+		if c.heardBy(p, path) {
+			return
+		}
 	}
 	address := s.Text("address")
 	if address == "" {
@@ -121,6 +130,39 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 		return
 	}
 	places[place] = p
+}
+
+// heardBy finds another sensor, or a multiplexer, that answers at the address of a
+// sensor on an I2C bus although it is on another wire.
+func (c *checker) heardBy(p *pending, path sensors.BusPath) bool {
+	at, address := join(p.path, "address"), p.sensor.Settings.Int("address")
+	for i := range c.sensors {
+		o := &c.sensors[i]
+		if o.driver.Connection != sensors.OnI2C || !o.sound || c.bad[join(o.path, "bus")] {
+			continue
+		}
+		other, err := sensors.ParseBusPath(o.sensor.Settings.Text("bus"))
+		if err != nil {
+			continue
+		}
+		for n, h := range other.Hops {
+			on := sensors.BusPath{Bus: other.Bus, Hops: other.Hops[:n]}
+			if int64(h.Mux) == address && (on.Hears(path) || path.Hears(on)) {
+				c.wrong(at, "%s is the multiplexer on the way to %s, line %d", c.shownOr(at, ""), o.path, c.ix.key(o.path).Line)
+				return true
+			}
+		}
+		sameWire := path.Hears(other) && other.Hears(path)
+		if o == p || sameWire || !o.sensor.Settings.Has("address") || o.sensor.Settings.Int("address") != address || c.inFile(o.path, p.path) > 0 {
+			continue
+		}
+		if path.Hears(other) || other.Hears(path) {
+			c.wrong(at, "%s answers also where %s reads the same address, line %d; use another address, or another channel for each",
+				c.shownOr(at, ""), o.path, c.ix.key(o.path).Line)
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checker) shownOr(path, otherwise string) string {

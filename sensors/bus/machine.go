@@ -21,6 +21,7 @@ type Options struct {
 	Buses   func() []int                            // I2C buses there are now; nil: /dev/i2c-*
 	OpenI2C func(number int) (i2c.BusCloser, error) // nil: periph's sysfs
 	Lines   []LineOptions                           // serial lines, with names of their own
+	Behind  []sensors.BusPath                       // places behind multiplexers that will be used: these are closed before anything else is read
 	Log     *slog.Logger                            // nil: nothing is logged
 }
 
@@ -101,6 +102,11 @@ func (m *Machine) adapter(ctx context.Context, number int) (*adapter, error) {
 	a, ok := m.adapters[number]
 	if !ok {
 		a = newAdapter(number, m.o.OpenI2C)
+		for _, p := range m.o.Behind {
+			if n, ok := p.Number(); ok && n == number {
+				_, _ = a.segment(p.Hops) // the first to know them; nobody has claimed anything yet
+			}
+		}
 		m.adapters[number] = a
 	}
 	m.mu.Unlock()

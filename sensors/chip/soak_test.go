@@ -26,6 +26,11 @@ func TestNoFaultBecomesAGoodValue(tt *testing.T) {
 		"bme680": {0x76, func(w sim.World) sim.Device { return sim.NewBME680(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}},
 		"bme688": {0x76, func(w sim.World) sim.Device { return sim.NewBME688(w) }, map[sensors.Quantity]float64{t: 0.02, p: 6, h: 0.1}},
 		"bmp180": {0x77, func(w sim.World) sim.Device { return sim.NewBMP180(w) }, map[sensors.Quantity]float64{t: 0.1, p: 10}},
+
+		"tmp102":   {0x48, func(w sim.World) sim.Device { return sim.NewTMP102(w) }, map[sensors.Quantity]float64{t: 0.04}},
+		"tmp117":   {0x48, func(w sim.World) sim.Device { return sim.NewTMP117(w) }, map[sensors.Quantity]float64{t: 0.01}},
+		"mcp9808":  {0x18, func(w sim.World) sim.Device { return sim.NewMCP9808(w) }, map[sensors.Quantity]float64{t: 0.04}},
+		"mlx90614": {0x5a, func(w sim.World) sim.Device { return sim.NewMLX90614(w) }, map[sensors.Quantity]float64{t: 0.02}},
 	}
 	for driver, c := range chips {
 		onBench(tt, func(b *bench) {
