@@ -345,3 +345,35 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	}
 }
+
+// TestWhatHomeAssistantFinds: the topic and the template of each quantity, computed ones too, and how long it may be silent.
+func TestWhatHomeAssistantFinds(t *testing.T) {
+	height := 100.0
+	for _, c := range []struct {
+		name string
+		c    config.Sensor
+		want string
+	}{
+		{"plain", config.Sensor{Topic: "v/{quantity}"}, "temperature v/temperature °C 10s; pressure v/pressure hPa 10s; dew_point v/dew_point °C 10s"},
+		{"json", config.Sensor{Topic: "v/{quantity}", Format: "json", Heartbeat: map[sensors.Quantity]time.Duration{"": time.Minute}},
+			"temperature v/temperature °C 10s {{ value_json.value }}; pressure v/pressure hPa 10s {{ value_json.value }}; dew_point v/dew_point °C 10s {{ value_json.value }}"},
+		{"senml", config.Sensor{Topic: "v/{quantity}", Format: "senml", BaseName: "b/", Deadband: same(sensors.Pressure, 1), Units: map[sensors.Quantity]sensors.Unit{sensors.Pressure: "bar"}},
+			"temperature v/temperature °C 10s {{ value_json[0].v }}; pressure v/pressure Pa -1ns {{ value_json[0].v }}; dew_point v/dew_point °C 10s {{ value_json[0].v }}"},
+		{"object", config.Sensor{Object: "o", Names: map[sensors.Quantity]string{sensors.Temperature: "temp"}, Deadband: same(sensors.Temperature, 1), Heartbeat: map[sensors.Quantity]time.Duration{"": time.Minute},
+			PublishEvery: map[sensors.Quantity]time.Duration{sensors.Pressure: 30 * time.Second}},
+			"temperature o °C 1m0s {{ value_json.get('temp') }}; pressure o hPa 30s {{ value_json.get('pressure') }}; dew_point o °C 10s {{ value_json.get('dew_point') }}"},
+		{"pack", config.Sensor{Object: "o", Format: "senml", Names: map[sensors.Quantity]string{sensors.Temperature: "t ü"}},
+			"temperature o °C 10s {{ value_json | selectattr('n', 'eq', 't___') | map(attribute='v') | first | default('None') }}; " +
+				"pressure o Pa 10s {{ value_json | selectattr('n', 'eq', 'pressure') | map(attribute='v') | first | default('None') }}; " +
+				"dew_point o °C 10s {{ value_json | selectattr('n', 'eq', 'dew_point') | map(attribute='v') | first | default('None') }}"},
+	} {
+		c.c.Every, c.c.Derive, c.c.Elevation = 10*time.Second, []sensors.Quantity{sensors.DewPoint}, &height
+		var got []string
+		for _, q := range quantitiesOf(&c.c, &sensors.Driver{Measures: []sensors.Measure{{Quantity: sensors.Temperature, Unit: sensors.Celsius}, {Quantity: sensors.Pressure, Unit: sensors.Pascal}}}) {
+			got = append(got, strings.TrimSpace(strings.Join([]string{q.Name, q.Topic, string(q.Unit), q.Every.String(), q.Template}, " ")))
+		}
+		if all := strings.Join(got, "; "); all != c.want {
+			t.Errorf("%s:\n%s, want\n%s", c.name, all, c.want)
+		}
+	}
+}

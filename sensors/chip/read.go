@@ -131,6 +131,11 @@ func signed(raw uint32, bits uint) int32 {
 	return int32(raw<<shift) >> shift
 }
 
+// noisy is how long a pressure sensor whose noise is more than a step of its
+// converter can say the same word. Where a filter hides the noise, the weather
+// moves by more than a step within an hour.
+const noisy = time.Hour
+
 // allSame reports whether every byte of b is v, the signature of a bus fault
 // when v is 00 or FF.
 func allSame(b []byte, v byte) bool {
