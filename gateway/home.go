@@ -261,21 +261,24 @@ const outdoors = 130_000
 // quantitiesOf are what a configured sensor delivers, computed quantities too, as it is published.
 func quantitiesOf(c *config.Sensor, d *sensors.Driver) (all []discovery.Quantity) {
 	for _, m := range d.Delivers(c.Settings) {
-		q := quantityOf(c, m.Quantity, m.Unit)
+		q := quantityOf(c, m.Quantity, m.Unit, m.Publish)
 		q.Outdoors = m.Unit.Base() == sensors.Pascal && m.Max > 0 && m.Max <= outdoors
 		all = append(all, q)
 	}
 	for _, what := range c.Derive {
-		q := quantityOf(c, what, sensors.Derive(what).Unit)
+		q := quantityOf(c, what, sensors.Derive(what).Unit, "")
 		q.Outdoors = what == sensors.SeaLevelPressure
 		all = append(all, q)
 	}
 	return all
 }
 
-// quantityOf is one quantity, in the unit of its readings, as it is published.
-func quantityOf(c *config.Sensor, what sensors.Quantity, unit sensors.Unit) discovery.Quantity {
-	q := discovery.Quantity{Name: string(what), Topic: c.TopicOf(what), Unit: config.Own(c, c.Units, what, unit.Shown()), Every: silence(c, what)}
+// quantityOf is one quantity as it is published: its readings are in unit, and shown otherwise if the device wants that.
+func quantityOf(c *config.Sensor, what sensors.Quantity, unit, shown sensors.Unit) discovery.Quantity {
+	if shown == "" {
+		shown = unit.Shown()
+	}
+	q := discovery.Quantity{Name: string(what), Topic: c.TopicOf(what), Unit: config.Own(c, c.Units, what, shown), Every: silence(c, what)}
 	format, name := formatOf(c.Format), c.NameOf(what)
 	if format == asSenML {
 		q.Unit = unit.Base()
@@ -320,7 +323,7 @@ func (s *sampler) announced() announced {
 		if len(o.text) == 0 || slices.ContainsFunc(a.Quantities, func(q discovery.Quantity) bool { return q.Name == string(o.quantity) }) {
 			continue
 		}
-		a.Quantities = append(a.Quantities, quantityOf(s.judge.c, o.quantity, o.unit))
+		a.Quantities = append(a.Quantities, quantityOf(s.judge.c, o.quantity, o.unit, o.unit))
 	}
 	return a
 }

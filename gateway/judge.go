@@ -134,7 +134,7 @@ func (s scale) step(v float64) float64 {
 }
 
 func (j *judge) scale(r *sensors.Reading) scale {
-	return scale{inside: r.Unit, shown: config.Own(j.c, j.c.Units, r.Quantity, r.Unit.Shown())}
+	return scale{inside: r.Unit, shown: config.Own(j.c, j.c.Units, r.Quantity, r.Shown())}
 }
 
 // limits are the rules of the configuration for a quantity, in the unit of its readings.

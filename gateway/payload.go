@@ -69,7 +69,7 @@ type number struct {
 func (s *shape) shown(r *sensors.Reading) number {
 	unit := s.unit
 	if unit == "" {
-		unit = r.Unit.Shown()
+		unit = r.Shown()
 	}
 	return s.in(r, unit)
 }

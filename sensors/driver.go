@@ -38,6 +38,8 @@ type Measure struct {
 	Quantity Quantity
 	Unit     Unit
 	Min, Max float64 // operating range of the chip in Unit; a value outside is bad. Both zero: no limit known
+	Publish  Unit    // what it is published in when nothing else is set; "": as Unit.Shown says
+	Gauge    bool    // a pressure above that of the air around, not an absolute one
 
 	// Frozen is how long the raw word of a working chip can stay the same at most:
 	// one that measures its own noise never repeats for long. 0: for ever, as with
@@ -191,6 +193,15 @@ type Line interface {
 // Exchange is a piece of work on a serial port, normally a request and its reply.
 type Exchange interface {
 	Exchange(ctx context.Context, p Port) error
+}
+
+// Doubtful is an Exchange with a device that may not be there, and whose missing
+// answer costs the line more time than any answer. A line lets all others go
+// before it, and gives all doubtful ones together a small share of its time.
+type Doubtful interface {
+	Exchange
+	// Doubtful reports whether the device did not answer the last time.
+	Doubtful() bool
 }
 
 // Port is a serial port in the hands of an exchange.

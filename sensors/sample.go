@@ -108,6 +108,8 @@ const (
 	NoPressure     Reason = "the pressure it is computed from is bad"
 	NoMoisture     Reason = "the humidity it is computed from is bad"
 	DryAir         Reason = "air without any humidity has no dew point"
+	BadDescription Reason = "the device says a unit or a number of decimals that cannot be"
+	Disagreement   Reason = "the device sent two values for it that do not agree"
 )
 
 // Reading is one value of one quantity.
@@ -119,6 +121,16 @@ type Reading struct {
 	Min, Max   float64 // what the chip can measure; both zero: no limit known
 	Raw        int64   // the device's own word, before any computation
 	Quality    Quality
+	Publish    Unit // what it is published in when nothing else is set; "": as Unit.Shown says
+	Gauge      bool // a pressure above that of the air around
+}
+
+// Shown returns the unit the value is published in when nothing else is set.
+func (r *Reading) Shown() Unit {
+	if r.Publish != "" {
+		return r.Publish
+	}
+	return r.Unit.Shown()
 }
 
 // Sample is what one Read of a device gave: the quantities present, each with
@@ -140,7 +152,7 @@ func (s *Sample) Reset() {
 func (s *Sample) Add(m Measure, value, resolution float64, raw int64) {
 	s.Readings = append(s.Readings, Reading{
 		Quantity: m.Quantity, Unit: m.Unit, Value: value, Resolution: resolution,
-		Min: m.Min, Max: m.Max, Raw: raw, Quality: Quality{Level: Good},
+		Min: m.Min, Max: m.Max, Raw: raw, Quality: Quality{Level: Good}, Publish: m.Publish, Gauge: m.Gauge,
 	})
 }
 
@@ -154,7 +166,7 @@ func (s *Sample) AddUncertain(m Measure, value, resolution float64, raw int64, w
 func (s *Sample) AddBad(m Measure, why Reason, raw int64) {
 	s.Readings = append(s.Readings, Reading{
 		Quantity: m.Quantity, Unit: m.Unit, Min: m.Min, Max: m.Max, Raw: raw,
-		Quality: Quality{Level: Bad, Reason: why},
+		Quality: Quality{Level: Bad, Reason: why}, Publish: m.Publish, Gauge: m.Gauge,
 	})
 }
 

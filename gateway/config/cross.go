@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -203,12 +204,28 @@ func (c *checker) crossSerial() {
 			c.wrong(path, "got %s, want a path such as \"/dev/ttyUSB0\"", quoteClip(device))
 			continue
 		}
-		if other, ok := devices[device]; ok {
-			c.wrong(path, "%q already used by %s, line %d; several sensors can name one line as their bus", device, other, c.ix.key(join(other, "device")).Line)
+		if other, ok := devices[c.leadsTo(device)]; ok {
+			same := ""
+			if c.cfg.Serial[other].Device != device {
+				same = ", by another name"
+			}
+			other = join("serial", other)
+			c.wrong(path, "%q already used by %s, line %d%s; several sensors can name one line as their bus", device, other, c.ix.key(join(other, "device")).Line, same)
 			continue
 		}
-		devices[device] = join("serial", name)
+		devices[c.leadsTo(device)] = name
 	}
+}
+
+// leadsTo is the device itself, if links to it can be followed now.
+func (c *checker) leadsTo(device string) string {
+	if c.opts.SkipFiles {
+		return device
+	}
+	if resolved, err := filepath.EvalSymlinks(device); err == nil {
+		return resolved
+	}
+	return filepath.Clean(device)
 }
 
 func (c *checker) crossListeners() {

@@ -40,8 +40,11 @@ func (c *checker) derived(p *pending) {
 			c.wrong(path, "%s is measured by %s itself", q, p.sensor.Name)
 		}
 		for _, from := range d.From {
-			if !has(from) {
+			switch {
+			case !has(from):
 				c.wrong(path, "%s is computed from %s, which %s does not measure", q, from, p.driver.Name)
+			case slices.ContainsFunc(measures, func(m sensors.Measure) bool { return m.Quantity == from && m.Gauge }):
+				c.wrong(path, "%s is computed from the absolute %s, and %s measures gauge", q, from, p.sensor.Name)
 			}
 		}
 	}

@@ -23,6 +23,8 @@ type Options struct {
 	Lines   []LineOptions                           // serial lines, with names of their own
 	Behind  []sensors.BusPath                       // places behind multiplexers that will be used: these are closed before anything else is read
 	Log     *slog.Logger                            // nil: nothing is logged
+
+	OpenSerial func(path string, m sensors.Mode) (SerialPort, error) // nil: tarm/serial, locked
 }
 
 // Machine owns the buses of a computer and implements sensors.Machine. Buses
@@ -48,6 +50,9 @@ func New(o Options) *Machine {
 	if o.OpenI2C == nil {
 		o.OpenI2C = openSysfs
 	}
+	if o.OpenSerial == nil {
+		o.OpenSerial = openTTY
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -57,7 +62,7 @@ func New(o Options) *Machine {
 		adapters: map[int]*adapter{}, lines: map[string]*line{},
 	}
 	for _, l := range o.Lines {
-		m.lines[l.Name] = newLine(l, m.Path(l.Device), m.log.Warn)
+		m.lines[l.Name] = newLine(l, m)
 	}
 	return m
 }

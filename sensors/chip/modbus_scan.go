@@ -26,7 +26,7 @@ const scanPatience = 150 * time.Millisecond
 // error is one of the line; silence and noise are none.
 func AskModbus(ctx context.Context, line sensors.Line, address byte) (answers bool, words string, err error) {
 	for _, function := range []byte{readHolding, readInput} {
-		x := &modbusExchange{slave: address, timeout: scanPatience, where: fmt.Sprintf("slave %d on %s", address, line), character: line.Mode().Character()}
+		x := &modbusExchange{slave: address, timeout: scanPatience, where: fmt.Sprintf("slave %d on %s", address, line), character: line.Mode().Character(), partner: &partner{}}
 		x.block = modbusBlock{function, 0, 1}
 		err := line.Do(ctx, x)
 		var e *sensors.Error
@@ -45,4 +45,4 @@ func AskModbus(ctx context.Context, line sensors.Line, address byte) (answers bo
 }
 
 // answered reports whether the last request got a whole answer, exceptions included.
-func (x *modbusExchange) answered() bool { return !x.owed }
+func (x *modbusExchange) answered() bool { return x.owedUntil.IsZero() }

@@ -66,7 +66,7 @@ func find(s *sensors.Sample, q sensors.Quantity, bad sensors.Reason) input {
 	unit, _ := q.Base()
 	for i := range s.Readings {
 		r := &s.Readings[i]
-		if r.Quantity != q || r.Unit != unit {
+		if r.Quantity != q || r.Unit != unit || r.Gauge { // a gauge pressure says nothing of the air
 			continue
 		}
 		if r.Quality.Level == sensors.Bad {

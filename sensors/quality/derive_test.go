@@ -134,13 +134,19 @@ func TestDeriver(t *testing.T) {
 	}
 }
 
-// TestDeriverTakesNoOtherUnits: a pressure in a unit that is none of ours is not computed with.
+// TestDeriverTakesNoOtherUnits: a pressure in a unit that is none of ours is not computed with, nor is a gauge pressure.
 func TestDeriverTakesNoOtherUnits(t *testing.T) {
 	s := &sensors.Sample{}
-	s.Add(sensors.Measure{Quantity: sensors.Pressure, Unit: "mmH2O"}, 10000, 1, 0)
+	s.Add(sensors.Measure{Quantity: sensors.Pressure, Unit: "baros"}, 10000, 1, 0)
 	NewDeriver([]sensors.Quantity{sensors.Altitude}, Place{}).Add(0, s)
 	if r := s.Readings[1]; r.Quality.Reason != sensors.NoInput {
 		t.Errorf("got %+v, want bad for want of a pressure", r)
+	}
+	s.Reset()
+	s.Add(sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Gauge: true}, 100000, 1, 0)
+	NewDeriver([]sensors.Quantity{sensors.Altitude}, Place{}).Add(0, s)
+	if r := s.Readings[1]; r.Quality.Reason != sensors.NoInput {
+		t.Errorf("from a gauge pressure: %+v, want bad for want of an absolute one", r)
 	}
 }
 
