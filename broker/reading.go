@@ -146,6 +146,8 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 			r.aim(s, m, from)
 		case s.group != nil:
 			r.aimGroup(s.group, m)
+		case s.told != nil:
+			s.told(m)
 		case s.route.takes(m.Topic, m.Hops, r.b.cfg().MaxHops, from.publisher):
 			r.choose(s.route)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/topic"
 )
@@ -43,10 +44,11 @@ func (s *subscription) round() uint32 {
 	return s.asked.round
 }
 
-// elsewhere is whose a subscription is that is of no session: one of the two is set.
+// elsewhere is whose a subscription is that is of no session: one of the three is set.
 type elsewhere struct {
 	group *group
 	route *Route
+	told  func(m *message.Message) // see Watch
 }
 
 // Options of a subscription, packed: bits 0-1 QoS, 2 no local, 3 retain as published, 4, only where it is stored, that retained

@@ -6,6 +6,7 @@
 //	modbus.toml            transmitters on an RS-485 line, one register map
 //	cloud-mosquitto.toml   an upstream broker, both ways
 //	lan-listener.toml      devices on the local network, with users
+//	home-assistant.toml    sensors that Home Assistant finds by itself, one behind a multiplexer
 //	secure-listener.toml   TLS with client certificates, WebSocket, a Unix socket
 //
 // A test of gateway/config loads every one of them.

@@ -18,6 +18,13 @@
 //
 // "since" is left out while the clock is not trusted.
 //
+// # Home Assistant
+//
+// With [home_assistant] discovery, the documents of gateway/discovery are published, retained, for the gateway and each
+// sensor there is, and again when Home Assistant says that it has started. weir/ID/status says "online" and "offline" then.
+// What was announced is kept in the store under home/TOPIC before it is published, and taken back when it is no more
+// (home.go). What was told through a bridge that is no more stays there.
+//
 // # Who may do what
 //
 // Without any [user.NAME] table, and at a listener without an access control list, everyone, anonymous clients too, may

@@ -44,7 +44,8 @@ type Options struct {
 	// Ready is told the addresses of the listeners once everything runs. May be nil.
 	Ready func(addresses []string)
 
-	time clock.System // nil: this machine's
+	time      clock.System  // nil: this machine's
+	homeEvery time.Duration // 0: that of home.go
 }
 
 // Gateway is one gateway, built and not yet running.
@@ -67,15 +68,18 @@ type Gateway struct {
 	reloading   sync.Mutex     // held by a Reload; guards the field below
 	holds       *config.Config // the one that was taken last
 
+	another chan struct{} // capacity 1: a sensor that was found sees another chip in its place
+
 	mu         sync.Mutex // guards the fields below
-	samplers   []*sampler // grows when sensors are found
+	samplers   []*sampler // grows when sensors are found, shrinks when they are replaced
+	sought     bool       // sensors were looked for once
 	configured status.Config
 }
 
 // New opens the store and the listeners and builds everything else. Run must follow, or Close. Errors that callers
 // tell apart: buffer.ErrInUse, buffer.ErrNewer, *ListenError.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	g := &Gateway{cfg: cfg, holds: cfg, o: o, log: o.Log, started: time.Now()}
+	g := &Gateway{cfg: cfg, holds: cfg, o: o, log: o.Log, started: time.Now(), another: make(chan struct{}, 1)}
 	g.configured.Loaded = g.started
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -108,7 +112,7 @@ func (g *Gateway) build() error {
 
 // busOptions are the buses of the configuration on this machine.
 func (g *Gateway) busOptions() bus.Options {
-	return bus.Options{Root: g.o.Root, Buses: g.o.Buses, OpenI2C: g.o.OpenI2C, Log: g.log, Lines: g.lines()}
+	return bus.Options{Root: g.o.Root, Buses: g.o.Buses, OpenI2C: g.o.OpenI2C, Log: g.log, Lines: g.lines(), Behind: g.behind()}
 }
 
 func (g *Gateway) add(s *sampler) {
@@ -166,13 +170,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.cfg.Sensors.Auto {
 		readers = append(readers, stages.start(g.seek))
 	}
+	telling := stages.start(g.tellHome)
 	g.ready()
 	back := g.attend(ctx, stages.failed)
 	g.notify("STOPPING=1")
 
 	stages.stop(control)
 	stages.stop(readers...)
-	stages.stop(buses)
+	stages.stop(buses, telling)
 	if err := g.store.journal.Commit(); err == nil { // so that clients hear of what is kept before they are told to go
 		g.broker.Notify()
 	}

@@ -35,7 +35,7 @@ func (j *judge) apply(s *sensors.Sample, at time.Time) {
 
 // limits are the rules of the configuration for a quantity, in the unit of its readings.
 func limits(c *config.Sensor, r *sensors.Reading) quality.Config {
-	shown := of(c.Units, r.Quantity, r.Unit.Shown())
+	shown := of(c.Units, r.Quantity, r.Shown())
 	inside := func(m map[sensors.Quantity]float64, otherwise float64) float64 {
 		v := of(m, r.Quantity, otherwise)
 		if math.IsInf(v, 0) {

@@ -28,7 +28,7 @@ type value struct {
 func (s *shape) convert(r *sensors.Reading) value {
 	unit := s.unit
 	if unit == "" {
-		unit = r.Unit.Shown()
+		unit = r.Shown()
 	}
 	v, ok := sensors.Convert(r.Value, r.Unit, unit)
 	step, _ := sensors.ConvertStep(r.Resolution, r.Unit, unit)

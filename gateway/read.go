@@ -32,8 +32,10 @@ type OnceValue struct {
 }
 
 // Read reads each configured sensor once, all at the same time, or those that are named, or, if auto is set in the
-// configuration, those that are found. It needs no data directory and publishes nothing.
-func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([]Once, error) {
+// configuration, those that are found, and hands over what came, in the order of the names. While that returns true they
+// are read again, so long after they were read before; devices stay open. It needs no data directory and publishes
+// nothing.
+func Read(ctx context.Context, cfg *config.Config, o Options, names []string, hand func(all []Once) (after time.Duration, again bool)) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -44,13 +46,44 @@ func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([
 	defer buses.Wait()
 	defer cancel()
 	buses.Go(func() { _ = g.machine.Run(ctx) })
-	all := maps.Clone(cfg.Sensor)
+	named, err := g.named(ctx, names)
+	if err != nil {
+		return err
+	}
+	readers := make([]*onceReader, len(named))
+	for i, c := range named {
+		readers[i] = g.newOnceReader(c)
+		defer readers[i].close()
+	}
+	read := make([]Once, len(readers))
+	for {
+		begun := time.Now()
+		var reading sync.WaitGroup
+		for i, r := range readers {
+			reading.Go(func() { read[i] = r.read(ctx) })
+		}
+		reading.Wait()
+		after, again := hand(read)
+		if !again {
+			return nil
+		}
+		select {
+		case <-time.After(time.Until(begun.Add(after))):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// named gives the sensors of these names, of the configuration or found; all of them for no names.
+func (g *Gateway) named(ctx context.Context, names []string) ([]*config.Sensor, error) {
+	all := maps.Clone(g.cfg.Sensor)
 	if all == nil {
 		all = map[string]*config.Sensor{}
 	}
-	if cfg.Sensors.Auto {
-		k := seeker{machine: g.machine, cfg: cfg, o: o, log: o.Log, works: func(string) bool { return false }, places: map[string]bool{}}
-		more, err := k.found(ctx)
+	if g.cfg.Sensors.Auto {
+		k := seeker{machine: g.machine, cfg: g.cfg, o: g.o, log: g.log, works: func(string) bool { return false }, found: map[string]string{}}
+		more, err := k.look(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -60,6 +93,7 @@ func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(all))
 	}
+	var named []*config.Sensor
 	for _, name := range names {
 		if all[name] == nil {
 			if len(all) == 0 {
@@ -67,14 +101,9 @@ func Read(ctx context.Context, cfg *config.Config, o Options, names []string) ([
 			}
 			return nil, fmt.Errorf("there is no sensor %q; there are: %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 		}
+		named = append(named, all[name])
 	}
-	read := make([]Once, len(names))
-	var readers sync.WaitGroup
-	for i, name := range names {
-		readers.Go(func() { read[i] = g.once(ctx, all[name]) })
-	}
-	readers.Wait()
-	return read, nil
+	return named, nil
 }
 
 // readLimit bounds one read, unless its settings allow more; a slow 1-wire chip takes under a second.
@@ -88,33 +117,53 @@ func limitOf(d *sensors.Driver, s sensors.Settings) time.Duration {
 	return max(readLimit, d.Most(s))
 }
 
-func (g *Gateway) once(ctx context.Context, c *config.Sensor) Once {
-	o := Once{Sensor: c.Name, Driver: c.Driver}
-	driver := sensors.Find(g.o.Drivers, c.Driver)
-	if driver == nil {
-		o.Err = fmt.Errorf("there is no driver %q", c.Driver)
-		return o
+// onceReader reads one sensor for Read. A device that could not be read is opened anew the next time.
+type onceReader struct {
+	c      *config.Sensor
+	driver *sensors.Driver
+	open   func() (sensors.Device, error)
+	judge  func(s *sensors.Sample, at time.Time)
+	device sensors.Device
+	sample sensors.Sample
+}
+
+func (g *Gateway) newOnceReader(c *config.Sensor) *onceReader {
+	r := &onceReader{c: c, driver: sensors.Find(g.o.Drivers, c.Driver), judge: newJudge(c).apply}
+	r.open = func() (sensors.Device, error) {
+		if r.driver == nil {
+			return nil, fmt.Errorf("there is no driver %q", c.Driver)
+		}
+		return r.driver.Open(g.machine, c.Settings)
 	}
-	device, err := driver.Open(g.machine, c.Settings)
-	if err != nil {
-		o.Err = err
-		return o
+	return r
+}
+
+func (r *onceReader) close() {
+	if r.device != nil {
+		_ = r.device.Close() // there is nobody to tell, and nothing more to do with it
 	}
-	defer device.Close()
-	ctx, cancel := context.WithTimeout(ctx, limitOf(driver, c.Settings))
+}
+
+func (r *onceReader) read(ctx context.Context) Once {
+	o := Once{Sensor: r.c.Name, Driver: r.c.Driver}
+	if r.device == nil {
+		if r.device, o.Err = r.open(); o.Err != nil {
+			return o
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, limitOf(r.driver, r.c.Settings))
 	defer cancel()
-	var sample sensors.Sample
-	if o.Err = device.Read(ctx, &sample); o.Err != nil {
+	if o.Err = r.device.Read(ctx, &r.sample); o.Err != nil {
 		return o
 	}
-	newJudge(c).apply(&sample, time.Now())
-	o.Chip = sample.Chip
-	for i := range sample.Readings {
-		r := &sample.Readings[i]
-		sh := shapeOf(c, r.Quantity)
-		v := OnceValue{Topic: sh.topic, Quantity: string(r.Quantity), Quality: r.Quality.String(), Raw: r.Raw, Bad: r.Quality.Level == sensors.Bad}
+	r.judge(&r.sample, time.Now())
+	o.Chip = r.sample.Chip
+	for i := range r.sample.Readings {
+		reading := &r.sample.Readings[i]
+		sh := shapeOf(r.c, reading.Quantity)
+		v := OnceValue{Topic: sh.topic, Quantity: string(reading.Quantity), Quality: reading.Quality.String(), Raw: reading.Raw, Bad: reading.Quality.Level == sensors.Bad}
 		if !v.Bad {
-			shown := sh.convert(r)
+			shown := sh.convert(reading)
 			v.Text, v.Unit = shown.text, string(shown.unit)
 		}
 		o.Values = append(o.Values, v)

@@ -11,6 +11,7 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
+	"weir/gateway/discovery"
 	"weir/gateway/status"
 	"weir/sensors"
 )
@@ -24,6 +25,8 @@ type publisher interface {
 // asked by any.
 type sampler struct {
 	name, driver string
+	found        bool                 // it has no table of its own
+	delivers     []discovery.Quantity // what the driver says it delivers, as it is published; not changed
 	every        time.Duration
 	limit        time.Duration // of one read
 	open         func() (sensors.Device, error)
@@ -34,6 +37,7 @@ type sampler struct {
 	published    func(batch []message.Message) // told of readings the broker took; may be nil
 	stamp        func() message.Stamp
 	log          *slog.Logger
+	another      func() // told when replaced becomes true; must not block
 
 	device  sensors.Device
 	sample  sensors.Sample
@@ -42,8 +46,10 @@ type sampler struct {
 	told    string // the state as the broker last took it
 	refused bool   // the broker's allowance is used up, and that was said
 
-	mu    sync.Mutex // guards state
-	state status.Sensor
+	mu       sync.Mutex // guards the fields below
+	state    status.Sensor
+	chip     string // that answered first
+	stranger int    // reads in a row that another chip answered
 }
 
 // run samples until ctx ends.
@@ -173,6 +179,7 @@ func (s *sampler) moment() (time.Time, message.Stamp) {
 func (s *sampler) note(err error, values []status.Value, missed uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.noteChip(err)
 	st := &s.state
 	st.Reads++
 	st.Missed = missed
@@ -195,6 +202,28 @@ func (s *sampler) note(err error, values []status.Value, missed uint64, now time
 	default:
 		s.log.Info("sensor ok", "sensor", s.name, "chip", s.sample.Chip)
 	}
+}
+
+// strangers is how many reads in a row make another chip certain: one may be a bit that flipped.
+const strangers = 2
+
+// noteChip counts reads that another chip than the first has answered. The caller holds mu.
+func (s *sampler) noteChip(err error) {
+	switch {
+	case sensors.FaultOf(err) == sensors.WrongChip, err == nil && s.chip != "" && s.sample.Chip != s.chip:
+		if s.stranger++; s.stranger == strangers {
+			s.another()
+		}
+	case err == nil:
+		s.chip, s.stranger = s.sample.Chip, 0
+	}
+}
+
+// replaced tells whether another kind of chip is where the sensor's was.
+func (s *sampler) replaced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stranger >= strangers
 }
 
 // tellState adds the state message to the batch if it says something new.

@@ -35,6 +35,7 @@ func (g *Gateway) sampler(c *config.Sensor) (*sampler, error) {
 		shape:      func(q sensors.Quantity) shape { return shapeOf(c, q) },
 		stateTopic: "weir/" + g.cfg.Gateway.ID + "/sensor/" + c.Name,
 		out:        g.readings, published: g.o.Published, stamp: g.clock.Now, log: g.log,
+		another: g.lookAgain, delivers: quantitiesOf(c, driver),
 	}
 	s.state.Name, s.state.Driver, s.state.Every, s.state.State, s.state.Since = c.Name, c.Driver, c.Every, "opening", time.Now()
 	return s, nil
@@ -66,4 +67,19 @@ func (g *Gateway) lines() []bus.LineOptions {
 		lines = append(lines, bus.LineFrom(g.cfg.Serial[name].Settings))
 	}
 	return lines
+}
+
+// behind are the places behind multiplexers that the configuration names.
+func (g *Gateway) behind() []sensors.BusPath {
+	var all []sensors.BusPath
+	for _, name := range slices.Sorted(maps.Keys(g.cfg.Sensor)) {
+		c := g.cfg.Sensor[name]
+		if d := sensors.Find(g.o.Drivers, c.Driver); d == nil || d.Connection != sensors.OnI2C {
+			continue
+		}
+		if p, err := sensors.ParseBusPath(c.Settings.Text("bus")); err == nil && len(p.Hops) > 0 {
+			all = append(all, p)
+		}
+	}
+	return all
 }

@@ -38,6 +38,8 @@ type Measure struct {
 	Quantity Quantity
 	Unit     Unit
 	Min, Max float64 // operating range of the chip in Unit; a value outside is bad. Both zero: no limit known
+	Publish  Unit    // what it is published in when nothing else is set; "": as Unit.Shown says
+	Gauge    bool    // a pressure above that of the air around, not an absolute one
 }
 
 // Driver describes one chip or device family and opens devices of it. Drivers
@@ -76,6 +78,12 @@ type Driver struct {
 	// It returns the chip's name ("BMP280") or "" if it is none of this
 	// driver's. Nil for devices that cannot tell.
 	Identify func(ctx context.Context, c Conn) (chip string, err error)
+
+	// Guess asks like Identify, for a chip that has no word of its own to say what it
+	// is: by a checksum that is right, or bits that are always set. What it names is
+	// shown as likely and never used by itself. It is asked when no Identify of any
+	// driver knew the chip. Nil where there is no such sign.
+	Guess func(ctx context.Context, c Conn) (chip string, err error)
 
 	// List returns the devices of this driver that are there now, for a scan.
 	// It only lists; for drivers of kernel and 1-wire devices, nil otherwise.
@@ -180,6 +188,15 @@ type Line interface {
 // Exchange is a piece of work on a serial port, normally a request and its reply.
 type Exchange interface {
 	Exchange(ctx context.Context, p Port) error
+}
+
+// Doubtful is an Exchange with a device that may not be there, and whose missing
+// answer costs the line more time than any answer. A line lets all others go
+// before it, and gives all doubtful ones together a small share of its time.
+type Doubtful interface {
+	Exchange
+	// Doubtful reports whether the device did not answer the last time.
+	Doubtful() bool
 }
 
 // Port is a serial port in the hands of an exchange.

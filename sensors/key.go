@@ -37,7 +37,7 @@ type Key struct {
 	Unit     string   // of the number, for people: "°C", "Pa/s"
 	Min, Max float64  // inclusive bounds of a number; both zero: none
 	Choices  []string // KindEnum, and KindInt when only some numbers make sense
-	Default  any      // as it would stand in the file (string, int, float64, bool); nil: none
+	Default  any      // as it would stand in the file (string, int, float64, bool, []any); nil: none
 	Required bool
 	Meaning  string // one sentence
 	Example  string // how it looks in the file

@@ -90,6 +90,8 @@ const (
 	TooFast        Reason = "changed faster than the rate that was set"
 	JustHeated     Reason = "its heater has just been on" // and the chip is warmer than the air
 	NotANumber     Reason = "not a number"
+	BadDescription Reason = "the device says a unit or a number of decimals that cannot be"
+	Disagreement   Reason = "the device sent two values for it that do not agree"
 )
 
 // Reading is one value of one quantity.
@@ -101,6 +103,16 @@ type Reading struct {
 	Min, Max   float64 // what the chip can measure; both zero: no limit known
 	Raw        int64   // the device's own word, before any computation
 	Quality    Quality
+	Publish    Unit // what it is published in when nothing else is set; "": as Unit.Shown says
+	Gauge      bool // a pressure above that of the air around
+}
+
+// Shown returns the unit the value is published in when nothing else is set.
+func (r *Reading) Shown() Unit {
+	if r.Publish != "" {
+		return r.Publish
+	}
+	return r.Unit.Shown()
 }
 
 // Sample is what one Read of a device gave: the quantities present, each with
@@ -121,7 +133,7 @@ func (s *Sample) Reset() {
 func (s *Sample) Add(m Measure, value, resolution float64, raw int64) {
 	s.Readings = append(s.Readings, Reading{
 		Quantity: m.Quantity, Unit: m.Unit, Value: value, Resolution: resolution,
-		Min: m.Min, Max: m.Max, Raw: raw, Quality: Quality{Level: Good},
+		Min: m.Min, Max: m.Max, Raw: raw, Quality: Quality{Level: Good}, Publish: m.Publish, Gauge: m.Gauge,
 	})
 }
 
@@ -135,7 +147,7 @@ func (s *Sample) AddUncertain(m Measure, value, resolution float64, raw int64, w
 func (s *Sample) AddBad(m Measure, why Reason, raw int64) {
 	s.Readings = append(s.Readings, Reading{
 		Quantity: m.Quantity, Unit: m.Unit, Min: m.Min, Max: m.Max, Raw: raw,
-		Quality: Quality{Level: Bad, Reason: why},
+		Quality: Quality{Level: Bad, Reason: why}, Publish: m.Publish, Gauge: m.Gauge,
 	})
 }
 

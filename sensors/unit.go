@@ -20,6 +20,16 @@ const (
 	InchHg       Unit = "inHg" // at 0 °C
 	MillimetreHg Unit = "mmHg"
 
+	Torr                             Unit = "Torr"
+	MetreHg                          Unit = "mHg"
+	Atmosphere                       Unit = "atm"
+	KilogramForcePerSquareCentimetre Unit = "kg/cm²" // kilogram-force
+	GramForcePerSquareCentimetre     Unit = "g/cm²"
+	MetreWater                       Unit = "mH2O" // conventional, as kg/cm²
+	MillimetreWater                  Unit = "mmH2O"
+	InchWater                        Unit = "inH2O"
+	FootWater                        Unit = "ftH2O"
+
 	RelativeHumidity Unit = "%RH"
 
 	Ohm Unit = "Ω"
@@ -44,6 +54,15 @@ var conversions = []conversion{
 	{PSI, Pascal, 6894.757293, 0},
 	{InchHg, Pascal, 3386.389, 0},
 	{MillimetreHg, Pascal, 133.322, 0},
+	{Torr, Pascal, 101325.0 / 760, 0},
+	{MetreHg, Pascal, 133322, 0},
+	{Atmosphere, Pascal, 101325, 0},
+	{KilogramForcePerSquareCentimetre, Pascal, 98066.5, 0},
+	{GramForcePerSquareCentimetre, Pascal, 98.0665, 0},
+	{MetreWater, Pascal, 9806.65, 0},
+	{MillimetreWater, Pascal, 9.80665, 0},
+	{InchWater, Pascal, 249.08891, 0},
+	{FootWater, Pascal, 2989.06692, 0},
 	{RelativeHumidity, RelativeHumidity, 1, 0},
 	{Ohm, Ohm, 1, 0},
 }
@@ -51,8 +70,8 @@ var conversions = []conversion{
 // other ways people write a unit.
 var spellings = map[string]Unit{
 	"C": Celsius, "degC": Celsius, "Cel": Celsius, "F": Fahrenheit, "degF": Fahrenheit,
-	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI,
-	"Ohm": Ohm, "ohm": Ohm,
+	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI, "torr": Torr, "Ohm": Ohm, "ohm": Ohm,
+	"kg/cm2": KilogramForcePerSquareCentimetre, "kgf/cm²": KilogramForcePerSquareCentimetre, "kgf/cm2": KilogramForcePerSquareCentimetre,
 }
 
 // ParseUnit returns the unit a text means. Every text of 1 to 16 bytes is a

@@ -18,6 +18,8 @@ func TestConvert(t *testing.T) {
 		{101325, Pascal, Hectopascal, 1013.25}, {101325, Pascal, Millibar, 1013.25}, {101325, Pascal, Kilopascal, 101.325}, {101325, Pascal, Bar, 1.01325},
 		{101325, Pascal, PSI, 14.6959}, {101325, Pascal, InchHg, 29.9213}, {101325, Pascal, MillimetreHg, 760.002}, {29.9870, InchHg, Hectopascal, 1015.476},
 		{2.5, Megapascal, Bar, 25}, {45, RelativeHumidity, RelativeHumidity, 45}, {5, "m³/h", "m³/h", 5},
+		{1, KilogramForcePerSquareCentimetre, MetreWater, 10}, {1000, GramForcePerSquareCentimetre, KilogramForcePerSquareCentimetre, 1}, {1, Atmosphere, Torr, 760},
+		{1, MetreHg, MillimetreHg, 1000}, {12, InchWater, FootWater, 1}, {25.4, MillimetreWater, InchWater, 1}, {1, Bar, KilogramForcePerSquareCentimetre, 1.01972},
 	} {
 		if got, ok := Convert(c.v, c.from, c.to); !ok || math.Abs(got-c.want) > 1e-3 {
 			t.Errorf("%v %s: got %v %s, %v, want %v", c.v, c.from, got, c.to, ok, c.want)

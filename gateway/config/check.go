@@ -140,9 +140,10 @@ func (c *checker) run(tree map[string]any) {
 	c.single("sensors", tree)
 	c.single("broker", tree)
 	c.single("buffer", tree)
+	c.single("home_assistant", tree)
 	rest := map[string]any{}
 	for k, v := range tree {
-		if !slices.Contains([]string{"gateway", "sensors", "broker", "buffer"}, k) && !strings.HasPrefix(k, "x-") {
+		if !slices.Contains([]string{"gateway", "sensors", "broker", "buffer", "home_assistant"}, k) && !strings.HasPrefix(k, "x-") {
 			rest[k] = v
 		}
 	}

@@ -24,6 +24,8 @@ type Config struct {
 	Broker   Broker
 	Buffer   Buffer
 
+	HomeAssistant HomeAssistant
+
 	origin map[string]Position // where a setting was written; absent: default
 }
 
@@ -192,6 +194,12 @@ type Receive struct {
 	Strip  string
 	Prefix string
 	QoS    byte // asked for upstream, and the most used for publishing here
+}
+
+// HomeAssistant is [home_assistant].
+type HomeAssistant struct {
+	Discovery bool   // tell Home Assistant of the sensors by MQTT discovery
+	Prefix    string // of its discovery topics
 }
 
 // Buffer is [buffer].

@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ func (c *checker) cross() {
 		c.crossBridge(c.cfg.Bridge[name])
 	}
 	c.crossClients()
+	c.crossHome()
 	b := c.cfg.Buffer
 	if b.MaxSize > 0 && b.MaxSize < 4*b.Segment && !c.bad["buffer.max_size"] && !c.bad["buffer.segment"] {
 		c.wrong("buffer.max_size", "got %v, want at least four segments of %v", b.MaxSize, b.Segment)
@@ -91,6 +93,10 @@ func (c *checker) busOf(p *pending) {
 		c.wrong(path, "there is no [serial.%s]; write one, with device = \"/dev/...\"", quotePart(bus))
 	case p.driver.Connection == sensors.OnI2C && isLine:
 		c.wrong(path, "%q is a serial line, but %s is on an I2C bus, such as 1", bus, p.driver.Name)
+	case p.driver.Connection == sensors.OnI2C:
+		if _, err := sensors.ParseBusPath(bus); err != nil {
+			c.wrong(path, "%v", err)
+		}
 	}
 }
 
@@ -102,7 +108,11 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 	}
 	bus := s.Text("bus")
 	if p.driver.Connection == sensors.OnI2C {
-		bus = strings.TrimPrefix(strings.TrimPrefix(bus, "/dev/"), "i2c-")
+		path, _ := sensors.ParseBusPath(bus) // busOf has judged it
+		bus = path.String()
+		if c.heardBy(p, path) {
+			return
+		}
 	}
 	address := s.Text("address")
 	if address == "" {
@@ -118,6 +128,39 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 		return
 	}
 	places[place] = p
+}
+
+// heardBy finds another sensor, or a multiplexer, that answers at the address of a
+// sensor on an I2C bus although it is on another wire.
+func (c *checker) heardBy(p *pending, path sensors.BusPath) bool {
+	at, address := join(p.path, "address"), p.sensor.Settings.Int("address")
+	for i := range c.sensors {
+		o := &c.sensors[i]
+		if o.driver.Connection != sensors.OnI2C || !o.sound || c.bad[join(o.path, "bus")] {
+			continue
+		}
+		other, err := sensors.ParseBusPath(o.sensor.Settings.Text("bus"))
+		if err != nil {
+			continue
+		}
+		for n, h := range other.Hops {
+			on := sensors.BusPath{Bus: other.Bus, Hops: other.Hops[:n]}
+			if int64(h.Mux) == address && (on.Hears(path) || path.Hears(on)) {
+				c.wrong(at, "%s is the multiplexer on the way to %s, line %d", c.shownOr(at, ""), o.path, c.ix.key(o.path).Line)
+				return true
+			}
+		}
+		sameWire := path.Hears(other) && other.Hears(path)
+		if o == p || sameWire || !o.sensor.Settings.Has("address") || o.sensor.Settings.Int("address") != address || c.inFile(o.path, p.path) > 0 {
+			continue
+		}
+		if path.Hears(other) || other.Hears(path) {
+			c.wrong(at, "%s answers also where %s reads the same address, line %d; use another address, or another channel for each",
+				c.shownOr(at, ""), o.path, c.ix.key(o.path).Line)
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checker) shownOr(path, otherwise string) string {
@@ -245,12 +288,28 @@ func (c *checker) crossSerial() {
 			c.wrong(path, "got %s, want a path such as \"/dev/ttyUSB0\"", quoteClip(device))
 			continue
 		}
-		if other, ok := devices[device]; ok {
-			c.wrong(path, "%q already used by %s, line %d; several sensors can name one line as their bus", device, other, c.ix.key(join(other, "device")).Line)
+		if other, ok := devices[c.leadsTo(device)]; ok {
+			same := ""
+			if c.cfg.Serial[other].Device != device {
+				same = ", by another name"
+			}
+			other = join("serial", other)
+			c.wrong(path, "%q already used by %s, line %d%s; several sensors can name one line as their bus", device, other, c.ix.key(join(other, "device")).Line, same)
 			continue
 		}
-		devices[device] = join("serial", name)
+		devices[c.leadsTo(device)] = name
 	}
+}
+
+// leadsTo is the device itself, if links to it can be followed now.
+func (c *checker) leadsTo(device string) string {
+	if c.opts.SkipFiles {
+		return device
+	}
+	if resolved, err := filepath.EvalSymlinks(device); err == nil {
+		return resolved
+	}
+	return filepath.Clean(device)
 }
 
 func (c *checker) crossListeners() {

@@ -136,7 +136,7 @@ func TestDesignModbus(t *testing.T) {
 	opts := testOptions()
 	opts.SkipFiles = true
 	_, problems, err := Parse("weir.toml", []byte(designModbus), opts)
-	want := `weir.toml:25:11: bridge.aws.profile: got "aws-iot-core", which is not in this version, want "generic"
+	want := `weir.toml:25:11: bridge.aws.profile: got "aws-iot-core", which is not in this version, want "generic" or "home-assistant"
 weir.toml:29:1: bridge.aws.budget: not in this version of weir; take it out, or put # in front
 weir.toml:34:10: bridge.aws.forward[1].format: got "senml", which is not in this version, want "raw" or "json"
 weir.toml:35:1: bridge.aws.forward[1].batch: not in this version of weir; take it out, or put # in front

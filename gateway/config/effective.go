@@ -34,6 +34,8 @@ func Effective(cfg *Config, drivers []sensors.Driver) []Setting {
 			e.fields(s, s.pattern, &cfg.Broker)
 		case "buffer":
 			e.fields(s, s.pattern, &cfg.Buffer)
+		case "home_assistant":
+			e.fields(s, s.pattern, &cfg.HomeAssistant)
 		case "sensor.NAME":
 			each(cfg.Sensor, func(name string, v *Sensor) {
 				e.fields(s, join("sensor", name), v)

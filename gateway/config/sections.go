@@ -14,7 +14,7 @@ import (
 func sections(drivers []sensors.Driver) []*section {
 	all := []*section{
 		gatewaySection(), sensorsSection(), sensorSection(drivers), serialSection(),
-		listenerSection(), userSection(), bridgeSection(), forwardSection(), receiveSection(), brokerSection(), bufferSection(),
+		listenerSection(), userSection(), bridgeSection(), forwardSection(), receiveSection(), brokerSection(), bufferSection(), homeSection(),
 	}
 	for _, d := range drivers {
 		if d.Table == nil || slices.ContainsFunc(all, func(s *section) bool { return s.pattern == tablePattern(d.Table) }) {
@@ -130,6 +130,16 @@ func brokerSection() *section {
 	add(s, "queue_bytes", sizeKind(1<<10, 1<<30, 1, "1MiB"), "1MiB", func(b *Broker) *Size { return &b.QueueBytes },
 		"how many bytes may wait for one slow client", example(`"1MiB"`))
 	limitFields(s)
+	return s
+}
+
+func homeSection() *section {
+	s := &section{pattern: "home_assistant", meaning: "what Home Assistant is told",
+		open: func(cfg *Config, _ any, _ string) any { return &cfg.HomeAssistant }}
+	add(s, "discovery", boolKind, false, func(h *HomeAssistant) *bool { return &h.Discovery },
+		"whether Home Assistant is told of all sensors by MQTT discovery; switched off, what it was told is taken back", example("true"), restart)
+	add(s, "prefix", levelsKind, "homeassistant", func(h *HomeAssistant) *string { return &h.Prefix },
+		"the discovery prefix that is set in Home Assistant", example(`"homeassistant"`), restart)
 	return s
 }
 

@@ -10,7 +10,7 @@ import (
 // The largest keep-alive of CONNECT, in seconds: MQTT 5.0 and 3.1.1, 3.1.2.10.
 const maxKeepAlive = 65535 * time.Second
 
-var profiles = []string{"aws-iot-core", "azure-iot-hub", "azure-event-grid", "hivemq-cloud", "emqx", "mosquitto", "home-assistant"}
+var profiles = []string{"aws-iot-core", "azure-iot-hub", "azure-event-grid", "hivemq-cloud", "emqx", "mosquitto"}
 
 func bridgeSection() *section {
 	s := &section{pattern: "bridge.NAME", meaning: "one upstream broker",
@@ -21,7 +21,7 @@ func bridgeSection() *section {
 	add(s, "url", urlKind, nil, func(b *Bridge) *[]URL { return &b.URLs },
 		"the upstream broker, or an array of them tried in turn; mqtts is TLS, the ports are 1883 and 8883 unless given",
 		example(`"mqtts://broker.example.com"`), required)
-	add(s, "profile", choiceKind([]string{"generic"}, profiles...), "generic", func(b *Bridge) *string { return &b.Profile },
+	add(s, "profile", choiceKind([]string{"generic", "home-assistant"}, profiles...), "generic", func(b *Bridge) *string { return &b.Profile },
 		"the kind of cloud, for its limits and good defaults", example(`"generic"`))
 	add(s, "version", versionKind, nil, func(b *Bridge) *Version { return &b.Version },
 		"the version of MQTT spoken upstream", byDefault("5, and 3.1.1 where that is refused"), example(`"3.1.1"`))

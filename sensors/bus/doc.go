@@ -14,6 +14,12 @@
 // request. An address has one user; one that belongs to a driver of the kernel
 // is refused. Without a bus name, bus 1 is looked at first, then all others.
 //
+// Multiplexers. A bus named "1/0x70/3" is channel 3 of the one at 0x70 on bus 1.
+// Opening the channel, the transfer and closing the channel are one piece of work
+// of the owner (mux.go), so chips with one address on two channels never mix, and
+// a chip behind one never answers for one in front; two users whose chips would
+// are refused.
+//
 // Serial. The owner alone reads, writes and closes. Reads have a timeout of
 // 100 ms, the smallest there is, so deadlines may be late by that much. A port
 // that has gone looks like a timeout that is too quick; so an empty read of less
@@ -24,10 +30,15 @@
 //
 // 1-wire. A bulk conversion is shared by all sensors of a master.
 //
-// Scan only reads. It leaves out addresses where even that may do harm.
+// Scan only reads, but for what tells multiplexers apart. It leaves out addresses
+// where even reading may do harm.
 //
-// Limits: 64 bytes each way in an I2C transfer; 7-bit addresses; no multiplexers
-// yet; a bus that hangs is detected, not clocked free; parity errors of serial
-// lines are not reported by the port, so checksums have to find them; silence on
-// a serial line is measured in steps of 100 ms.
+// Limits: 64 bytes each way in an I2C transfer; 7-bit addresses; multiplexers whose
+// register has one bit for each channel (not PCA9544A or PCA9547); a chip that
+// holds a line low behind one hangs the whole bus, since the multiplexer then does
+// not hear that it is to close; programs that are not weir do not wait for their
+// turn on a bus, and a scan in another process does not know which chips a gateway
+// that runs is using, so it may get in between a question and its answer; a bus that hangs is detected, not clocked free; parity errors of
+// serial lines are not reported by the port, so checksums have to find them;
+// silence on a serial line is measured in steps of 100 ms.
 package bus

@@ -19,18 +19,25 @@ const headerBus = 1
 // I2C implements sensors.Machine. Without a bus name it looks on bus 1 first,
 // then on all others; addresses that have a user are passed over.
 func (m *Machine) I2C(ctx context.Context, name string, addresses []uint16, fits sensors.Fits) (sensors.Conn, error) {
-	stages, err := m.searchOrder(name)
+	path, err := sensors.ParseBusPath(name)
+	if err != nil {
+		return nil, sensors.Errorf(sensors.Refused, "I2C", "bus: %v", err)
+	}
+	stages, err := m.searchOrder(path.Bus)
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
-	var asked []int
+	var asked []string
 	for _, buses := range stages {
-		asked = append(asked, buses...)
-		found, failed, err := m.search(ctx, buses, addresses, fits)
+		segments, err := m.segments(ctx, buses, path.Hops)
 		if err != nil {
 			return nil, err
 		}
+		for _, s := range segments {
+			asked = append(asked, strings.TrimPrefix(s.name, "bus "))
+		}
+		found, failed := m.search(ctx, segments, addresses, fits)
 		if len(found) > 0 {
 			return choose(found)
 		}
@@ -64,12 +71,44 @@ func (m *Machine) searchOrder(name string) ([][]int, error) {
 	return [][]int{{headerBus}, others}, nil
 }
 
-// busNumber reads "1", "i2c-1", "I2C1" or "/dev/i2c-1", or looks for an adapter
-// whose name contains the text.
+// segments returns the same place on several buses, or the one place behind
+// multiplexers.
+func (m *Machine) segments(ctx context.Context, buses []int, hops []sensors.Hop) ([]*segment, error) {
+	var all []*segment
+	for _, n := range buses {
+		a, err := m.adapter(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		if len(hops) > 0 {
+			if owner := m.kernelOwner(n, hops[0].Mux); owner != "" {
+				return nil, m.kernelMux(a, hops[0], owner)
+			}
+		}
+		s, err := a.segment(hops)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// kernelMux is the error of a multiplexer that the kernel drives: its channels are
+// buses of their own then.
+func (m *Machine) kernelMux(a *adapter, h sensors.Hop, owner string) error {
+	link := m.Path(fmt.Sprintf("/sys/bus/i2c/devices/%d-%04x/channel-%d", a.number, h.Mux, h.Channel))
+	hint := "unload it"
+	if to, err := os.Readlink(link); err == nil {
+		hint = fmt.Sprintf("its channel %d is a bus of its own: write bus = %q", h.Channel, strings.TrimPrefix(filepath.Base(to), "i2c-"))
+	}
+	return sensors.Errorf(sensors.Refused, a.root.where(h.Mux), "the kernel's driver %q has this multiplexer; %s", owner, hint)
+}
+
+// busNumber reads the number of a bus, or looks for an adapter whose name contains
+// the text.
 func (m *Machine) busNumber(name string) (int, error) {
-	digits := strings.ToLower(filepath.Base(name))
-	digits = strings.TrimPrefix(strings.TrimPrefix(digits, "i2c"), "-")
-	if n, err := strconv.Atoi(digits); err == nil && n >= 0 {
+	if n, ok := (sensors.BusPath{Bus: name}).Number(); ok {
 		return n, nil
 	}
 	var names []string
@@ -100,16 +139,12 @@ type candidate struct {
 	score int
 }
 
-// search asks every free address on every bus: which chips fit, and what the
-// others said. The error is that the buses are closed.
-func (m *Machine) search(ctx context.Context, buses []int, addresses []uint16, fits sensors.Fits) (found []candidate, failed []error, err error) {
-	for _, n := range buses {
-		a, err := m.adapter(ctx, n)
-		if err != nil {
-			return nil, nil, err
-		}
+// search asks every free address on every wire: which chips fit, and what the
+// others said.
+func (m *Machine) search(ctx context.Context, segments []*segment, addresses []uint16, fits sensors.Fits) (found []candidate, failed []error) {
+	for _, s := range segments {
 		for _, addr := range addresses {
-			c, score, err := m.ask(ctx, a, addr, fits)
+			c, score, err := m.ask(ctx, s, addr, fits)
 			if err != nil {
 				failed = append(failed, err)
 				continue
@@ -117,18 +152,26 @@ func (m *Machine) search(ctx context.Context, buses []int, addresses []uint16, f
 			found = append(found, candidate{c, score})
 		}
 	}
-	return found, failed, nil
+	return found, failed
 }
 
 // ask claims an address and asks what answers there. The claim stays only if
 // it fits.
-func (m *Machine) ask(ctx context.Context, a *adapter, addr uint16, fits sensors.Fits) (*conn, int, error) {
-	c := a.connect(addr)
-	if owner := m.kernelOwner(a.number, addr); owner != "" {
+func (m *Machine) ask(ctx context.Context, s *segment, addr uint16, fits sensors.Fits) (*conn, int, error) {
+	c := s.connect(addr)
+	if owner := m.kernelOwner(s.a.number, addr); owner != "" {
 		return nil, 0, sensors.Errorf(sensors.Refused, c.name, "the kernel's driver %q has this chip; unload it", owner)
 	}
-	if c.claimed = a.claim(addr); !c.claimed {
-		return nil, 0, sensors.Errorf(sensors.Refused, c.name, "another sensor of this configuration uses it")
+	if user := s.claim(addr); user != "" {
+		return nil, 0, sensors.Errorf(sensors.Refused, c.name, "%s", user)
+	}
+	c.claimed = true
+	if sensors.IsMux(addr) { // what a driver asks would open channels of a multiplexer nobody knows of
+		var yes [1]byte
+		if err := c.request(ctx, nil, yes[:], true); err == nil && yes[0] == 1 {
+			_ = c.Close() // only gives the claim back
+			return nil, 0, sensors.Errorf(sensors.Refused, c.name, "a multiplexer is there; what is behind it has bus = %q", s.path()+fmt.Sprintf("/0x%02x/CHANNEL", addr))
+		}
 	}
 	score, err := fits(ctx, c)
 	if err != nil {
@@ -163,7 +206,7 @@ func choose(found []candidate) (sensors.Conn, error) {
 // whyNone makes one error of those of all candidates: what answered instead is
 // worth more than that nothing did, and a free address that does not answer more
 // than one that has a user.
-func whyNone(errs []error, buses []int, addresses []uint16) error {
+func whyNone(errs []error, buses []string, addresses []uint16) error {
 	if len(errs) == 1 {
 		return errs[0]
 	}
@@ -225,15 +268,11 @@ func addressList(addresses []uint16) string {
 	return strings.Join(s, ", ")
 }
 
-func busList(buses []int) string {
-	var s []string
-	for _, n := range buses {
-		s = append(s, strconv.Itoa(n))
+func busList(buses []string) string {
+	if len(buses) == 1 {
+		return "bus " + buses[0]
 	}
-	if len(s) == 1 {
-		return "bus " + s[0]
-	}
-	return "buses " + strings.Join(s, ", ")
+	return "buses " + strings.Join(buses, ", ")
 }
 
 // kernelOwner returns the name of the kernel driver bound to an address. User

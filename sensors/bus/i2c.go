@@ -27,17 +27,27 @@ type adapter struct {
 	requests chan *transfer
 	ended    chan struct{} // closed when the owner has returned
 
-	mu     sync.Mutex // guards claims
-	claims map[uint16]bool
+	mu     sync.Mutex // guards claims, and the lists of segments and multiplexers
+	claims map[claim]bool
+	root   *segment
 
-	bus i2c.BusCloser // owner only; nil while closed
+	bus     i2c.BusCloser // owner only, as the next; nil while closed
+	telling transfer      // what is said to multiplexers
+}
+
+// claim is an address with a user.
+type claim struct {
+	at   *segment
+	addr uint16
 }
 
 // transfer is one transaction. While the owner works on it, it alone touches
 // it. Its buffers are on the heap, where the kernel may keep writing to them
 // although the one who asked has left.
 type transfer struct {
+	at       *segment
 	addr     uint16
+	probe    bool   // for a multiplexer, in place of the transaction: see probeMux
 	w, r     []byte // parts of room
 	room     [2][maxTransfer]byte
 	err      error
@@ -45,7 +55,9 @@ type transfer struct {
 }
 
 func newAdapter(number int, open func(int) (i2c.BusCloser, error)) *adapter {
-	return &adapter{number: number, open: open, requests: make(chan *transfer), ended: make(chan struct{}), claims: map[uint16]bool{}}
+	a := &adapter{number: number, open: open, requests: make(chan *transfer), ended: make(chan struct{}), claims: map[claim]bool{}}
+	a.root = &segment{a: a, name: a.String()}
+	return a
 }
 
 func (a *adapter) String() string { return fmt.Sprintf("bus %d", a.number) }
@@ -69,10 +81,12 @@ func (a *adapter) shut() {
 	if a.bus != nil {
 		_ = a.bus.Close() // nothing is written to it that could get lost
 		a.bus = nil
+		a.unhear()
 	}
 }
 
-// perform opens the bus if it is closed, and does the transaction.
+// perform opens the bus if it is closed, opens the way through multiplexers, does
+// the transaction, and closes the way.
 func (a *adapter) perform(t *transfer) error {
 	if a.bus == nil {
 		b, err := a.open(a.number)
@@ -81,15 +95,47 @@ func (a *adapter) perform(t *transfer) error {
 		}
 		a.bus = b
 	}
-	err := transact(a.bus, t)
+	if shared, ok := a.bus.(turns); ok {
+		if err := shared.take(); err != nil {
+			return classify(t.at.where(t.addr), err)
+		}
+		defer shared.give()
+	}
+	failed := a.enter(t)
+	if failed == nil {
+		failed = a.exchange(t)
+	}
+	switch {
+	case failed == nil:
+		a.leave(t.at)
+		return nil
+	case failed.Fault == sensors.Gone:
+		a.shut() // the next request opens it anew: an adapter may have been plugged in again
+	case failed.Fault == sensors.Timeout: // each try on a bus that hangs costs a second; the next request closes the way first
+	default:
+		a.leave(t.at)
+	}
+	return failed
+}
+
+// turns is a bus that other processes use too, one at a time.
+type turns interface {
+	take() error
+	give()
+}
+
+// exchange does the transaction of a request whose way is open.
+func (a *adapter) exchange(t *transfer) *sensors.Error {
+	var err error
+	if t.probe {
+		err = a.probeMux(a.bus, t)
+	} else {
+		err = transact(a.bus, t)
+	}
 	if err == nil {
 		return nil
 	}
-	classified := classify(where(t.addr, a.number), err)
-	if classified.Fault == sensors.Gone {
-		a.shut() // the next request opens it anew: an adapter may have been plugged in again
-	}
-	return classified
+	return classify(t.at.where(t.addr), err)
 }
 
 // transact does the transaction far down a stack that has room.
@@ -116,29 +162,34 @@ func transact(b i2c.Bus, t *transfer) error {
 //go:noinline
 func weigh(b *[16 << 10]byte) { b[len(b)-1]++ }
 
-// where names an address on a bus.
-func where(addr uint16, number int) string { return fmt.Sprintf("0x%02x on bus %d", addr, number) }
-
-// claim takes an address for one user.
-func (a *adapter) claim(addr uint16) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.claims[addr] {
-		return false
+// claim takes an address for one user. It returns who has it already, or "".
+func (s *segment) claim(addr uint16) (user string) {
+	s.a.mu.Lock()
+	defer s.a.mu.Unlock()
+	if user := s.a.userOf(s, addr); user != "" {
+		return user
 	}
-	a.claims[addr] = true
-	return true
+	s.a.claims[claim{s, addr}] = true
+	return ""
 }
 
-func (a *adapter) release(addr uint16) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.claims, addr)
+// taken reports whether the address has a user on this very wire.
+func (s *segment) taken(addr uint16) bool {
+	s.a.mu.Lock()
+	defer s.a.mu.Unlock()
+	return s.a.claims[claim{s, addr}]
+}
+
+func (s *segment) release(addr uint16) {
+	s.a.mu.Lock()
+	defer s.a.mu.Unlock()
+	delete(s.a.claims, claim{s, addr})
 }
 
 // conn is one address on an adapter, for one user at a time.
 type conn struct {
 	a       *adapter
+	at      *segment
 	addr    uint16
 	name    string
 	claimed bool
@@ -146,8 +197,8 @@ type conn struct {
 	limit   *time.Timer
 }
 
-func (a *adapter) connect(addr uint16) *conn {
-	return &conn{a: a, addr: addr, name: where(addr, a.number)}
+func (s *segment) connect(addr uint16) *conn {
+	return &conn{a: s.a, at: s, addr: addr, name: s.where(addr)}
 }
 
 // String implements sensors.Conn.
@@ -157,21 +208,26 @@ func (c *conn) String() string { return c.name }
 func (c *conn) Close() error {
 	if c.claimed {
 		c.claimed = false
-		c.a.release(c.addr)
+		c.at.release(c.addr)
 	}
 	return nil
 }
 
 // Tx implements sensors.Conn.
-func (c *conn) Tx(ctx context.Context, w, r []byte) error {
+func (c *conn) Tx(ctx context.Context, w, r []byte) error { return c.request(ctx, w, r, false) }
+
+// request hands a transaction, or the question whether a multiplexer is there, to
+// the owner and waits for it.
+func (c *conn) request(ctx context.Context, w, r []byte, probe bool) error {
 	if len(w) > maxTransfer || len(r) > maxTransfer {
 		return sensors.Errorf(sensors.Refused, c.name, "transfer of %d and %d bytes, limit %d", len(w), len(r), maxTransfer)
 	}
 	t := c.t
 	if t == nil {
-		t = &transfer{addr: c.addr, finished: make(chan struct{}, 1)}
+		t = &transfer{at: c.at, addr: c.addr, finished: make(chan struct{}, 1)}
 		c.t = t
 	}
+	t.probe = probe
 	t.w, t.r = t.room[0][:copy(t.room[0][:], w)], t.room[1][:len(r)]
 	if c.limit == nil {
 		c.limit = time.NewTimer(longestWait)
@@ -237,7 +293,7 @@ func classifyOpen(where string, err error) *sensors.Error {
 	e := &sensors.Error{Fault: sensors.Gone, Where: where, Err: err}
 	switch {
 	case strings.Contains(text, "permission denied"):
-		e.Fault, e.Text = sensors.Refused, "no permission: add the user to the group i2c"
+		e.Fault, e.Text = sensors.Refused, "no permission: add the user to the group i2c (sudo usermod -aG i2c $USER) and log in anew"
 	case strings.Contains(text, "not configured"), strings.Contains(text, "no such file"):
 		e.Text = "no such bus: on a Raspberry Pi switch I2C on (dtparam=i2c_arm=on in config.txt), or plug the adapter in"
 	}

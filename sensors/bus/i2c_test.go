@@ -271,7 +271,7 @@ func TestStuckKernelHasALimit(t *testing.T) {
 		r := []byte{1}
 		start := time.Now()
 		for _, addr := range both { // one in the kernel, one waiting for it
-			if err := a.connect(addr).Tx(t.Context(), nil, r); sensors.FaultOf(err) != sensors.Timeout {
+			if err := a.root.connect(addr).Tx(t.Context(), nil, r); sensors.FaultOf(err) != sensors.Timeout {
 				t.Errorf("got %v, want a timeout", err)
 			}
 		}
@@ -372,7 +372,7 @@ func TestStackDoesNotMoveUnderATransfer(t *testing.T) {
 	a := newAdapter(1, func(int) (i2c.BusCloser, error) { return owned, nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	go a.run(ctx)
-	c := a.connect(0x76)
+	c := a.root.connect(0x76)
 	for range 20 {
 		if err := c.Tx(ctx, []byte{0}, nil); err != nil {
 			t.Fatal(err)
@@ -389,7 +389,7 @@ func TestTransferAllocatesNothing(t *testing.T) {
 	a := newAdapter(1, func(int) (i2c.BusCloser, error) { return &quietBus{}, nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	go a.run(ctx)
-	c := a.connect(0x76)
+	c := a.root.connect(0x76)
 	w, r := []byte{0xd0}, make([]byte, 8)
 	n := testing.AllocsPerRun(200, func() {
 		if err := c.Tx(ctx, w, r); err != nil {
@@ -409,7 +409,7 @@ type quietBus struct{ movingBus }
 func (q *quietBus) Tx(uint16, []byte, []byte) error { return nil }
 
 func TestTooLongTransferIsRefused(t *testing.T) {
-	c := newAdapter(1, nil).connect(0x50)
+	c := newAdapter(1, nil).root.connect(0x50)
 	if err := c.Tx(t.Context(), make([]byte, maxTransfer+1), nil); sensors.FaultOf(err) != sensors.Refused {
 		t.Errorf("got %v, want refused", err)
 	}

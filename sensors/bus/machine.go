@@ -21,7 +21,10 @@ type Options struct {
 	Buses   func() []int                            // I2C buses there are now; nil: /dev/i2c-*
 	OpenI2C func(number int) (i2c.BusCloser, error) // nil: periph's sysfs
 	Lines   []LineOptions                           // serial lines, with names of their own
+	Behind  []sensors.BusPath                       // places behind multiplexers that will be used: these are closed before anything else is read
 	Log     *slog.Logger                            // nil: nothing is logged
+
+	OpenSerial func(path string, m sensors.Mode) (SerialPort, error) // nil: tarm/serial, locked
 }
 
 // Machine owns the buses of a computer and implements sensors.Machine. Buses
@@ -47,6 +50,9 @@ func New(o Options) *Machine {
 	if o.OpenI2C == nil {
 		o.OpenI2C = openSysfs
 	}
+	if o.OpenSerial == nil {
+		o.OpenSerial = openTTY
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -56,7 +62,7 @@ func New(o Options) *Machine {
 		adapters: map[int]*adapter{}, lines: map[string]*line{},
 	}
 	for _, l := range o.Lines {
-		m.lines[l.Name] = newLine(l, m.Path(l.Device), m.log.Warn)
+		m.lines[l.Name] = newLine(l, m)
 	}
 	return m
 }
@@ -101,6 +107,11 @@ func (m *Machine) adapter(ctx context.Context, number int) (*adapter, error) {
 	a, ok := m.adapters[number]
 	if !ok {
 		a = newAdapter(number, m.o.OpenI2C)
+		for _, p := range m.o.Behind {
+			if n, ok := p.Number(); ok && n == number {
+				_, _ = a.segment(p.Hops) // the first to know them; nobody has claimed anything yet
+			}
+		}
 		m.adapters[number] = a
 	}
 	m.mu.Unlock()

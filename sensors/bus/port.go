@@ -20,11 +20,24 @@ const (
 
 var errUnplugged = errors.New("the port was unplugged")
 
+// SerialPort is an open serial port that belongs to one line. All but
+// DiscardOutput are called by the owner of the line only.
+type SerialPort interface {
+	// Read waits for at most 100 ms. Nothing came: 0 and io.EOF, which at once,
+	// twice, means that the port has gone.
+	io.ReadWriteCloser
+	Flush() error   // discards what has come and what was not sent
+	DiscardOutput() // frees a write that is blocked
+	Path() string   // of the device itself, which a link may have led to
+	Present() bool  // whether the device is still there by that name
+}
+
 // inbox reads a port into a buffer of its own and notices that it has gone.
 type inbox struct {
 	buffer   [512]byte
-	from, to int // what has not been asked for yet
-	quick    int // empty reads in a row that were too fast
+	from, to int  // what has not been asked for yet
+	quick    int  // empty reads in a row that were too fast
+	heard    bool // anything, ever
 	looked   time.Time
 }
 
@@ -32,7 +45,7 @@ func (i *inbox) clear() { i.from, i.to = 0, 0 }
 
 // receive returns buffered bytes, or reads once, for at most 100 ms. Nothing and
 // no error: nothing came.
-func (i *inbox) receive(p *tty, b []byte) (int, error) {
+func (i *inbox) receive(p SerialPort, b []byte) (int, error) {
 	if i.from == i.to {
 		if err := i.fill(p); err != nil {
 			return 0, err
@@ -43,19 +56,19 @@ func (i *inbox) receive(p *tty, b []byte) (int, error) {
 	return n, nil
 }
 
-func (i *inbox) fill(p *tty) error {
+func (i *inbox) fill(p SerialPort) error {
 	start := time.Now()
 	n, err := p.Read(i.buffer[:])
 	i.from, i.to = 0, n
 	switch {
 	case n > 0:
-		i.quick = 0
+		i.quick, i.heard = 0, true
 		return nil
 	case err != nil && !errors.Is(err, io.EOF):
-		return &sensors.Error{Fault: sensors.Gone, Where: p.path, Text: "the port is gone", Err: err}
+		return &sensors.Error{Fault: sensors.Gone, Where: p.Path(), Text: "the port is gone", Err: err}
 	case time.Since(start) < suspicious:
 		if i.quick++; i.quick >= 2 {
-			return &sensors.Error{Fault: sensors.Gone, Where: p.path, Err: errUnplugged}
+			return &sensors.Error{Fault: sensors.Gone, Where: p.Path(), Err: errUnplugged}
 		}
 		return nil
 	}
@@ -64,8 +77,8 @@ func (i *inbox) fill(p *tty) error {
 		return nil
 	}
 	i.looked = start
-	if !exists(p.path) {
-		return &sensors.Error{Fault: sensors.Gone, Where: p.path, Err: errUnplugged}
+	if !p.Present() {
+		return &sensors.Error{Fault: sensors.Gone, Where: p.Path(), Err: errUnplugged}
 	}
 	return nil
 }

@@ -56,17 +56,17 @@ func TestScan(t *testing.T) {
 		wantTOML := `# 0x3c on bus 1: something answers
 # 0x40 on bus 1: is in use by a sensor
 # 0x48 on bus 1: belongs to the kernel's driver lm75
-[sensor.bme280]   # BME280 at 0x76 on bus 1
+[sensor.bme280-1-76]   # BME280 at 0x76 on bus 1
 driver  = "bme280"
 bus     = "1"
 address = 0x76
 
-[sensor.bmp280]   # BMP280 at 0x77 on bus 1
+[sensor.bmp280-1-77]   # BMP280 at 0x77 on bus 1
 driver  = "bmp280"
 bus     = "1"
 address = 0x77
 
-[sensor.bme280-2]   # BME280 at 0x76 on bus 3
+[sensor.bme280-3-76]   # BME280 at 0x76 on bus 3
 driver  = "bme280"
 bus     = "3"
 address = 0x76

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +11,8 @@ import (
 
 // Grid draws the addresses of a bus as i2cdetect does: the address where
 // something answers, UU for the kernel's, == for sensors in use, -- for
-// nothing, blank where the scan does not look.
+// nothing, ^^ where what answers is in front of the multiplexer, blank where the
+// scan does not look.
 func (b *BusScan) Grid() string {
 	var g strings.Builder
 	g.WriteString("     0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f\n")
@@ -33,6 +35,8 @@ func (b *BusScan) cell(addr uint16) string {
 		return "=="
 	case i >= 0:
 		return fmt.Sprintf("%02x", addr)
+	case b.heard[addr]:
+		return "^^"
 	case addr < firstAddress || addr > lastAddress || risky(addr):
 		return "  "
 	}
@@ -52,45 +56,78 @@ func (s *Scan) TOML(taken ...string) string {
 			f.write(&t, used)
 		}
 		if b.Problem != "" {
-			fmt.Fprintf(&t, "# bus %d: %s\n", b.Number, oneLine(b.Problem))
+			fmt.Fprintf(&t, "# bus %s: %s\n", b.Path, oneLine(b.Problem))
 		}
 	}
 	for _, f := range s.Others {
 		f.write(&t, used)
 	}
 	for _, p := range s.Serial {
-		name := unique(used, "serial", serialName(p))
-		fmt.Fprintf(&t, "# [serial.%s]\n# device = %q\n# mode   = \"9600 8N1\"\n\n", name, p)
+		s.writePort(&t, p, unique(used, "serial", serialName(p)), used)
 	}
 	return t.String()
 }
 
-func (f *Found) write(t *strings.Builder, used map[string]int) {
-	if f.Certainty != Identified || f.Driver == "" {
-		what := "something answers"
-		switch {
-		case f.Certainty == Owned:
-			what = "belongs to the kernel's driver " + f.Chip
-		case f.Certainty == InUse:
-			what = "is in use by a sensor"
-		case f.Chip != "":
-			what = f.Chip
+// writePort writes a serial line as a comment, or, if something answered on it, as
+// a table, followed by what answered. A line has one mode, so what answers at
+// another one is only told.
+func (s *Scan) writePort(t *strings.Builder, port, name string, used map[string]int) {
+	mark, mode := "# ", "9600 8N1"
+	for _, m := range s.Modbus {
+		if m.Port == port && m.Problem != "" {
+			fmt.Fprintf(t, "# %s: %s\n", port, oneLine(m.Problem))
+		} else if m.Port == port && mark != "" {
+			mark, mode = "", m.Mode
 		}
-		fmt.Fprintf(t, "# %s: %s\n", f.Where, oneLine(what))
+	}
+	fmt.Fprintf(t, "%s[serial.%s]\n%sdevice = %q\n%smode   = %q\n\n", mark, name, mark, port, mark, mode)
+	for _, m := range s.Modbus {
+		switch {
+		case m.Port != port || m.Problem != "":
+		case m.Mode != mode:
+			fmt.Fprintf(t, "# slave %d answers at mode = %q: %s\n\n", m.Address, m.Mode, oneLine(m.Words))
+		default:
+			fmt.Fprintf(t, "# [sensor.%s]   # a Modbus slave answers: %s\n", unique(used, "sensor", fmt.Sprintf("%s-%d", name, m.Address)), oneLine(m.Words))
+			fmt.Fprintf(t, "# driver  = \"modbus-rtu\"\n# bus     = %q\n# address = %d\n# map     = \"NAME\"   # its registers stand in [modbus.NAME.QUANTITY]\n\n", name, m.Address)
+		}
+	}
+}
+
+// write writes the table of a device, as a comment if what it is is not certain,
+// and for one that nothing reads a line that says so.
+func (f *Found) write(t *strings.Builder, used map[string]int) {
+	if f.Driver == "" || f.Certainty != Identified && f.Certainty != Likely {
+		fmt.Fprintf(t, "# %s: %s\n", f.Where, oneLine(f.what()))
 		return
 	}
-	fmt.Fprintf(t, "[sensor.%s]%s# %s at %s\n", unique(used, "sensor", f.Name), "   ", f.Chip, f.Where)
-	fmt.Fprintf(t, "driver  = %q\n", f.Driver)
-	keys := make([]string, 0, len(f.Settings))
-	for k := range f.Settings {
-		keys = append(keys, k)
+	mark, sure := "", ""
+	if f.Certainty == Likely {
+		mark, sure = "# ", "probably "
 	}
-	slices.Sort(keys)
-	slices.Reverse(keys) // bus before address, as people write it
-	for _, k := range keys {
-		fmt.Fprintf(t, "%-7s = %s\n", k, f.Settings[k])
+	fmt.Fprintf(t, "%s[sensor.%s]   # %s%s at %s\n", mark, unique(used, "sensor", f.Name), sure, f.Chip, f.Where)
+	fmt.Fprintf(t, "%sdriver  = %q\n", mark, f.Driver)
+	for _, k := range slices.Backward(slices.Sorted(maps.Keys(f.Settings))) { // bus before address, as people write it
+		fmt.Fprintf(t, "%s%-7s = %s\n", mark, k, f.Settings[k])
 	}
 	t.WriteString("\n")
+}
+
+// what says what is known of a device that nothing reads.
+func (f *Found) what() string {
+	switch {
+	case f.Mux:
+		path := strings.TrimSuffix(strings.Trim(f.Settings["bus"], `"`), "/")
+		return fmt.Sprintf("a %s multiplexer or one like it; a sensor on its channel 0 has bus = %q", f.Chip, path+"/0")
+	case f.Certainty == Owned:
+		return "belongs to the kernel's driver " + f.Chip
+	case f.Certainty == InUse:
+		return "is in use by a sensor"
+	case f.Chip != "":
+		return f.Chip
+	case len(f.Could) > 0:
+		return "something answers that cannot say what it is; if it is one of these, write driver = " + strings.Join(f.Could, ", ")
+	}
+	return "something answers"
 }
 
 // unique returns a name that can stand in a table header without quotes and was

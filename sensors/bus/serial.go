@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"weir/sensors"
@@ -43,8 +45,10 @@ type line struct {
 	o        LineOptions
 	path     string // o.Device below the machine's root
 	warn     func(msg string, args ...any)
-	open     func(path string, m sensors.Mode) (*tty, error)
+	open     func(path string, m sensors.Mode) (SerialPort, error)
+	users    func(device string) []string // others that have it open
 	requests chan *work
+	doubtful chan *work    // of devices that did not answer the last time
 	wake     chan struct{} // capacity 1; a listener has come
 	ended    chan struct{} // closed when the owner has returned
 	spare    chan *work
@@ -52,13 +56,16 @@ type line struct {
 	mu        sync.Mutex // guards the fields below
 	listeners map[int]sensors.Listener
 	next      int
-	port      *tty // also read by unstick; set by the owner only
+	port      SerialPort // also read by unstick; set by the owner only
 
 	in     inbox     // owner only, like all below
 	last   time.Time // when the last exchange ended
 	reopen time.Duration
 	again  time.Time // not opened for listeners before
 	failed bool      // the last opening failed; told once
+	shared bool      // another program was seen on the port; told once
+
+	resting time.Time // no doubtful exchange before
 }
 
 // work is an exchange on its way.
@@ -69,10 +76,10 @@ type work struct {
 	finished chan struct{} // capacity 1
 }
 
-func newLine(o LineOptions, path string, warn func(string, ...any)) *line {
+func newLine(o LineOptions, m *Machine) *line {
 	return &line{
-		o: o, path: path, warn: warn, open: openTTY,
-		requests: make(chan *work), wake: make(chan struct{}, 1), ended: make(chan struct{}), spare: make(chan *work, 8),
+		o: o, path: m.Path(o.Device), warn: m.log.Warn, open: m.o.OpenSerial, users: func(device string) []string { return usersOf(m.Path, device) },
+		requests: make(chan *work), doubtful: make(chan *work), wake: make(chan struct{}, 1), ended: make(chan struct{}), spare: make(chan *work, 8),
 		listeners: map[int]sensors.Listener{},
 	}
 }
@@ -92,8 +99,12 @@ func (l *line) Do(ctx context.Context, x sensors.Exchange) error {
 		w = &work{finished: make(chan struct{}, 1)}
 	}
 	w.ctx, w.x, w.err = ctx, x, nil
+	queue := l.requests
+	if d, ok := x.(sensors.Doubtful); ok && d.Doubtful() {
+		queue = l.doubtful
+	}
 	select {
-	case l.requests <- w:
+	case queue <- w:
 	case <-ctx.Done():
 		return &sensors.Error{Fault: sensors.Timeout, Where: l.String(), Text: "the line was busy all the time", Err: context.Cause(ctx)}
 	case <-l.ended:
@@ -132,7 +143,7 @@ func (l *line) unstick() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.port != nil {
-		l.port.discardOutput()
+		l.port.DiscardOutput()
 	}
 }
 
@@ -183,13 +194,8 @@ func (l *line) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if l.listening() {
 			l.hear(ctx)
-			continue
-		}
-		select {
-		case w := <-l.requests:
-			l.perform(ctx, w)
-		case <-l.wake:
-		case <-ctx.Done():
+		} else {
+			l.serve(ctx, nil)
 		}
 	}
 }
@@ -203,8 +209,17 @@ func (l *line) listening() bool {
 // hear serves one request if there is one, and otherwise listens for at most
 // 100 ms.
 func (l *line) hear(ctx context.Context) {
-	if !l.serveOrWait(ctx) {
-		return
+	if l.port != nil {
+		if w := l.waiting(); w != nil {
+			l.perform(ctx, w)
+			return
+		}
+	} else {
+		timer := time.NewTimer(time.Until(l.again))
+		defer timer.Stop()
+		if l.serve(ctx, timer.C) || ctx.Err() != nil {
+			return
+		}
 	}
 	if l.ensureOpen() != nil {
 		return
@@ -220,29 +235,56 @@ func (l *line) hear(ctx context.Context) {
 	}
 }
 
-// serveOrWait serves a request that is there, or waits for one until the port
-// may be opened again. It reports whether it is time to listen.
-func (l *line) serveOrWait(ctx context.Context) bool {
-	if l.port != nil {
-		select {
-		case w := <-l.requests:
-			l.perform(ctx, w)
-			return false
-		default:
-			return true
-		}
+// waiting returns a request that may be served now, nil if there is none. What is
+// doubtful comes after everything else.
+func (l *line) waiting() *work {
+	select {
+	case w := <-l.requests:
+		return w
+	default:
 	}
-	timer := time.NewTimer(time.Until(l.again))
-	defer timer.Stop()
+	if time.Now().Before(l.resting) {
+		return nil
+	}
+	select {
+	case w := <-l.doubtful:
+		return w
+	default:
+		return nil
+	}
+}
+
+// serve serves one request, and waits for it until the limit, a first listener or
+// the end. It reports whether there was one.
+func (l *line) serve(ctx context.Context, limit <-chan time.Time) bool {
+	if w := l.waiting(); w != nil {
+		l.perform(ctx, w)
+		return true
+	}
+	wake := l.wake
+	if limit != nil {
+		wake = nil // somebody listens already
+	}
+	doubtful, rested := l.doubtful, (<-chan time.Time)(nil)
+	if rest := time.Until(l.resting); rest > 0 {
+		timer := time.NewTimer(rest)
+		defer timer.Stop()
+		doubtful, rested = nil, timer.C
+	}
 	select {
 	case w := <-l.requests:
 		l.perform(ctx, w)
-		return false
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
 		return true
+	case w := <-doubtful:
+		l.perform(ctx, w)
+		return true
+	case <-rested:
+		return l.serve(ctx, limit)
+	case <-wake:
+	case <-limit:
+	case <-ctx.Done():
 	}
+	return false
 }
 
 // tell hands bytes to all listeners; none of them: the line was opened.
@@ -261,10 +303,15 @@ func (l *line) tell(b []byte) {
 
 // perform does one exchange.
 func (l *line) perform(ctx context.Context, w *work) {
+	start := time.Now()
 	w.err = l.exchange(ctx, w)
 	l.last = time.Now()
-	if sensors.FaultOf(w.err) == sensors.Gone {
+	switch sensors.FaultOf(w.err) {
+	case sensors.Gone:
 		l.lose(w.err)
+	case sensors.NotAnswering:
+		l.resting = l.last.Add(l.last.Sub(start))
+		w.err = l.explain(w.err)
 	}
 	w.finished <- struct{}{}
 }
@@ -316,6 +363,9 @@ func (l *line) ensureOpen() error {
 		return nil
 	}
 	p, err := l.open(l.path, l.o.Mode)
+	if errors.Is(err, syscall.EBUSY) {
+		err = &inUseError{users: l.users(l.path)}
+	}
 	if err != nil {
 		l.reopen = min(max(l.reopen*2, firstReopen), lastReopen)
 		l.again = time.Now().Add(l.reopen/2 + rand.N(l.reopen))
@@ -328,12 +378,23 @@ func (l *line) ensureOpen() error {
 	}
 	l.setPort(p)
 	l.reopen, l.failed = 0, false
-	l.in = inbox{}
+	l.in = inbox{heard: l.in.heard}
+	l.tellShared()
 	l.tell(nil)
 	return nil
 }
 
-func (l *line) setPort(p *tty) {
+// tellShared warns of others on the port, who do not ask for its lock: they take
+// away bytes, and may change its speed.
+func (l *line) tellShared() {
+	users := l.users(l.port.Path())
+	if len(users) > 0 && !l.shared {
+		l.warn("somebody else uses the serial port, and both will lose bytes", "line", l.o.Name, "device", l.port.Path(), "who", strings.Join(users, ", "))
+	}
+	l.shared = len(users) > 0
+}
+
+func (l *line) setPort(p SerialPort) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.port = p
@@ -344,7 +405,7 @@ func (l *line) lose(err error) {
 	if l.port == nil {
 		return
 	}
-	l.warn("serial port is gone", "line", l.o.Name, "device", l.port.path, "error", err)
+	l.warn("serial port is gone", "line", l.o.Name, "device", l.port.Path(), "error", err)
 	l.shut()
 	l.again = time.Now().Add(firstReopen/2 + rand.N(firstReopen))
 }

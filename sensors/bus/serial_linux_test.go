@@ -1,10 +1,14 @@
 package bus
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -325,6 +329,74 @@ func TestAPortHasOneUser(t *testing.T) {
 	b2 := serialMachine(t, LineOptions{Name: "b", Device: term.Path(), Mode: mode})
 	if _, err := b2.ask(b2.line(t, "b"), "abcd", patience); err != nil {
 		t.Errorf("after the first user left: %v", err)
+	}
+}
+
+// TestHoldPort is the other program of the next test.
+func TestHoldPort(t *testing.T) {
+	path := os.Getenv("WEIR_TEST_HOLD_PORT")
+	if path == "" {
+		return // run by itself
+	}
+	p, err := openTTY(path, mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stdout.WriteString("held\n")
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the other test is done
+	_ = p.Close()
+}
+
+func TestAnotherProgramHoldsThePort(t *testing.T) {
+	term := plugged(t, parrot{})
+	other := exec.Command(os.Args[0], "-test.run=^TestHoldPort$")
+	other.Env = append(os.Environ(), "WEIR_TEST_HOLD_PORT="+term.Path())
+	in, err := other.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := other.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = in.Close()
+		if err := other.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "held\n" {
+		t.Fatalf("the other program says %q, %v", line, err)
+	}
+	b := serialMachine(t, LineOptions{Name: "a", Device: term.Link(), Mode: mode})
+	_, err = b.ask(b.line(t, "a"), "abcd", time.Second)
+	if who := fmt.Sprintf("(process %d) has it", other.Process.Pid); sensors.FaultOf(err) != sensors.Refused || !strings.Contains(err.Error(), who) {
+		t.Errorf("got %v, want %s", err, who)
+	}
+}
+
+// Every speed that a mode may have is one the port takes.
+func TestEverySpeedOpens(t *testing.T) {
+	term := plugged(t, parrot{})
+	opened := 0
+	for baud := 50; baud <= 4000000; baud += 50 {
+		m, err := sensors.ParseMode(fmt.Sprint(baud, " 8N1"))
+		if err != nil {
+			continue
+		}
+		p, err := openTTY(term.Path(), m)
+		if err != nil {
+			t.Errorf("%d: %v", baud, err)
+			continue
+		}
+		opened++
+		_ = p.Close()
+	}
+	if opened < 24 {
+		t.Errorf("%d speeds, want 24", opened)
 	}
 }
 

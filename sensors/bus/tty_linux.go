@@ -21,22 +21,9 @@ type tty struct {
 	lock *os.File
 }
 
-// inUseError says that a port has another user.
-type inUseError struct{ pid int }
-
-func (e *inUseError) Error() string {
-	switch e.pid {
-	case 0:
-		return "another program uses it"
-	case os.Getpid():
-		return "another [serial] table of this configuration uses the same port"
-	}
-	return fmt.Sprintf("process %d uses it", e.pid)
-}
-
 // openTTY follows the link, locks the port and opens it. The lock is advisory
 // (flock) for those who ask, and TIOCEXCL for those who do not.
-func openTTY(path string, m sensors.Mode) (*tty, error) {
+func openTTY(path string, m sensors.Mode) (SerialPort, error) {
 	device, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
@@ -46,9 +33,9 @@ func openTTY(path string, m sensors.Mode) (*tty, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		holder := &inUseError{pid: lockHolder(lock)}
+		holder := lockHolder(lock)
 		lock.Close()
-		return nil, holder
+		return nil, &inUseError{pid: holder, users: []string{nameOf("/proc", holder)}}
 	}
 	p, err := serial.OpenPort(&serial.Config{
 		Name: device, Baud: m.Baud, Size: byte(m.DataBits), Parity: serial.Parity(m.Parity), StopBits: serial.StopBits(m.StopBits),
@@ -73,15 +60,21 @@ func (t *tty) Close() error {
 	return err
 }
 
-// discardOutput throws away what was written and not sent, so that a write that
+// DiscardOutput throws away what was written and not sent, so that a write that
 // waits for room returns. Stopping and starting the output wakes the writer where
 // the driver does not. Unlike the other methods it may be called meanwhile.
-func (t *tty) discardOutput() {
+func (t *tty) DiscardOutput() {
 	fd := int(t.lock.Fd())
 	_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) // nothing else can be tried if these fail
 	_ = unix.IoctlSetInt(fd, unix.TCXONC, unix.TCOOFF)
 	_ = unix.IoctlSetInt(fd, unix.TCXONC, unix.TCOON)
 }
+
+// Path implements SerialPort.
+func (t *tty) Path() string { return t.path }
+
+// Present implements SerialPort.
+func (t *tty) Present() bool { return exists(t.path) }
 
 // lockHolder looks up in /proc/locks who has locked the file; 0 if unknown.
 func lockHolder(f *os.File) int {

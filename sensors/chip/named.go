@@ -41,8 +41,13 @@ func (c *converted) limit(low, high float64) {
 
 // add puts a value in the device's unit into s.
 func (c *converted) add(s *sensors.Sample, v, resolution float64, raw int64) {
-	base, _ := sensors.Convert(v, c.from, c.measure.Unit)
-	step, _ := sensors.ConvertStep(resolution, c.from, c.measure.Unit)
+	c.addIn(s, c.from, v, resolution, raw)
+}
+
+// addIn puts a value in another unit, which converts, into s.
+func (c *converted) addIn(s *sensors.Sample, from sensors.Unit, v, resolution float64, raw int64) {
+	base, _ := sensors.Convert(v, from, c.measure.Unit)
+	step, _ := sensors.ConvertStep(resolution, from, c.measure.Unit)
 	if math.IsInf(base, 0) || math.IsInf(step, 0) { // a text can name a number beyond all numbers
 		s.AddBad(c.measure, sensors.NotANumber, raw)
 		return

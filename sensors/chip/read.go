@@ -39,7 +39,7 @@ func readRetrying(ctx context.Context, m measurer, p *pause, s *sensors.Sample) 
 		if err == nil {
 			return nil
 		}
-		if try == len(retryAfter) || !sensors.FaultOf(err).Retryable() || p.wait(ctx, retryAfter[try]) != nil {
+		if try == len(retryAfter) || p.once || !sensors.FaultOf(err).Retryable() || p.wait(ctx, retryAfter[try]) != nil {
 			m.lost()
 			s.Reset()
 			return err
@@ -48,7 +48,10 @@ func readRetrying(ctx context.Context, m measurer, p *pause, s *sensors.Sample) 
 }
 
 // pause waits without allocating. The zero value is ready; one user at a time.
-type pause struct{ timer *time.Timer }
+type pause struct {
+	timer *time.Timer
+	once  bool // no second try; see partner
+}
 
 // wait returns after d, or earlier with the context's error.
 func (p *pause) wait(ctx context.Context, d time.Duration) error {

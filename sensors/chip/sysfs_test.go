@@ -202,7 +202,7 @@ func TestListsKernelDevices(tt *testing.T) {
 				}
 			}
 		}
-		want := []string{`ds18b20 DS18B20 ds18b20-1a23 "28-0000072f1a23"`, `thermal cpu-thermal cpu-thermal "cpu-thermal"`, `hwmon nvme nvme "nvme"`}
+		want := []string{`ds18b20 DS18B20 ds18b20-0000072f1a23 "28-0000072f1a23"`, `thermal cpu-thermal cpu-thermal "cpu-thermal"`, `hwmon nvme nvme "nvme"`}
 		if !slices.Equal(got, want) {
 			b.Errorf("got %q, want %q", got, want)
 		}

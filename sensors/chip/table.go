@@ -54,6 +54,8 @@ var Drivers = []sensors.Driver{
 	ds18b20,
 	modbusRTU,
 	asciiLine,
+	nmea,
+	vaisala,
 	thermal,
 	iio,
 	hwmon,

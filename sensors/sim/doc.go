@@ -22,7 +22,6 @@
 //	a line is stuck                       Bus.Hang
 //	pulled out, put back, supply dips     Bus.Unplug, Plug, BrownOut
 //	clone, slow, noisy, beside the truth  ChipID, Slow, Noise, Offset (when made, or later by Tune)
-//	stuck or skipped words                Hold of each chip
 //	stuck or skipped words                Hold, of every chip
 //	a gas sensor's air, its heater        Gas, BME68x.Heater
 //	not calibrated (AHT20)                AHT20.Blank
@@ -32,7 +31,8 @@
 //	another chip, other calibration       SetTrim
 //	reads far too hot, other source       DPS310.ReadHot, SetSource
 //	broken PROM; status bits of Honeywell MS5611.SetPROM; HSC.Say, MPR.Fail
-//	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort
+//	serial: silence, late, split, noise   Line.Distort, ModbusSlave.Distort, Barometer.Distort
+//	serial: another framing, fault value  EvenParity, Barometer.Fail, Sentence
 //	serial: pulled out, other tty name    Terminal.Unplug, Plug
 //	kernel: EIO, slow, other number       KernelDevice.Break, Slow, Unplug and Plug
 //	1-wire: CRC, 85 °C, shorted, gone     Probe.ShowBadCRC, ShowPowerUp, ShowShorted, Unplug

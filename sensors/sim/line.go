@@ -13,6 +13,7 @@ import (
 // is polled, or both. The exported fields are set before Run.
 type Line struct {
 	Format     func(Climate) string     // the text of a line; nil: as DefaultLine
+	Turn       []func(Climate) string   // texts that are sent in turn, one a line, instead of Format
 	Checksum   func(text string) string // what is put after the text; nil: nothing
 	Terminator string                   // "" means CR LF
 	Interval   time.Duration            // 0: only when polled
@@ -48,9 +49,15 @@ func (l *Line) Distort(d Distortion, lines int) (clear func()) { return l.distor
 // Sent returns how many lines were sent, distorted ones included.
 func (l *Line) Sent() uint64 { return l.sent.Load() }
 
-// Text returns the whole line for a moment.
-func (l *Line) Text(at time.Time) string {
+// Text returns the whole line for a moment, the first in turn.
+func (l *Line) Text(at time.Time) string { return l.text(at, 0) }
+
+// text is the whole line with a number for a moment.
+func (l *Line) text(at time.Time, number uint64) string {
 	format, terminator := l.Format, l.Terminator
+	if n := uint64(len(l.Turn)); n > 0 {
+		format = l.Turn[number%n]
+	}
 	if format == nil {
 		format = DefaultLine
 	}
@@ -69,8 +76,8 @@ func (l *Line) Text(at time.Time) string {
 func (l *Line) Run(ctx context.Context, port io.ReadWriter) error {
 	out := &speaker{port: port}
 	say := func(ctx context.Context) error {
-		l.sent.Add(1)
-		return out.send(ctx, l.distort.apply([]byte(l.Text(time.Now()))))
+		number := l.sent.Add(1) - 1
+		return out.send(ctx, l.distort.apply([]byte(l.text(time.Now(), number))))
 	}
 	var heard string
 	hear := func(ctx context.Context, b []byte) error {

@@ -8,7 +8,6 @@ package sim
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"time"
@@ -177,33 +176,4 @@ func Words32(value uint32, order string) []uint16 {
 		b[i] = byte(value >> (24 - 8*(c-'A')))
 	}
 	return []uint16{binary.BigEndian.Uint16(b[:]), binary.BigEndian.Uint16(b[2:])}
-}
-
-// NewXYMD02 returns a slave with the register map of the XY-MD02: input registers 1
-// (temperature, signed, 0.1 °C) and 2 (relative humidity, 0.1 %).
-func NewXYMD02(id byte, w World) *ModbusSlave {
-	s := NewModbusSlave(id)
-	s.Follow(Input, 1, func(t time.Time) []uint16 {
-		c := w.At(t)
-		return []uint16{tenths(c.Temperature), tenths(c.Humidity)}
-	})
-	return s
-}
-
-func tenths(v float64) uint16 { return uint16(int16(math.Round(v * 10))) }
-
-// NewPressureTransmitter returns a slave with the register map that many Chinese
-// pressure transmitters share: holding registers 2 (unit, here 1 for kPa), 3
-// (decimals, here 1), 4 (pressure, signed), 5 and 6 (zero and span of the range,
-// here 0 and 2000 for 200 kPa), and the pressure in kPa as float32 at 22 in the
-// given word order.
-func NewPressureTransmitter(id byte, w World, order string) *ModbusSlave {
-	s := NewModbusSlave(id)
-	s.Set(Holding, 2, 1, 1)
-	s.Follow(Holding, 4, func(t time.Time) []uint16 { return []uint16{tenths(w.At(t).Pressure / 1000)} })
-	s.Set(Holding, 5, 0, 2000)
-	s.Follow(Holding, 22, func(t time.Time) []uint16 {
-		return Words32(math.Float32bits(float32(w.At(t).Pressure/1000)), order)
-	})
-	return s
 }

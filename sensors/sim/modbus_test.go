@@ -102,6 +102,38 @@ func TestPressureTransmitter(t *testing.T) {
 	}
 }
 
+func TestWords64(t *testing.T) {
+	for order, want := range map[string][4]uint16{
+		"ABCD": {0x0102, 0x0304, 0x0506, 0x0708}, "CDAB": {0x0708, 0x0506, 0x0304, 0x0102},
+		"BADC": {0x0201, 0x0403, 0x0605, 0x0807}, "DCBA": {0x0807, 0x0605, 0x0403, 0x0201},
+	} {
+		if got := Words64(0x0102030405060708, order); [4]uint16(got) != want {
+			t.Errorf("%s: %04x, want %04x", order, got, want)
+		}
+	}
+}
+
+func TestOtherTransmitters(t *testing.T) {
+	for _, v := range []struct {
+		name      string
+		slave     *ModbusSlave
+		ask, want string // without CRC
+	}{
+		{"MD02", NewMD02(1, Steady(Climate{Temperature: -20.5, Humidity: 54.6})), "01 04 00 01 00 02", "01 04 04 F7 FE 15 54"},
+		{"float, unit and decimals", NewFloatPressureTransmitter(5, Steady(room), "ABCD"), "05 03 00 02 00 03", "05 03 06 00 00 00 0A 00 02"},
+		{"float, value", NewFloatPressureTransmitter(5, Steady(room), "ABCD"), "05 03 00 16 00 02", "05 03 04 44 7D 50 00"}, // 1013.25
+		{"float, temperature", NewFloatPressureTransmitter(5, Steady(room), "CDAB"), "05 03 00 26 00 02", "05 03 04 00 00 41 AC"},
+		{"HMD60, test of integers", NewHMD60(240, Steady(room)), "F0 03 1F 00 00 01", "F0 03 02 CF C7"},
+		{"HMD60, test of floats", NewHMD60(240, Steady(room)), "F0 03 1F 01 00 02", "F0 03 04 E6 66 C2 F6"},
+		{"HMD60, test of texts", NewHMD60(240, Steady(room)), "F0 03 1F 03 00 04", "F0 03 08 2D 31 32 33 2E 34 35 00"},
+		{"HMD60, values", NewHMD60(240, Steady(room)), "F0 03 00 00 00 04", "F0 03 08 00 00 42 34 00 00 41 AC"}, // 45, 21.5
+	} {
+		if got, want := v.slave.Answer(morning, sealed(unhex(t, v.ask))), sealed(unhex(t, v.want)); !bytes.Equal(got, want) {
+			t.Errorf("%s: % x, want % x", v.name, got, want)
+		}
+	}
+}
+
 const askBoth, bothAnswer = "01 04 00 01 00 02 20 0B", "01 04 04 00 D7 01 C2 CB BD" // 21.5 °C, 45.0 %
 
 // ask sends a request and returns all bytes that come within a time.
