@@ -77,7 +77,7 @@ func (r *reading) aimGroup(g *group, m *message.Message) {
 		r.shares = append(r.shares, g)
 		return
 	}
-	if member := g.online(m.Topic, r.b.cfg.QueueBytes); member != nil {
+	if member := g.online(m.Topic, r.b.cfg().QueueBytes); member != nil {
 		r.add(member.session, member.load(), m)
 		r.targets[len(r.targets)-1].qos = 0
 	}

@@ -8,18 +8,32 @@ import (
 	"time"
 )
 
-// Bounds of logins by password. They hold for logins that failed: a device that logs in well meets none of them.
-const (
-	freeFailures      = 5                // of one user name from one address, before it has to wait
-	freeFromAddress   = 30               // of all user names from one address
-	forgetOfUser      = time.Minute      // after so long without one, one failure is forgotten
-	forgetOfAddress   = 10 * time.Second // the same for an address
-	firstWait         = time.Second      // it doubles with each further failure
-	longestWait       = time.Minute
-	checksFromAddress = 8    // logins of one address that are checked or wait for it at a time
-	checksAtOnce      = 64   // of all addresses together
-	mostOrigins       = 4096 // remembered
-)
+// mostOrigins is how many origins of failed logins are remembered.
+const mostOrigins = 4096
+
+// Logins bounds logins by password. But for the last two fields they hold for logins that failed: a device that logs in well meets
+// none of them.
+type Logins struct {
+	Failures        int           // of one user name from one address, before it has to wait; default 5
+	AddressFailures int           // of all user names from one address; default 30
+	Forget          time.Duration // after so long without one, one failure of a user name is forgotten; default 1 minute
+	AddressForget   time.Duration // the same for an address; default 10 s
+	Wait            time.Duration // the first time to wait; it doubles with each further failure; default 1 s
+	MaxWait         time.Duration // the longest; default 1 minute
+	AddressChecks   int           // logins of one address that are checked or wait for it at a time; default 8
+	Checks          int           // of all addresses together; default 64
+}
+
+func (l *Logins) withDefaults() {
+	orDefault(&l.Failures, 5)
+	orDefault(&l.AddressFailures, 30)
+	orDefault(&l.Forget, time.Minute)
+	orDefault(&l.AddressForget, 10*time.Second)
+	orDefault(&l.Wait, time.Second)
+	orDefault(&l.MaxWait, time.Minute)
+	orDefault(&l.AddressChecks, 8)
+	orDefault(&l.Checks, 64)
+}
 
 // attempts bounds failed logins, so that guessing is slow and a flood of guesses costs others nothing. Who failed is an
 // origin: an address with a user name, and the address alone.
@@ -78,7 +92,7 @@ func from(addr net.Addr) netip.Prefix {
 
 // begin tells whether a login may be checked now; end must follow then. first: it is the first refusal of an origin
 // that has to wait.
-func (a *attempts) begin(address netip.Prefix, user string, now time.Time) (at attempt, ok, first bool) {
+func (a *attempts) begin(l *Logins, address netip.Prefix, user string, now time.Time) (at attempt, ok, first bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.origins == nil {
@@ -92,11 +106,11 @@ func (a *attempts) begin(address netip.Prefix, user string, now time.Time) (at a
 		}
 	}
 	f := a.origins[at.address]
-	if a.checking >= checksAtOnce || f != nil && f.checking >= checksFromAddress {
+	if a.checking >= l.Checks || f != nil && f.checking >= l.AddressChecks {
 		return at, false, false
 	}
 	if f == nil {
-		f = a.add(at.address, now)
+		f = a.add(l, at.address, now)
 	}
 	f.checking++
 	a.checking++
@@ -104,7 +118,7 @@ func (a *attempts) begin(address netip.Prefix, user string, now time.Time) (at a
 }
 
 // end notes what came of a login. settled: the origin had to wait and has logged in now.
-func (a *attempts) end(at attempt, failed bool, now time.Time) (settled bool) {
+func (a *attempts) end(l *Logins, at attempt, failed bool, now time.Time) (settled bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.checking--
@@ -120,17 +134,17 @@ func (a *attempts) end(at attempt, failed bool, now time.Time) (settled bool) {
 		}
 		return settled
 	}
-	f.failed(now, freeFromAddress, forgetOfAddress)
+	f.failed(l, now, l.AddressFailures, l.AddressForget)
 	u := a.origins[at.user]
 	if u == nil {
-		u = a.add(at.user, now)
+		u = a.add(l, at.user, now)
 	}
-	u.failed(now, freeFailures, forgetOfUser)
+	u.failed(l, now, l.Failures, l.Forget)
 	return false
 }
 
 // failed counts one more failure, those that are forgotten taken off before.
-func (f *failures) failed(now time.Time, free int, forget time.Duration) {
+func (f *failures) failed(l *Logins, now time.Time, free int, forget time.Duration) {
 	f.age(now, forget)
 	f.last = now
 	f.count++
@@ -138,11 +152,13 @@ func (f *failures) failed(now time.Time, free int, forget time.Duration) {
 	if over <= 0 {
 		return
 	}
-	wait := longestWait
-	if over <= 6 { // 1, 2, 4, 8, 16, 32 s
-		wait = firstWait << (over - 1)
+	wait := min(l.Wait, l.MaxWait)
+	for k := range over - 1 { // by default 1, 2, 4, 8, 16, 32, 60 s
+		if wait = min(2*wait, l.MaxWait); wait == l.MaxWait {
+			f.count = min(f.count, free+k+2) // more would not be forgotten for long
+			break
+		}
 	}
-	f.count = min(f.count, free+7)
 	f.until = now.Add(wait)
 }
 
@@ -159,12 +175,12 @@ func (f *failures) age(now time.Time, forget time.Duration) {
 
 // add makes room for an origin if need be: what is forgotten goes first, then any that nobody is waiting at. Its failures
 // are forgotten with it, which the global bound of checks makes up for.
-func (a *attempts) add(o origin, now time.Time) *failures {
+func (a *attempts) add(l *Logins, o origin, now time.Time) *failures {
 	if len(a.origins) >= mostOrigins {
 		for o, f := range a.origins {
-			forget := forgetOfUser
+			forget := l.Forget
 			if o.user == 0 {
-				forget = forgetOfAddress
+				forget = l.AddressForget
 			}
 			if f.age(now, forget); f.count == 0 && f.checking == 0 {
 				delete(a.origins, o)

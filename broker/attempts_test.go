@@ -12,11 +12,14 @@ import (
 
 func addressOf(s string) netip.Prefix { return from(&net.TCPAddr{IP: net.ParseIP(s), Port: 1234}) }
 
+// usualLogins are the bounds by default.
+var usualLogins = func() (l Logins) { l.withDefaults(); return l }()
+
 // try is one login; waited: it was refused unseen.
 func (a *attempts) try(s, user string, good bool, now time.Time) (waited bool) {
-	at, ok, _ := a.begin(addressOf(s), user, now)
+	at, ok, _ := a.begin(&usualLogins, addressOf(s), user, now)
 	if ok {
-		a.end(at, !good, now)
+		a.end(&usualLogins, at, !good, now)
 	}
 	return !ok
 }
@@ -42,7 +45,7 @@ func TestFrom(t *testing.T) {
 func TestFailuresHaveToWait(t *testing.T) {
 	var a attempts
 	now := time.Now()
-	for i := range freeFailures {
+	for i := range usualLogins.Failures {
 		if a.try("192.0.2.7", "u", false, now) {
 			t.Fatalf("failure %d had to wait", i+1)
 		}
@@ -69,7 +72,7 @@ func TestFailuresHaveToWait(t *testing.T) {
 		t.Errorf("%d origins are remembered after a success, want the address", len(a.origins))
 	}
 	now = now.Add(time.Hour)
-	for range freeFailures {
+	for range usualLogins.Failures {
 		if a.try("192.0.2.7", "u", false, now) {
 			t.Fatal("old failures were not forgotten")
 		}
@@ -80,7 +83,7 @@ func TestFailuresHaveToWait(t *testing.T) {
 func TestManyNamesFromOneAddress(t *testing.T) {
 	var a attempts
 	now := time.Now()
-	for i := range freeFromAddress + 1 {
+	for i := range usualLogins.AddressFailures + 1 {
 		if a.try("192.0.2.7", fmt.Sprint("name", i), false, now) {
 			t.Fatalf("name %d had to wait", i)
 		}
@@ -104,26 +107,26 @@ func TestChecksAreBounded(t *testing.T) {
 	var a attempts
 	now := time.Now()
 	var under []attempt
-	for i := range checksFromAddress + 5 {
-		at, ok, _ := a.begin(addressOf("192.0.2.7"), "u", now)
+	for i := range usualLogins.AddressChecks + 5 {
+		at, ok, _ := a.begin(&usualLogins, addressOf("192.0.2.7"), "u", now)
 		if ok {
 			under = append(under, at)
 		}
-		if ok != (i < checksFromAddress) {
+		if ok != (i < usualLogins.AddressChecks) {
 			t.Fatalf("login %d: %v", i+1, ok)
 		}
 	}
-	for i := range checksAtOnce {
-		at, ok, _ := a.begin(addressOf(fmt.Sprintf("198.51.100.%d", i)), "u", now)
+	for i := range usualLogins.Checks {
+		at, ok, _ := a.begin(&usualLogins, addressOf(fmt.Sprintf("198.51.100.%d", i)), "u", now)
 		if ok {
 			under = append(under, at)
 		}
 	}
-	if len(under) != checksAtOnce {
-		t.Errorf("%d logins are checked at once, want %d", len(under), checksAtOnce)
+	if len(under) != usualLogins.Checks {
+		t.Errorf("%d logins are checked at once, want %d", len(under), usualLogins.Checks)
 	}
 	for _, at := range under {
-		a.end(at, false, now)
+		a.end(&usualLogins, at, false, now)
 	}
 	if a.checking != 0 || len(a.origins) != 0 {
 		t.Errorf("%d are checking, %d origins remembered, want none", a.checking, len(a.origins))
@@ -134,14 +137,14 @@ func TestChecksAreBounded(t *testing.T) {
 func TestOriginsAreBounded(t *testing.T) {
 	var a attempts
 	now := time.Now()
-	at, _, _ := a.begin(addressOf("192.0.2.7"), "u", now)
+	at, _, _ := a.begin(&usualLogins, addressOf("192.0.2.7"), "u", now)
 	for i := range 3 * mostOrigins {
 		a.try(fmt.Sprintf("2001:db8:%x:%x::1", i>>8, i&255), "u", false, now.Add(time.Duration(i)*time.Millisecond))
 		if len(a.origins) > mostOrigins {
 			t.Fatalf("%d origins are remembered, limit %d", len(a.origins), mostOrigins)
 		}
 	}
-	a.end(at, true, now)
+	a.end(&usualLogins, at, true, now)
 }
 
 // TestLoginsAreLimited goes through the broker: 0x9F, or return code 3, and others log in meanwhile.
@@ -153,7 +156,7 @@ func TestLoginsAreLimited(t *testing.T) {
 			defer c.nc.Close()
 			return c.connect("c"+user, as(user), func(p *packet.Connect) { p.HasPassword, p.Password = true, []byte(password) }).Reason
 		}
-		for i := range freeFailures + 1 {
+		for i := range usualLogins.Failures + 1 {
 			if r := login("pump", "wrong"); r != packet.BadUserNameOrPassword {
 				t.Fatalf("failure %d: %s", i+1, r)
 			}
@@ -168,8 +171,8 @@ func TestLoginsAreLimited(t *testing.T) {
 		if r := login("boss", "secret"); r != packet.Success {
 			t.Errorf("another user: CONNACK %s", r)
 		}
-		if s := h.b.Stats(); s.LoginsFailed != freeFailures+1 || s.LoginsLimited != 1 {
-			t.Errorf("%d logins failed, %d limited, want %d, 1", s.LoginsFailed, s.LoginsLimited, freeFailures+1)
+		if s := h.b.Stats(); s.LoginsFailed != uint64(usualLogins.Failures+1) || s.LoginsLimited != 1 {
+			t.Errorf("%d logins failed, %d limited, want %d, 1", s.LoginsFailed, s.LoginsLimited, usualLogins.Failures+1)
 		}
 	})
 }

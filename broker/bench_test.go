@@ -28,7 +28,7 @@ func TestLiveRoutingAllocatesNothing(t *testing.T) {
 			sub("a", packet.V311, "home/#"), sub("b", packet.V5, "home/+/temperature"),
 			sub("c", packet.V5, "home/#", "home/room/+"), sub("d", packet.V5, "elsewhere"),
 		}
-		c := &connection{b: b, version: v, session: b.newSession([]byte("pub")), aliases: &aliases{3: nil}}
+		c := &connection{b: b, told: b.cfg(), version: v, session: b.newSession([]byte("pub")), aliases: &aliases{3: nil}}
 		m := message1("home/room/temperature", "21.5", 0, 0)
 		m.Props.SetContentType([]byte("text/plain"))
 		one, err := m.Append(nil, v)
@@ -178,7 +178,7 @@ func BenchmarkRoute(b *testing.B) {
 	s := br.newSession([]byte("sub"))
 	s.subscribe(mustFilter(b, "home/#"), packOptions(&packet.Subscription{}, 0), false)
 	s.out.conn, s.out.version = &connection{}, packet.V311
-	c := &connection{b: br, version: packet.V311, session: br.newSession([]byte("pub"))}
+	c := &connection{b: br, told: br.cfg(), version: packet.V311, session: br.newSession([]byte("pub"))}
 	var batch []byte
 	for range 100 {
 		batch, _ = message1("home/room/temperature", string(make([]byte, 64)), 0, 0).Append(batch, packet.V311)

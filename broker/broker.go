@@ -16,7 +16,7 @@ import (
 
 // Broker is an MQTT server. Make one with New and start it with Run. Safe for concurrent use.
 type Broker struct {
-	cfg     Config
+	config  atomic.Pointer[Config] // see cfg
 	journal Journal
 	stamp   func() message.Stamp
 	log     *slog.Logger
@@ -43,6 +43,7 @@ type Broker struct {
 	waitingBytes bounded // of all publishers, for room in the journal
 	limits       limits
 	expiring     expiries
+	made         time.Duration // since boot, when it was
 	sys          sys
 
 	routesMu sync.Mutex // guards the field below
@@ -51,9 +52,10 @@ type Broker struct {
 	mu          sync.Mutex // guards the fields below, and parts of sessions as said there
 	sessions    map[string]*session
 	connections map[*connection]struct{} // those before CONNECT too
-	listeners   map[string]*limit        // connections of each listener that has a limit of its own
+	listeners   map[string]*limit        // connections of each listener
 	most        int                      // sessions there were at once
 	calendar    calendar
+	connecting  connecting
 	stopping    bool
 }
 
@@ -61,7 +63,7 @@ type Broker struct {
 // messages and their expiry. It starts nothing.
 func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logger) *Broker {
 	b := &Broker{
-		cfg: cfg.withDefaults(), journal: journal, stamp: stamp, log: log, began: time.Now(),
+		journal: journal, stamp: stamp, log: log, began: time.Now(), made: stamp().Since,
 		notice:      make(chan struct{}, 1),
 		sessions:    map[string]*session{},
 		connections: map[*connection]struct{}{},
@@ -69,16 +71,21 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 		calendar:    calendar{wake: make(chan struct{}, 1)},
 		calm:        calm{wake: make(chan struct{}, 1)},
 	}
-	b.limits = newLimits(&b.cfg)
+	cfg = cfg.withDefaults()
+	b.config.Store(&cfg)
+	b.limits.set(b, &cfg)
 	b.wills = b.NewPublisher("", nil)
 	b.sys.began = time.Now()
 	b.sys.at, b.sys.publisher = b.sys.began, b.NewPublisher("", nil)
 	b.sys.publisher.unretained = true
-	if b.cfg.Store != nil {
+	if b.cfg().Store != nil {
 		b.restore()
 	}
 	return b
 }
+
+// cfg is the configuration that holds now. It does not change: SetLimits puts another one in its place.
+func (b *Broker) cfg() *Config { return b.config.Load() }
 
 // age is how long the broker exists: the monotonic clock of its connections, in one word.
 func (b *Broker) age() time.Duration { return time.Since(b.began) }
@@ -94,15 +101,15 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 	var work, serve sync.WaitGroup
 	work.Go(func() { b.releaseOnNotice(working) })
 	work.Go(func() { b.keepDates(working) })
-	if b.cfg.Calm != nil {
+	if b.cfg().Calm != nil {
 		work.Go(func() { b.keepCalm(working) })
 	}
-	if b.cfg.Store != nil {
+	if b.cfg().Store != nil {
 		work.Go(func() { b.keepRetained(working) })
 	}
 	b.serving = serving
 	var pollers *transport.Pollers
-	if !b.cfg.Goroutines {
+	if !b.cfg().Goroutines {
 		pollers = transport.NewPollers()
 	}
 	defer pollers.Close()

@@ -69,29 +69,16 @@ func (c *calendar) remove(s *session) {
 	s.absence = nil
 }
 
-// keepDates ends sessions and publishes wills when it is time, and drops expired retained messages, until ctx ends.
+// keepDates ends sessions, publishes wills and drops messages that have expired when it is time, until ctx ends.
 func (b *Broker) keepDates(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var sweep time.Time // the next; zero: nothing can expire
 	for {
 		now := time.Now()
 		wait := b.passDates(now)
 		wait = min(wait, b.dropExpired())
 		wait = min(wait, b.tellSys(now))
 		b.tellLimits()
-		switch {
-		case b.retained.expiring.Load() == 0:
-			sweep = time.Time{}
-		case sweep.IsZero():
-			sweep = now.Add(sweepEvery)
-		case !sweep.After(now):
-			b.sweep(&filler{b: b})
-			sweep = now.Add(sweepEvery)
-		}
-		if !sweep.IsZero() {
-			wait = min(wait, sweep.Sub(now))
-		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():

@@ -44,7 +44,7 @@ func (b *Broker) keepCalm(ctx context.Context) {
 			}
 		}
 		b.calm.moves.Store(0)
-		b.cfg.Calm()
+		b.cfg().Calm()
 		if !rest(ctx, calmEvery) {
 			return
 		}

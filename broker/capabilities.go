@@ -13,13 +13,13 @@ import (
 
 // capable refuses a CONNECT that asks for what the broker does not do.
 func (c *connection) capable(p *packet.Connect) *packet.Error {
-	cfg := &c.b.cfg
+	cfg := c.told
 	switch {
 	case p.HasWill && p.Will.QoS > *cfg.MaxQoS: // v5 [MQTT-3.2.2-12]
 		return packet.Errorf(packet.QoSNotSupported, "will: qos %d, max_qos is %d", p.Will.QoS, *cfg.MaxQoS)
 	case p.HasWill && p.Will.Retain && cfg.NoRetain: // v5 [MQTT-3.2.2-13]
 		return packet.Errorf(packet.RetainNotSupported, "will: messages are not retained here")
-	case p.Version == packet.V311 && c.b.tooLongAlive(p): // it cannot be told to send more often
+	case p.Version == packet.V311 && cfg.tooLongAlive(p): // it cannot be told to send more often
 		return packet.Errorf(packet.ClientIdentifierNotValid, "keep alive of %d s, max_keep_alive is %s", p.KeepAlive, cfg.MaxKeepAlive)
 	}
 	if p.HasWill {
@@ -31,29 +31,29 @@ func (c *connection) capable(p *packet.Connect) *packet.Error {
 }
 
 // tooLongAlive tells whether the keep alive asked for is not covered by the longest there may be.
-func (b *Broker) tooLongAlive(p *packet.Connect) bool {
-	most := b.cfg.MaxKeepAlive
+func (cfg *Config) tooLongAlive(p *packet.Connect) bool {
+	most := cfg.MaxKeepAlive
 	return most > 0 && (p.KeepAlive == 0 || time.Duration(p.KeepAlive)*time.Second > most)
 }
 
 // keptAlive is the keep alive that counts: that of the client, or the one it is told. v5 [MQTT-3.2.2-22]
 func (c *connection) keptAlive(p *packet.Connect) time.Duration {
-	if c.b.tooLongAlive(p) {
-		return c.b.cfg.MaxKeepAlive
+	if c.told.tooLongAlive(p) {
+		return c.told.MaxKeepAlive
 	}
 	return time.Duration(p.KeepAlive) * time.Second
 }
 
 // announce says in CONNACK what the client has to know. Wildcards, shared subscriptions and subscription identifiers are
 // always there, which needs no word.
-func (b *Broker) announce(a *packet.Connack, p *packet.Connect) {
-	if b.tooLongAlive(p) { // v5 section 3.2.2.3.14
-		a.Props.SetServerKeepAlive(uint16(b.cfg.MaxKeepAlive / time.Second))
+func (cfg *Config) announce(a *packet.Connack, p *packet.Connect) {
+	if cfg.tooLongAlive(p) { // v5 section 3.2.2.3.14
+		a.Props.SetServerKeepAlive(uint16(cfg.MaxKeepAlive / time.Second))
 	}
-	if q := *b.cfg.MaxQoS; q < 2 { // v5 [MQTT-3.2.2-9]
+	if q := *cfg.MaxQoS; q < 2 { // v5 [MQTT-3.2.2-9]
 		a.Props.SetMaximumQoS(q)
 	}
-	if b.cfg.NoRetain { // v5 section 3.2.2.3.5
+	if cfg.NoRetain { // v5 section 3.2.2.3.5
 		a.Props.SetRetainAvailable(false)
 	}
 }
@@ -62,7 +62,7 @@ func (b *Broker) announce(a *packet.Connack, p *packet.Connect) {
 // told nothing. Its connection is closed for the QoS, since neither can it be acknowledged nor delivered as asked, and its
 // RETAIN flag has no effect.
 func (c *connection) supported(m *message.Message) error {
-	cfg := &c.b.cfg
+	cfg := c.told
 	switch {
 	case m.QoS > *cfg.MaxQoS:
 		return packet.Errorf(packet.QoSNotSupported, "PUBLISH at qos %d, max_qos is %d", m.QoS, *cfg.MaxQoS)
@@ -95,7 +95,7 @@ func allowed[S string | []byte](c *Config, name S) error {
 // countSubscription takes the place of a new subscription of the client.
 func (c *connection) countSubscription(f topic.Filter) bool {
 	b := c.b
-	if most := b.cfg.MaxClientSubscriptions; c.session.subs.len() >= most {
+	if most := b.cfg().MaxClientSubscriptions; c.session.subs.len() >= most {
 		b.count.tooManySubscriptions.Add(1)
 		if !c.many {
 			c.many = true
@@ -130,20 +130,20 @@ func (c *connection) nameAlias(n int) bool {
 	return true
 }
 
-// sockets is how many connections there may be before they are closed unheard: all that may be logged in, and one in eight
-// more, which are those that come and those that are told that they are too many.
-func (b *Broker) sockets() int { return b.cfg.MaxConnections + b.cfg.MaxConnections/8 + 16 }
+// sockets is how many connections there may be before they are closed unheard: all that may be logged in, those that have not sent
+// CONNECT, and one in eight more, which are those that are told that they are too many.
+func (c *Config) sockets() int { return c.MaxConnections + c.MaxConnections/8 + c.MaxConnecting }
 
 // roomToRefuse counts a new connection. When memory is used up there is a sixteenth more, so that clients can be told.
-func (b *Broker) roomToRefuse() bool {
+func (b *Broker) roomToRefuse(cost int) bool {
 	m := &b.limits.memory
-	if m.take(b, costConnection) {
+	if m.take(b, cost) {
 		return true
 	}
-	if m.n.Load() > m.most+m.most/16 {
+	if most := m.most.Load(); m.n.Load() > most+most/16 {
 		return false
 	}
-	m.force(costConnection)
+	m.force(cost)
 	return true
 }
 
@@ -151,8 +151,8 @@ func (b *Broker) roomToRefuse() bool {
 // session over has been counted out before. The caller holds mu. v5 section 3.2.2.2; on 3.1.1 return code 3
 func (b *Broker) admit(c *connection, old *session, resumed bool) error {
 	l := b.listener(c.conn.Listener().Name())
-	if l != nil && !l.take(b, 1) {
-		return packet.Errorf(packet.QuotaExceeded, "%d clients at listener %s, as many as there may be", l.most, c.conn.Listener().Name())
+	if !l.take(b, 1) {
+		return packet.Errorf(packet.QuotaExceeded, "%d clients at listener %s, as many as there may be", l.most.Load(), c.conn.Listener().Name())
 	}
 	full := ""
 	switch {
@@ -171,9 +171,7 @@ func (b *Broker) admit(c *connection, old *session, resumed bool) error {
 		b.limits.sessions.give(b, 1)
 	}
 	if full != "" {
-		if l != nil {
-			l.give(b, 1)
-		}
+		l.give(b, 1)
 		return packet.Errorf(packet.QuotaExceeded, "%s", full)
 	}
 	c.counted = l
@@ -188,15 +186,21 @@ func (b *Broker) leaves(c *connection) {
 	}
 }
 
-// listener is the limit of a listener; nil: it has none of its own. The caller holds mu.
+// listener is the limit of a listener, which counts also if there is none. The caller holds mu.
 func (b *Broker) listener(name string) *limit {
-	if b.cfg.ListenerConnections == nil {
-		return nil
+	l := b.listeners[name]
+	if l == nil {
+		l = &limit{name: "max_connections of listener " + name}
+		l.most.Store(b.cfg().ofListener(name))
+		b.listeners[name] = l
 	}
-	l, known := b.listeners[name]
-	if most := b.cfg.ListenerConnections(name); !known && most > 0 {
-		l = &limit{name: "max_connections of listener " + name, most: int64(most)}
-	}
-	b.listeners[name] = l
 	return l
+}
+
+// ofListener is how many clients may be connected to a listener; 0: as many as there may be at all.
+func (c *Config) ofListener(name string) int64 {
+	if c.ListenerConnections == nil {
+		return 0
+	}
+	return int64(c.ListenerConnections(name))
 }

@@ -56,6 +56,10 @@ type Config struct {
 	MaxRetainedBytes       int                       // bytes they take, about; default 64 MiB
 	QueueTotal             int                       // messages that wait for sessions in memory; default 200,000
 	Memory                 int                       // bytes that clients make the broker hold, about; default 128 MiB
+	MaxConnecting          int                       // connections that have not sent CONNECT; default 1000
+	AddressConnecting      int                       // the same for one address that is not of this machine; default 100
+
+	Logins Logins // how often logins may fail
 
 	SysInterval time.Duration // how often $SYS topics are published while somebody wants them; default 10 s; negative: there are none
 	Version     string        // what $SYS/broker/version says
@@ -106,6 +110,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MaxRetainedBytes, 64<<20)
 	orDefault(&c.QueueTotal, 200_000)
 	orDefault(&c.Memory, 128<<20)
+	orDefault(&c.MaxConnecting, 1000)
+	orDefault(&c.AddressConnecting, 100)
+	c.Logins.withDefaults()
 	orDefault(&c.SysInterval, 10*time.Second)
 	if c.MaxQoS == nil {
 		c.MaxQoS = new(byte)

@@ -19,6 +19,7 @@ func (c *connection) connect(f packet.Frame) error {
 	if f.Type != packet.TypeConnect { // v5 [MQTT-3.1.0-1], 3.1.1 [MQTT-3.1.0-1]
 		return packet.Errorf(packet.ProtocolError, "%s before CONNECT", f.Type)
 	}
+	c.began()
 	var p packet.Connect
 	if err := p.Decode(f, 0); err != nil {
 		return c.badConnect(&p, err)
@@ -56,7 +57,7 @@ func (c *connection) identify(p *packet.Connect) (assigned bool) {
 func (c *connection) heed(p *packet.Connect) {
 	c.maxPacket = p.Props.MaximumPacketSize
 	c.problems = c.version == packet.V5 && (!p.Props.Has(packet.PropRequestProblemInfo) || p.Props.RequestProblemInfo) // v5 [MQTT-3.1.2-29]
-	c.short = newShortener(int(p.Props.TopicAliasMaximum), c.b.cfg.TopicAliases)
+	c.short = newShortener(int(p.Props.TopicAliasMaximum), c.told.TopicAliases)
 }
 
 // badConnect answers a CONNECT that could not be decoded, if it is known in which form.
@@ -109,7 +110,7 @@ func (c *connection) check(p *packet.Connect) *packet.Error {
 
 // login decides whether the client may connect. v5 [MQTT-3.1.4-2]
 func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error {
-	cfg := &c.b.cfg
+	cfg := c.b.cfg()
 	if name := c.conn.Identity(); name != "" { // its certificate was checked; what CONNECT says besides is not looked at
 		c.user = name
 		return nil
@@ -126,7 +127,8 @@ func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error
 // verify checks user name and password, unless there were too many failed logins.
 func (c *connection) verify(ctx context.Context, user string, password []byte) *packet.Error {
 	b, listener := c.b, c.conn.Listener().Name()
-	at, ok, first := b.attempts.begin(from(c.conn.RemoteAddr()), user, time.Now())
+	logins := b.cfg().Logins
+	at, ok, first := b.attempts.begin(&logins, from(c.conn.RemoteAddr()), user, time.Now())
 	if !ok { // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
 		b.count.loginsLimited.Add(1)
 		if first {
@@ -134,9 +136,9 @@ func (c *connection) verify(ctx context.Context, user string, password []byte) *
 		}
 		return packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
 	}
-	c.checked, c.credential = true, b.cfg.Users.Credential(listener, user) // before, so that a change meanwhile is one
-	good, err := b.cfg.Users.Verify(ctx, listener, user, password)
-	if b.attempts.end(at, !good && err == nil, time.Now()) {
+	c.checked, c.credential = true, b.cfg().Users.Credential(listener, user) // before, so that a change meanwhile is one
+	good, err := b.cfg().Users.Verify(ctx, listener, user, password)
+	if b.attempts.end(&logins, at, !good && err == nil, time.Now()) {
 		b.log.Info("login succeeded after too many that failed", "user", user, "peer", c.peer(), "listener", listener)
 	}
 	switch {
@@ -153,8 +155,8 @@ func (c *connection) verify(ctx context.Context, user string, password []byte) *
 // anonymousAllowed tells whether clients that have not logged in may use the listener.
 func (c *connection) anonymousAllowed() bool {
 	l := c.conn.Listener()
-	if c.b.cfg.Anonymous != nil {
-		return c.b.cfg.Anonymous(l.Name())
+	if c.b.cfg().Anonymous != nil {
+		return c.b.cfg().Anonymous(l.Name())
 	}
 	return transport.Loopback(l.Addr())
 }
@@ -191,7 +193,7 @@ func (c *connection) connack(why *packet.Error) {
 
 // expiry turns a session expiry interval into a time, within what is allowed.
 func (b *Broker) expiry(seconds uint32) time.Duration {
-	return min(time.Duration(seconds)*time.Second, b.cfg.MaxSessionExpiry)
+	return min(time.Duration(seconds)*time.Second, b.cfg().MaxSessionExpiry)
 }
 
 // begin finds or makes the session, takes it over and answers with success.
@@ -201,7 +203,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	if p.Version == packet.V311 {
 		lasts = 0
 		if !p.CleanStart { // 3.1.1 [MQTT-3.1.2-4]
-			lasts = b.cfg.MaxSessionExpiry
+			lasts = b.cfg().MaxSessionExpiry
 		}
 	}
 	s, present, discarded, err := b.claim(ctx, c, p)
@@ -223,7 +225,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	switch {
 	case s.durable != nil:
 		s.durable.save(message.Stamp{})
-	case b.cfg.Store != nil && lasts > 0 && !present:
+	case b.cfg().Store != nil && lasts > 0 && !present:
 		b.makeDurable(s)
 	}
 	if discarded || s.durable != nil && !present {
@@ -241,7 +243,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
 	c.keepAlive = uint16(c.keptAlive(p) / time.Second)
-	window := b.cfg.Inflight
+	window := c.told.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]
 		window = min(window, int(p.Props.ReceiveMaximum))
 	}
@@ -267,7 +269,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 
 // welcome is the CONNACK with success. v5 [MQTT-3.1.4-5], 3.1.1 [MQTT-3.1.4-4]
 func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bool) *packet.Connack {
-	cfg := &c.b.cfg
+	cfg := c.told
 	a := &packet.Connack{SessionPresent: present} // v5 [MQTT-3.2.2-2] [MQTT-3.2.2-3], 3.1.1 [MQTT-3.2.2-1] to [MQTT-3.2.2-3]
 	if p.Props.Has(packet.PropSessionExpiry) && time.Duration(p.Props.SessionExpiry)*time.Second != s.lasts {
 		a.Props.SetSessionExpiry(uint32(s.lasts / time.Second)) // v5 section 3.2.2.3.2
@@ -279,7 +281,7 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
-	c.b.announce(a, p)
+	cfg.announce(a, p)
 	if cfg.TopicAliases > 0 {
 		a.Props.SetTopicAliasMaximum(uint16(cfg.TopicAliases))
 	}

@@ -13,11 +13,13 @@ import (
 // transport.Handler. Its fields belong to the reader, but for those marked.
 type connection struct {
 	b      *Broker
+	told   *Config // what held when CONNECT came, and what the client was told of it
 	conn   *transport.Conn
 	out    atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
 	done   chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
 	kicked atomic.Uint32       // the reason of the kick; 0: none
 
+	generation uint32        // of out, here so that nothing is padded
 	heard      time.Duration // since Broker.began: when the last whole packet came, or before, when it was accepted
 	id         string        // the client id, as CONNECT gave it or as it was assigned
 	user       string        // who logged in; empty: nobody
@@ -28,8 +30,7 @@ type connection struct {
 	token      uint64        // what Entry.Publisher says
 	aliases    *aliases      // nil before the first one
 	maxPacket  uint32        // of the client; 0: any
-	generation uint32
-	keepAlive  uint16 // seconds; 0: off
+	keepAlive  uint16        // seconds; 0: off
 	version    packet.Version
 	checked    bool       // Users was asked about the user
 	problems   bool       // a 5.0 client wants reasons in words on every packet
@@ -37,10 +38,11 @@ type connection struct {
 	many       bool       // it was logged that there are no more subscriptions for this client
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
+	connecting bool       // it counts as one that has not sent CONNECT; guarded by Broker.mu
 	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
 	inputs     int32      // what limits.memory counts for its read buffer, see input
 	names      int32      // and for the topics of its aliases
-	counted    *limit     // of its listener; nil: it has none, or the connection is not counted
+	counted    *limit     // of its listener; nil: the connection is not counted
 }
 
 // aliases are topics by alias, 1 to the announced maximum.
@@ -51,10 +53,15 @@ var errDone = errors.New("done")
 
 // open makes the handler of a connection, or nil if there are so many that it is not even told why it is refused.
 func (b *Broker) open(conn *transport.Conn) transport.Handler {
-	c := &connection{b: b, conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
+	c := &connection{b: b, told: b.cfg(), conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.connections) >= b.sockets() || !b.roomToRefuse() {
+	if len(b.connections) >= c.told.sockets() || !b.connecting.take(c, conn.RemoteAddr()) {
+		b.count.refused.Add(1)
+		return nil
+	}
+	if !b.roomToRefuse(c.cost()) {
+		b.connecting.give(c, conn.RemoteAddr())
 		b.count.refused.Add(1)
 		return nil
 	}
@@ -109,7 +116,7 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 // packets handles the whole packets in b and says how many bytes they took.
 func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 	for n < len(b) {
-		f, size, err := packet.Next(b[n:], c.b.cfg.MaxPacket) // v5 [MQTT-3.2.2-15]
+		f, size, err := packet.Next(b[n:], c.told.MaxPacket) // v5 [MQTT-3.2.2-15]
 		if err != nil || size == 0 {
 			return n, err
 		}
@@ -297,7 +304,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 		answer.Reason = packet.PacketIdentifierNotFound
 	}
 	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
-		c.b.cfg.Store.Delete(d.serial.held(a.ID))
+		c.b.cfg().Store.Delete(d.serial.held(a.ID))
 		b, err := answer.Append(r.over.bytes, c.version)
 		r.over.packets++
 		r.over.bytes, r.over.completed = b, append(r.over.completed, a.ID)
@@ -343,7 +350,7 @@ func (c *connection) closeOut() {
 func (c *connection) Deadline() time.Time {
 	switch {
 	case c.session == nil:
-		return c.b.began.Add(c.heard + c.b.cfg.ConnectWait)
+		return c.b.began.Add(c.heard + c.b.cfg().ConnectWait)
 	case c.keepAlive > 0: // v5 [MQTT-3.1.2-22], 3.1.1 [MQTT-3.1.2-24]
 		return c.b.began.Add(c.heard + time.Duration(c.keepAlive)*time.Second*3/2)
 	}

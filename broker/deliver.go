@@ -47,7 +47,7 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 	if o.closing {
 		return 0
 	}
-	if o.full(r.b.cfg.QueueBytes) {
+	if o.full(r.b.cfg().QueueBytes) {
 		r.counts.droppedQoS0++
 		return 1
 	}
@@ -69,7 +69,7 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 
 // sendOrQueue sends a QoS 1 or 2 message if nothing waits before it and the window is open, and queues it otherwise.
 func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dropped int) {
-	cfg := &r.b.cfg
+	cfg := r.b.cfg()
 	size := footprint(m)
 	busy := o.conn == nil || o.closing || o.queue.len() > 0 || o.full(fillBytes) || o.flight.Free() == 0
 	full := func() bool {
@@ -89,11 +89,8 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		return 1
 	}
 	if busy {
-		o.wait(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
+		o.wait(r.b, held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size}, r.stamp)
 		o.bytes += size
-		if m.Props.Has(packet.PropMessageExpiry) {
-			o.expect(r.b, expires(m))
-		}
 		return 0
 	}
 	e := r.encode(m, o.version, q, t)
@@ -104,14 +101,11 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 	ref := o.holding.put(held{message: r.keep(m), qos: q, retain: t.retain, ids: t.all(), bytes: size})
 	id, ok := o.flight.Send(q, ref)
 	if !ok { // messages of the connection before are still to be sent again
-		o.wait(*o.holding.at(ref))
+		o.wait(r.b, *o.holding.at(ref), r.stamp)
 		o.holding.drop(ref)
 		if o.queued < o.queue.len() { // it was to be in flight
 			o.queued++
 			r.b.limits.queued.force(1)
-		}
-		if m.Props.Has(packet.PropMessageExpiry) {
-			o.expect(r.b, expires(m))
 		}
 	} else {
 		o.room()

@@ -19,7 +19,7 @@
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
-// comes back; weed.go what makes room in it; limits.go, capabilities.go and expiring.go what is refused, and what goes
+// comes back; limits.go, capabilities.go and connecting.go what is refused; expiring.go, mortal.go and weed.go what goes
 // by itself; sys.go what it says of itself.
 //
 // # Two halves
@@ -173,7 +173,8 @@
 //	limit                          5.0                                3.1.1
 //	connections, of a listener     CONNACK 0x97                       return code 3
 //	sessions                       CONNACK 0x97                       return code 3
-//	sockets (9/8 of connections)   closed unheard                     the same
+//	connections without CONNECT,   closed unheard, as are those beyond 9/8 of connections that are logging in
+//	of all, of an address
 //	subscriptions, of a client     0x97 in SUBACK                     0x80
 //	retained messages and bytes    0x97 at QoS 1 and 2, and the       delivered and acknowledged, not retained, nor
 //	                               message is nobody's; QoS 0 as ▶    is the value before it: 3.1.1 [MQTT-3.3.1-7]
@@ -190,14 +191,15 @@
 //
 // A take-over and a Clean Start take the place of the session there was, so a device whose connection hangs is not locked
 // out by a limit that it fills itself. A session that is there is resumed though sessions and memory are used up. What was
-// stored is restored whatever the limits are, and counts. What the process itself publishes is always retained. A 3.1.1
+// stored is restored whatever the limits are, and counts. Limits can be changed while the broker runs (SetLimits): what is there
+// stays also beyond a lower one, and what a client was told in CONNACK holds for it until it connects again. What the process itself publishes is always retained. A 3.1.1
 // client cannot be told a keep alive: one that wants more than the maximum is refused, as mosquitto does, rather than cut off while
 // it keeps to what it said. With NoRetain what the Store holds of retained messages stays there unseen.
 //
 // The defaults are for a machine of 512 MiB of which other programs want their part. The garbage collector lets the heap grow to
 // twice of what is live, so of 512 MiB a quarter, 128 MiB, is what clients may make the broker hold: with as much again for
-// the collector, and 32 MiB for everything else, half of the machine is left. 10,000 connections with a session each, at 12 KiB, fill it; so do 100,000 subscriptions
-// (0.5 KiB) and as many retained messages of 64 bytes (0.4 KiB). The limits by number are above what fits of each kind alone:
+// the collector, and 32 MiB for everything else, half of the machine is left. 10,000 connections with a session each, at 6 KiB (12 KiB where a
+// goroutine serves each: TLS and WebSocket), take half of it or all; so do 100,000 subscriptions (0.5 KiB) and as many retained messages of 64 bytes (0.4 KiB). The limits by number are above what fits of each kind alone:
 // they keep one kind from taking everything, the memory is what protects the machine. Retained messages may take half of it.
 // One client may have half of all subscriptions. The queue of one session (Bounds, above) is 1 MiB, so it takes 128 dead subscribers to fill the memory, not one.
 //
@@ -212,7 +214,8 @@
 // Topics by mosquitto's names (sys.go), for who has the right to a filter that names $SYS; "#" does not take them. They differ from
 // mosquitto's on purpose: QoS 0 instead of 2, so that they never wait in a queue or reach the disk; messages/inflight is there; retained
 // messages/count leaves themselves out; store/messages/bytes counts what messages take, not their payloads alone; heap and clients/maximum
-// and expired are of this process. heap/maximum is the largest that was looked at.
+// and expired are of this process. heap/maximum is the largest that was looked at. Beside them stand what was dropped for which cause
+// (publish/messages/dropped/...), what expired, and each limit (limit/NAME/now, most and refused).
 //
 // # What is decided here
 //
@@ -230,9 +233,7 @@
 //   - A pair or a packet id that the Store has no room for is counted and the message goes on: rather repeated than lost.
 //   - What a stored session's queue has no room for is dropped, and acknowledged when the store has the count. If nobody else was
 //     given the message either, a 5.0 publisher gets 0x97, and the packet id is free.
-//   - Expired messages in a stored queue go when their turn comes, or when it is full: then the first message without room,
-//     which is dropped, has them looked for, once a second at most. What has expired on its way to a subscriber stays.
-//     In the queue of a shared group they go when their turn comes.
+//   - What has expired on its way to a subscriber stays; everything else that has expired goes within a second, see Time.
 //   - Wills at shutdown are published, the delayed ones of sessions in memory too. The standard lets a server put them off until
 //     it is back (5.0 section 3.1.2.5), but a session that is in memory only ends with the broker, and the end
 //     of the session is when a will must be sent [MQTT-3.1.2-8]. The journal must outlive Run for that.
@@ -250,7 +251,7 @@
 //     a shared subscription that may not have a message is passed over; one that no member who is there may have is dropped.
 //   - After a change of users or rights, see [Broker.Reauthorize], clients whose login does not hold any more are
 //     disconnected with 0x98, and all others stay, their subscriptions too.
-//   - Failed logins make an address and user name wait, a second that doubles up to a minute, and many names from one
+//   - Failed logins make an address and user name wait, a second that doubles up to a minute by default, and many names from one
 //     address the address: refused unseen with 0x9F (return code 3). So are logins beyond the number that may wait for
 //     their check: see attempts.go. A client that is logged in notices nothing.
 //   - So that a client id does not carry rights over, a session belongs to the user who made it. Another user who connects
@@ -292,8 +293,11 @@
 //
 // # Time
 //
-// Message expiry goes by message.Stamp within one boot. What has expired in a queue in memory goes within a second (expiring.go), what
-// is stored when it is read. Retained messages that have expired are not delivered, and are
-// looked for and removed every ten minutes. Keep alive, session expiry and will delay go by Go's monotonic clock;
+// Message expiry goes by message.Stamp within one boot; across boots by the time of day if it was trusted at both ends, else what has
+// passed since the process began counts. What has expired is never delivered, and goes within a second from queues in memory and in
+// the store, from shared groups and from the retained messages. There is one list of who keeps any (expiring.go), by the time when it
+// has to be looked at, and nothing wakes while it is empty. It costs a retained message with an expiry 16 bytes, a stored queue some
+// words for each second in which anything expires, 64 at most (weed.go), and a message in memory nothing. A queue that is found at a
+// start is read once to see what has expired in it. Keep alive, session expiry and will delay go by Go's monotonic clock;
 // a step of the wall clock changes nothing. Keep alive counts whole packets.
 package broker

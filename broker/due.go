@@ -126,7 +126,7 @@ func (d *durable) forgetGiven(sub *subscription) {
 		return
 	}
 	for _, key := range sub.asked.given {
-		d.b.cfg.Store.Delete(key)
+		d.b.cfg().Store.Delete(key)
 	}
 	sub.asked.given = nil
 }
@@ -140,7 +140,7 @@ func (n serial) given(filter, name string) string {
 // restoreDue begins again to send the retained messages that are due, and gives the keys that mean nothing any more.
 func (b *Broker) restoreDue(all map[serial]*session) (strays []string) {
 	given := map[string]bool{}
-	b.cfg.Store.Range(keyGiven, func(key string, _ []byte) bool {
+	b.cfg().Store.Range(keyGiven, func(key string, _ []byte) bool {
 		given[key] = true
 		return true
 	})
@@ -154,7 +154,7 @@ func (b *Broker) restoreDue(all map[serial]*session) (strays []string) {
 					asked := sub.askedFor()
 					asked.given = append(asked.given, key)
 				}
-				return !had || min(kept.qos, sub.load().qos()) < 2
+				return !had || min(kept.qos(), sub.load().qos()) < 2
 			})
 		}
 	}
@@ -182,8 +182,9 @@ func (d *durable) feed() {
 		first, n = b.journal.Append(meal.entries)
 	}
 	b.count.journaled.Add(uint64(n))
+	b.foresee(meal.entries[:n], first)
 	for i, r := range meal.from[:n] { // only who has the turn reads the queue, so none has left yet
-		if kept := r.list[0]; kept.over.Load() {
+		if kept := r.list[0]; kept.over() {
 			d.queue.Ack([]uint64{first + uint64(i)})
 		}
 	}
@@ -244,12 +245,12 @@ func (d *durable) serve(meal *meal, most int) {
 		opt := p.sub.load()
 		for len(p.list) > 0 {
 			kept := p.list[0]
-			q := min(kept.qos, opt.qos())
+			q := min(kept.qos(), opt.qos())
 			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			h.message = f.message(&h)
 			away := o.conn == nil || o.closing
 			switch {
-			case kept.over.Load() || !f.mayHave(h.message) || q == 0 && away: // QoS 0 is not kept for a session without a connection
+			case kept.over() || !f.mayHave(h.message) || q == 0 && away: // QoS 0 is not kept for a session without a connection
 			case f.expired(h.message): // v5 [MQTT-3.3.2-5]
 				f.counts.expired++
 			case q == 0 && !o.more(f.b) || q > 0 && len(meal.entries) >= most:

@@ -16,10 +16,8 @@ type durable struct {
 	s      *session
 	serial serial
 
-	reminded atomic.Bool  // remind waits
-	starved  atomic.Bool  // the journal had no room for retained messages
-	weeds    atomic.Bool  // the queue is to be looked through for what has expired
-	stale    atomic.Int64 // nothing more of it can have expired before this time since boot; 0: it was never looked through
+	reminded atomic.Bool // remind waits
+	starved  atomic.Bool // the journal had no room for retained messages
 
 	// Guarded by out.mu:
 	acks     []uint64        // records the subscriber is done with
@@ -28,7 +26,6 @@ type durable struct {
 	promises []promise       // what may be said when something is kept, in order
 	hold     uint64          // nothing is sent again before this number is settled; 0: nothing to wait for
 	rewind   bool            // a new connection: what was read before is to be read again
-	through  uint64          // the highest record that was sent; there is no lower one that was not
 	due      []*subscription // retained messages for them are not all in the queue
 	paying   []payment       // when they will be
 	staged   bool            // PUBLISHes of QoS 2 wait among the promises; nothing may pass them
@@ -71,7 +68,7 @@ func newDurable(s *session, n serial) *durable {
 }
 
 func (b *Broker) barrier() uint64 {
-	number, err := b.cfg.Store.Barrier()
+	number, err := b.cfg().Store.Barrier()
 	if err != nil {
 		b.quiet.warn(b.log, "the store takes nothing more", "err", err)
 		return never
@@ -86,7 +83,7 @@ func (b *Broker) makeDurable(s *session) {
 		return
 	}
 	if !d.save(message.Stamp{}) { // a queue without its session would be dropped at the next start
-		b.cfg.Store.DropQueue(d.serial.queue())
+		b.cfg().Store.DropQueue(d.serial.queue())
 		return
 	}
 	s.durable = d
@@ -94,7 +91,7 @@ func (b *Broker) makeDurable(s *session) {
 }
 
 func (b *Broker) openQueue(d *durable) bool {
-	q, err := b.cfg.Store.Queue(d.serial.queue())
+	q, err := b.cfg().Store.Queue(d.serial.queue())
 	if err != nil {
 		b.count.notKept.Add(1)
 		b.log.Error("session lives in memory only: the store has no room for its queue", "client", string(d.s.id), "err", err)
@@ -106,7 +103,7 @@ func (b *Broker) openQueue(d *durable) bool {
 
 // put sets a key, or counts that it could not be kept.
 func (b *Broker) put(key string, value []byte, what string) bool {
-	err := b.cfg.Store.Put(key, value)
+	err := b.cfg().Store.Put(key, value)
 	if err != nil {
 		b.count.notKept.Add(1)
 		b.quiet.warn(b.log, "not kept: it does not survive a restart", "what", what, "err", err)
@@ -137,6 +134,8 @@ func (d *durable) rested() {
 	d.s.share()
 }
 
+func (d *durable) lapsed() {} // nothing of it is in memory
+
 func (d *durable) unreadable(err error) (on bool) {
 	d.s.out.mu.Lock()
 	gone := d.s.out.gone
@@ -150,12 +149,12 @@ func (d *durable) unreadable(err error) (on bool) {
 // work does everything once; more: the disk has to be read, or with disk that it is worth flushing and going on.
 func (d *durable) work(disk bool) (more bool) {
 	d.starved.Store(false)
-	if d.weeds.Load() {
+	if d.weeds.Load() > 0 && !d.resting.Load() {
 		if !disk {
 			return true
 		}
-		d.weeds.Store(false)
 		d.weed()
+		d.ended = false
 	}
 	for {
 		d.keepPromises()
@@ -182,7 +181,7 @@ func (d *durable) keepPromises() {
 	if len(d.looked) == 0 {
 		return
 	}
-	failing, late := b.cfg.Store.Failing(), time.Now().Add(-b.cfg.SpillAfter)
+	failing, late := b.cfg().Store.Failing(), time.Now().Add(-b.cfg().SpillAfter)
 	ready := 0
 	for i := range d.looked {
 		p := &d.looked[i]
@@ -221,7 +220,7 @@ func (d *durable) remind() {
 	if d.reminded.Swap(true) {
 		return
 	}
-	time.AfterFunc(d.s.b.cfg.SpillAfter, func() {
+	time.AfterFunc(d.s.b.cfg().SpillAfter, func() {
 		d.reminded.Store(false)
 		d.s.b.Notify()
 	})

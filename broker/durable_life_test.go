@@ -72,7 +72,7 @@ func (l *lasting) wantRetained(v packet.Version, want ...string) {
 // TestRetainedValuesAreCoalesced: a stream of values costs one put in a while, and a value never comes back over a delete.
 func TestRetainedValuesAreCoalesced(t *testing.T) {
 	b := New(Config{Store: newVault(t)}, newVault(t), stampNow, quietLog())
-	v := b.cfg.Store.(*vault)
+	v := b.cfg().Store.(*vault)
 	retain := func(payload string) bool {
 		m := message.Message{Stamp: stampNow(), Publish: *retainedMessage("x", payload, 0, 0)}
 		changed, _ := b.retain(&m, source{})

@@ -140,7 +140,7 @@ func TestAnswersWaitForCommit(t *testing.T) {
 
 // sessionKeys are the keys of sessions in the store of the tests.
 func (b *Broker) sessionKeys() (keys []string) {
-	b.cfg.Store.Range(keySession, func(key string, _ []byte) bool { keys = append(keys, key); return true })
+	b.cfg().Store.Range(keySession, func(key string, _ []byte) bool { keys = append(keys, key); return true })
 	return keys
 }
 

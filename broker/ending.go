@@ -108,8 +108,11 @@ func (c *connection) Closed(err error) {
 	defer c.letGo()
 	b.mu.Lock()
 	delete(b.connections, c)
+	if c.connecting {
+		b.connecting.give(c, c.conn.RemoteAddr())
+	}
 	b.mu.Unlock()
-	b.limits.memory.give(b, costConnection+int(c.inputs+c.names))
+	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))
 	s := c.session
 	if s == nil {
 		if c.unopened(err) {

@@ -22,6 +22,7 @@ type group struct {
 	entry *subscription
 
 	waits  atomic.Bool  // something may be left for which no member had room
+	stale  atomic.Bool  // something in memory may have expired
 	most   atomic.Int32 // the highest QoS of its members
 	lent   atomic.Int64 // messages that members have and are not done with
 	living sync.Mutex   // orders the calls of Queue.Live
@@ -153,7 +154,7 @@ func (g *group) reckon() {
 // open gives the group the queue of that name. Without room for one it goes on in memory, until the next member comes. The caller
 // holds groups.mu and mu.
 func (g *group) open(name string) {
-	q, err := g.b.cfg.Store.Queue(name)
+	q, err := g.b.cfg().Store.Queue(name)
 	if err != nil {
 		g.b.count.notKept.Add(1)
 		g.b.quiet.warn(g.b.log, "shared group lives in memory only: the store has no room for its queue", "group", g.name, "err", err)
@@ -236,10 +237,11 @@ func (g *group) over() {
 	}
 	g.back = nil
 	g.mu.Unlock()
+	g.forgo()
 	if q != nil {
 		left, _ := q.Waiting()
 		n += left
-		b.cfg.Store.DropQueue(g.queueAs)
+		b.cfg().Store.DropQueue(g.queueAs)
 		delete(b.groups.queues, g.queueAs)
 	}
 	if n > 0 {
@@ -278,7 +280,7 @@ func (g *group) online(name []byte, limit int) *subscription {
 // remember keeps a message in memory that was published while the group had no queue; ok is false if there is no room. The
 // caller holds mu.
 func (g *group) remember(f *filler, m *message.Message) (ok bool) {
-	cfg, size := &g.b.cfg, footprint(m)
+	cfg, size := g.b.cfg(), footprint(m)
 	full := func() bool {
 		return g.held > 0 && g.held+size > cfg.QueueBytes || g.memory.len() >= cfg.QueueMessages
 	}
@@ -299,6 +301,9 @@ func (g *group) remember(f *filler, m *message.Message) (ok bool) {
 	g.order++
 	g.memory.push(&lent{group: g, order: g.order, message: m, own: true, qos: m.QoS, retain: m.Retain, size: size})
 	g.held += size
+	if mortal(m) {
+		g.b.expect(&g.line, g.b.expires(m, f.now))
+	}
 	return true
 }
 

@@ -102,7 +102,7 @@ func TestHostileSilence(t *testing.T) {
 // TestHostileHalves: thousands of connections that say nothing, or half a packet, and stay; and clients that stop in the middle
 // of a message. They are gone when their time is over.
 func TestHostileHalves(t *testing.T) {
-	bubble(t, Config{}, func(t *testing.T, h *house) {
+	bubble(t, Config{MaxConnecting: 2000}, func(t *testing.T, h *house) {
 		b := h.bystanders(t, true)
 		for i := range 2000 {
 			switch c := h.dial(versions[i%2]); i % 4 {

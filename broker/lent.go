@@ -27,8 +27,9 @@ type lent struct {
 	done   bool   // the group is done with it: PUBREC came
 }
 
-// lend makes a message of the queue one that can be given. Its message is valid as long as that of the batch.
+// lend makes a message of the queue one that can be given: the next one. Its message is valid as long as that of the batch.
 func (g *group) lend(m *Queued) *lent {
+	g.passed.Store(m.Number)
 	l := &lent{group: g, number: m.Number, order: m.Number, message: &m.Message, size: footprint(&m.Message)}
 	l.qos, l.retain, _ = parseHit(m.Data, nil)
 	return l
@@ -233,6 +234,7 @@ func (r returned) unsend() (some []*group) {
 		g.mu.Lock()
 		at, _ := slices.BinarySearchFunc(g.back, l, func(a, b *lent) int { return cmp.Compare(a.order, b.order) })
 		g.back = slices.Insert(g.back, at, l)
+		g.foreseeBack(l)
 		g.mu.Unlock()
 		if g.lent.Add(-1) == 0 {
 			g.over()

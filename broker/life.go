@@ -37,7 +37,7 @@ func (d *durable) saveSub(f topic.Filter, o options, due bool) (ok bool) {
 
 // forget removes everything of the session from the store. Not called under any lock.
 func (d *durable) forget() {
-	store := d.s.b.cfg.Store
+	store := d.s.b.cfg().Store
 	store.Delete(d.serial.key(keySession))
 	for sub := range d.s.subs.all() {
 		store.Delete(d.serial.sub(sub.filter.String()))
@@ -57,7 +57,7 @@ func (d *durable) forget() {
 // restore makes what the store holds again: retained messages, sessions with their subscriptions, packet ids, and dates
 // that run on. What cannot be read is left out and counted; it never stops the start.
 func (b *Broker) restore() {
-	store, now := b.cfg.Store, b.stamp()
+	store, now := b.cfg().Store, b.stamp()
 	b.restoreRetained()
 	all := map[serial]*session{}
 	var bad []string
@@ -102,6 +102,7 @@ func (b *Broker) restore() {
 	b.restoreGroups(lent)
 	for _, s := range all {
 		s.durable.used = nil
+		s.durable.foreseeAll(now)
 	}
 	if len(all) > 0 {
 		b.log.Info("sessions restored", "sessions", len(all), "retained", b.retained.names.Len())
@@ -140,7 +141,7 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 
 // restoreParts gives sessions their subscriptions and the packet ids that they have sent; stray keys are returned.
 func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
-	b.cfg.Store.Range(keySub, func(key string, value []byte) bool {
+	b.cfg().Store.Range(keySub, func(key string, value []byte) bool {
 		n, _, ok := keyOf(keySub, key)
 		s := all[n]
 		if !ok || s == nil || len(value) < 8 {
@@ -158,10 +159,10 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 			b.limits.subscriptions.force(1)
 			b.limits.memory.force(cost(f))
 		}
-		s.subscribe(f, (o &^ optionDue).atMost(*b.cfg.MaxQoS), o&optionDue != 0)
+		s.subscribe(f, (o &^ optionDue).atMost(*b.cfg().MaxQoS), o&optionDue != 0)
 		return true
 	})
-	b.cfg.Store.Range(keyHeld, func(key string, _ []byte) bool {
+	b.cfg().Store.Range(keyHeld, func(key string, _ []byte) bool {
 		n, rest, ok := keyOf(keyHeld, key)
 		s := all[n]
 		if !ok || s == nil || len(rest) != 2 {
@@ -191,6 +192,13 @@ func (d *durable) resume(lent map[uint32][]bound) {
 	if len(r.pairs) > 0 {
 		slices.SortFunc(r.pairs, func(a, b Pair) int { return cmp.Compare(a.Number, b.Number) })
 		r.run(math.MaxUint16)
+	}
+}
+
+// foreseeAll has a queue that was found at the start looked through soon: some of it may have expired meanwhile.
+func (l *line) foreseeAll(now message.Stamp) {
+	if n, _ := l.queue.Waiting(); n > 0 {
+		l.foresee(everything, now.Since+time.Second)
 	}
 }
 
@@ -236,7 +244,7 @@ func (r *resuming) run(most int) {
 		r.fly()
 	}
 	if !r.spent {
-		d.through = last
+		d.passed.Store(last)
 	}
 	if d.hold != 0 {
 		d.hold = d.s.b.barrier()
@@ -244,7 +252,7 @@ func (r *resuming) run(most int) {
 	if r.spent {
 		d.s.b.count.notKept.Add(r.again)
 		d.s.b.log.Error("more messages of a session were on their way than there are packet ids: the rest is sent as new",
-			"client", string(d.s.id), "after", d.through, "may arrive twice", r.again)
+			"client", string(d.s.id), "after", d.passed.Load(), "may arrive twice", r.again)
 	}
 }
 
@@ -278,7 +286,7 @@ func (r *resuming) message(m *Queued, most int) {
 			d.hold = never
 		}
 	}
-	d.through = m.Number
+	d.passed.Store(m.Number)
 	d.s.out.flight.Restore(p.ID, p.Number, q, p.Released)
 }
 

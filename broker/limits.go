@@ -15,8 +15,8 @@ import (
 //	      refused a first time                       n falls below 7/8 of most
 //	room ──────────────────────▶ reached: one warning ─────────────────────────▶ room: one line, with how often it refused
 type limit struct {
-	name string // as the configuration calls it
-	most int64  // 0: there is no limit, only a count
+	name string       // as the configuration calls it
+	most atomic.Int64 // 0: there is no limit, only a count
 
 	n       atomic.Int64
 	refused atomic.Uint64
@@ -31,7 +31,7 @@ type limit struct {
 func (l *limit) take(b *Broker, n int) bool {
 	for {
 		now := l.n.Load()
-		if now+int64(n) > l.most && l.most > 0 && n > 0 {
+		if most := l.most.Load(); now+int64(n) > most && most > 0 && n > 0 {
 			l.refused.Add(1)
 			if !l.reached.Swap(true) {
 				b.calendar.look()
@@ -52,10 +52,22 @@ func (l *limit) give(b *Broker, n int) {
 	if n == 0 {
 		return
 	}
-	left := l.n.Add(int64(-n))
-	if l.reached.Load() && left < l.most-l.most/8 && l.reached.Swap(false) {
+	l.n.Add(int64(-n))
+	l.relax(b)
+}
+
+// relax notes that there is room again, if there is.
+func (l *limit) relax(b *Broker) {
+	most := l.most.Load()
+	if l.reached.Load() && (most == 0 || l.n.Load() < most-most/8) && l.reached.Swap(false) {
 		b.calendar.look()
 	}
+}
+
+// allow sets another limit. What is there already stays.
+func (l *limit) allow(b *Broker, most int64) {
+	l.most.Store(most)
+	l.relax(b)
 }
 
 // tell logs what changed.
@@ -63,11 +75,11 @@ func (l *limit) tell(b *Broker) {
 	refused := l.refused.Load()
 	if !l.told && refused > l.seen {
 		l.told = true
-		b.log.Warn("limit reached: what is new is refused", "limit", l.name, "most", l.most)
+		b.log.Warn("limit reached: what is new is refused", "limit", l.name, "most", l.most.Load())
 	}
 	if l.told && !l.reached.Load() {
 		l.told = false
-		b.log.Info("below the limit again", "limit", l.name, "most", l.most, "refused", refused-l.seen)
+		b.log.Info("below the limit again", "limit", l.name, "most", l.most.Load(), "refused", refused-l.seen)
 		l.seen = refused
 	}
 }
@@ -81,9 +93,7 @@ func (b *Broker) tellLimits() {
 	own := slices.Collect(maps.Values(b.listeners))
 	b.mu.Unlock()
 	for _, l := range own {
-		if l != nil {
-			l.tell(b)
-		}
+		l.tell(b)
 	}
 }
 
@@ -99,17 +109,47 @@ type limits struct {
 	retainedBytes limit
 	queued        limit // messages that wait for sessions in memory
 	memory        limit // bytes, about: see the costs below
+	connecting    limit // connections that have not sent CONNECT
 }
 
-func newLimits(c *Config) limits {
-	return limits{
-		connections:   limit{name: "max_connections", most: int64(c.MaxConnections)},
-		sessions:      limit{name: "max_sessions", most: int64(c.MaxSessions)},
-		subscriptions: limit{name: "max_subscriptions", most: int64(c.MaxSubscriptions)},
-		retained:      limit{name: "max_retained", most: int64(c.MaxRetained)},
-		retainedBytes: limit{name: "max_retained_bytes", most: int64(c.MaxRetainedBytes)},
-		queued:        limit{name: "queue_total", most: int64(c.QueueTotal)},
-		memory:        limit{name: "memory", most: int64(c.Memory)},
+// set makes them those of a configuration.
+func (l *limits) set(b *Broker, c *Config) {
+	for i, x := range [...]struct {
+		name string
+		most int
+	}{
+		{"max_connections", c.MaxConnections}, {"max_sessions", c.MaxSessions}, {"max_subscriptions", c.MaxSubscriptions},
+		{"max_retained", c.MaxRetained}, {"max_retained_bytes", c.MaxRetainedBytes}, {"queue_total", c.QueueTotal}, {"memory", c.Memory},
+		{"max_connecting", c.MaxConnecting},
+	} {
+		limit := l.all()[i]
+		limit.name = x.name
+		limit.allow(b, int64(x.most))
+	}
+}
+
+// SetLimits takes from a configuration how much clients may ask for: what has to do with how many, how large and how long there
+// is in Config, MaxQoS and Logins too; everything else of it is left as it was. What is there already stays, also beyond a lower
+// limit, until it goes by itself. What a client is told when it connects (largest packet, receive maximum, topic aliases, highest QoS,
+// keep alive, session expiry) holds for it until it connects again.
+func (b *Broker) SetLimits(c Config) {
+	c = c.withDefaults()
+	next := *b.cfg()
+	next.MaxPacket, next.ConnectWait = c.MaxPacket, c.ConnectWait
+	next.ReceiveMaximum, next.TopicAliases, next.Inflight = c.ReceiveMaximum, c.TopicAliases, c.Inflight
+	next.QueueMessages, next.QueueBytes, next.QueueTotal = c.QueueMessages, c.QueueBytes, c.QueueTotal
+	next.MaxSessionExpiry, next.MaxKeepAlive, next.MaxQoS = c.MaxSessionExpiry, c.MaxKeepAlive, c.MaxQoS
+	next.MaxTopicLevels, next.MaxTopicLength = c.MaxTopicLevels, c.MaxTopicLength
+	next.MaxConnections, next.ListenerConnections, next.MaxSessions = c.MaxConnections, c.ListenerConnections, c.MaxSessions
+	next.MaxConnecting, next.AddressConnecting, next.Logins = c.MaxConnecting, c.AddressConnecting, c.Logins
+	next.MaxSubscriptions, next.MaxClientSubscriptions = c.MaxSubscriptions, c.MaxClientSubscriptions
+	next.MaxRetained, next.MaxRetainedBytes, next.Memory = c.MaxRetained, c.MaxRetainedBytes, c.Memory
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.config.Store(&next)
+	b.limits.set(b, &next)
+	for name, l := range b.listeners {
+		l.allow(b, next.ofListener(name))
 	}
 }
 
@@ -121,13 +161,14 @@ type Limit struct {
 	Refused uint64 // since the broker was made
 }
 
-func (l *limits) all() [7]*limit {
-	return [...]*limit{&l.connections, &l.sessions, &l.subscriptions, &l.retained, &l.retainedBytes, &l.queued, &l.memory}
+// all of them, in the order of set.
+func (l *limits) all() [8]*limit {
+	return [...]*limit{&l.connections, &l.sessions, &l.subscriptions, &l.retained, &l.retainedBytes, &l.queued, &l.memory, &l.connecting}
 }
 
 func (l *limits) stats() (all []Limit) {
 	for _, x := range l.all() {
-		all = append(all, Limit{Name: x.name, Now: x.n.Load(), Most: x.most, Refused: x.refused.Load()})
+		all = append(all, Limit{Name: x.name, Now: x.n.Load(), Most: x.most.Load(), Refused: x.refused.Load()})
 	}
 	return all
 }
@@ -135,11 +176,20 @@ func (l *limits) stats() (all []Limit) {
 // What things cost, for Config.Memory, in bytes. They are about what was measured, the garbage collector's share left out.
 const (
 	costConnection   = 8 << 10 // a goroutine, a read buffer and what is kept of a socket
+	costPolled       = 2 << 10 // what is kept of a socket that pollers drive
 	costSession      = 4 << 10 // of it freeOut for its output
 	costSubscription = 400     // and its filter, twice
 	freeOut          = 2 << 10 // so much of an output is part of the session
 	stepOut          = 16 << 10
 )
+
+// cost of a connection.
+func (c *connection) cost() int {
+	if c.conn.Shares() {
+		return costPolled
+	}
+	return costConnection
+}
 
 // cost of a subscription.
 func cost(f topic.Filter) int { return costSubscription + 2*len(f.String()) }
@@ -251,7 +301,7 @@ func (s *session) base(w *will) int {
 // consumed of it. An error means that the packet must not come.
 func (c *connection) input(size, rest int) error {
 	if size <= 4<<10 {
-		size = 0 // part of costConnection
+		size = 0 // part of what a connection costs
 	}
 	if rest > 4<<10 && rest == size {
 		size *= 2 // it grows next

@@ -94,22 +94,6 @@ func TestMaxConnectionsOfListener(t *testing.T) {
 	})
 }
 
-// TestSockets: connections that say nothing are bounded too; those beyond are closed unheard, and the others do not notice.
-func TestSockets(t *testing.T) {
-	h := build(t, Config{MaxConnections: 8})
-	c, _ := h.login(packet.V5, "c")
-	for range h.b.sockets() - 1 {
-		h.dial(packet.V5)
-	}
-	h.until(func() bool { h.b.mu.Lock(); defer h.b.mu.Unlock(); return len(h.b.connections) == h.b.sockets() })
-	late := h.dial(packet.V5)
-	late.expectEnd(packet.Success)
-	c.nothing()
-	if s := h.b.Stats(); s.Refused != 1 {
-		t.Errorf("%d refused, want 1", s.Refused)
-	}
-}
-
 func TestMaxSessions(t *testing.T) {
 	each(t, func(t *testing.T, v packet.Version) {
 		h := build(t, Config{MaxSessions: 2})
@@ -413,7 +397,7 @@ func crowd(t *testing.T, cfg Config, test func(t *testing.T, h *house, check fun
 				held += s.out.holds()
 				s.out.mu.Unlock()
 			}
-			most := h.b.cfg.Memory + len(h.b.sessions)*freeOut
+			most := h.b.cfg().Memory + len(h.b.sessions)*freeOut
 			h.b.mu.Unlock()
 			if held > most {
 				t.Fatalf("outputs hold %d bytes, the limit of everything is %d", held, most)
@@ -671,44 +655,6 @@ func TestLimitIsLoggedOnce(t *testing.T) {
 		reached, below := strings.Count(out.String(), "limit reached"), strings.Count(out.String(), `below the limit again" limit=max_connections most=1 refused=10`)
 		if reached != 1 || below != 1 {
 			t.Errorf("%d and %d lines, want 1 and 1:\n%s", reached, below, out.String())
-		}
-	})
-}
-
-// TestExpiryFreesQueues: messages that wait for a session in memory go within a second after they expired.
-func TestExpiryFreesQueues(t *testing.T) {
-	bubble(t, Config{}, func(t *testing.T, h *house) {
-		before := h.limit("memory").Now
-		pub, _ := h.login(packet.V5, "pub")
-		sub, _ := h.login(packet.V5, "sub", expiry(1000))
-		sub.subscribe(1, "x")
-		sub.leave()
-		after(100 * time.Hour / 1000)
-		for i, seconds := range []uint32{30, 10, 20, 0, 10} {
-			m := message1("x", strings.Repeat("x", 30_000), 1, uint16(i+1))
-			if seconds > 0 {
-				m.Props.SetMessageExpiry(seconds)
-			}
-			pub.send(m)
-			pub.expectAck(packet.TypePuback, uint16(i+1))
-		}
-		for _, want := range []struct {
-			wait    time.Duration
-			left    int64
-			expired uint64
-		}{{9 * time.Second, 5, 0}, {2 * time.Second, 3, 2}, {8 * time.Second, 3, 2}, {2 * time.Second, 2, 3}, {10 * time.Second, 1, 4}, {900 * time.Second, 0, 4}} {
-			after(want.wait)
-			if s, l := h.b.Stats(), h.limit("queue_total"); l.Now != want.left || s.Expired != want.expired {
-				t.Errorf("%d wait and %d expired, want %d and %d", l.Now, s.Expired, want.left, want.expired)
-			}
-		}
-		pub.leave()
-		synctest.Wait()
-		if now := h.limit("memory").Now; now != before {
-			t.Errorf("%d bytes of memory are counted, %d before", now, before)
-		}
-		if len(h.b.expiring.list) != 0 {
-			t.Error("a session that has ended is waited for")
 		}
 	})
 }

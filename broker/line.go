@@ -20,6 +20,13 @@ type line struct {
 	resting atomic.Bool   // the queue could not be read, and is not for a moment
 	coming  atomic.Int64  // messages for the queue that the journal does not have yet
 	bytes   atomic.Int64  // of them
+	passed  atomic.Uint64 // the highest record that was sent, or taken to be given; there is no lower one that was not. Set by who has the turn
+	weeds   atomic.Uint64 // the queue is to be looked through up to this record for what has expired; 0: it is not
+
+	// Guarded by Broker.expiring.mu:
+	alarm  alarm
+	lapses []lapse // by time
+	closed bool    // the queue is dropped
 
 	// Of the one who has the turn:
 	batch []Queued
@@ -33,6 +40,7 @@ type sender interface {
 	work(disk bool) (more bool)     // does it once, by who has the turn; more: the disk has to be read, or with disk that it is worth flushing and going on
 	flush()                         // after work
 	rested()                        // after the goroutine that reads the disk has done its work
+	lapsed()                        // something of it that is in memory may have expired
 	hangs() bool                    // whether anything waits for the journal
 	unreadable(err error) (on bool) // the queue cannot be read; on: it is to be tried again
 }
@@ -120,7 +128,7 @@ func (l *line) broke(err error) {
 
 // room tells whether one more message may wait in the queue, of which so many are in flight, and takes its place.
 func (l *line) room(size, inFlight int) bool {
-	cfg := &l.b.cfg
+	cfg := l.b.cfg()
 	n, bytes := l.queue.Waiting()
 	n += int(l.coming.Load())
 	bytes += l.bytes.Load()

@@ -51,12 +51,11 @@ type out struct {
 	lending   *lending         // of them: what has not left yet
 	returned  *returned        // groups are to be told about these; nil: none
 
-	writing int           // bytes that the socket has taken and not written yet
-	others  int           // packets in pending that are no PUBLISH
-	charged int           // what limits.memory counts for it, see fits
-	alarm   time.Duration // since boot, guarded by expiring.mu: when a message of the queue may expire
-	alarmAt int           // guarded by expiring.mu: the place in its list, from 1; 0: none
-	queued  int           // what limits.queued counts for it: len of queue, or more until settle
+	writing int   // bytes that the socket has taken and not written yet
+	others  int   // packets in pending that are no PUBLISH
+	charged int   // what limits.memory counts for it, see fits
+	alarm   alarm // guarded by expiring.mu: when a message of the queue may expire
+	queued  int   // what limits.queued counts for it: len of queue, or more until settle
 
 	durable  *durable      // nil: it lives in memory; set before the session is found by others
 	stale    time.Duration // since boot; no message in the queue expires before. 0: not known
@@ -154,32 +153,20 @@ type filler struct {
 	counts counts
 }
 
-// age is how long a message has waited; known is false if it was stamped in another boot.
-func (f *filler) age(m *message.Message) (seconds uint32, known bool) {
+// age is how long a message has waited, in whole seconds.
+func (f *filler) age(m *message.Message) (seconds uint32) {
 	if !f.asked {
 		f.now, f.asked = f.b.stamp(), true
 	}
-	if f.now.Boot != m.Stamp.Boot || f.now.Since < m.Stamp.Since {
-		return 0, false
-	}
-	return uint32(min((f.now.Since-m.Stamp.Since)/1e9, 1<<32-1)), true
+	return uint32(min(f.b.waited(m, f.now)/time.Second, 1<<32-1))
 }
+
+// mortal tells whether a message has a message expiry.
+func mortal(m *message.Message) bool { return m.Props.Has(packet.PropMessageExpiry) }
 
 // expired tells whether a message may not be delivered any more. v5 [MQTT-3.3.2-5]
 func (f *filler) expired(m *message.Message) bool {
-	if !m.Props.Has(packet.PropMessageExpiry) {
-		return false
-	}
-	waited, _ := f.age(m)
-	return waited >= m.Props.MessageExpiry
-}
-
-// expires is when a message expires, in time since its boot; far away if it does not.
-func expires(m *message.Message) time.Duration {
-	if !m.Props.Has(packet.PropMessageExpiry) {
-		return math.MaxInt64
-	}
-	return m.Stamp.Since + time.Duration(m.Props.MessageExpiry)*time.Second
+	return mortal(m) && f.age(m) >= m.Props.MessageExpiry
 }
 
 // expireQueue drops what has expired in the queue, which is full. It looks through all of it, but not again before
@@ -196,16 +183,20 @@ func (f *filler) expireQueue() {
 			o.bytes -= h.bytes
 			return true
 		}
-		o.stale = min(o.stale, expires(h.message))
+		o.stale = min(o.stale, f.b.expires(h.message, f.now))
 		return false
 	})
 }
 
 // wait puts a message at the end of the queue: v5 [MQTT-4.6.0-5] [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-5] [MQTT-4.6.0-6]. The
 // caller holds mu.
-func (o *out) wait(h held) {
+func (o *out) wait(b *Broker, h held, now message.Stamp) {
 	o.queue.push(h)
-	o.stale = min(o.stale, expires(h.message))
+	if mortal(h.message) {
+		at := b.expires(h.message, now)
+		o.stale = min(o.stale, at)
+		b.expect(o, at)
+	}
 }
 
 // send starts the delivery of a message that waited; false: it was dropped and holds nothing. There is room in the window.
@@ -247,7 +238,7 @@ func (f *filler) encode(h held, id uint16, dup bool) bool {
 	p.Props.Unset(packet.PropTopicAlias) // of the publisher's connection, v5 [MQTT-3.3.2-7]
 	p.Props.SubscriptionIDs = h.ids
 	if p.Props.Has(packet.PropMessageExpiry) { // v5 [MQTT-3.3.2-6]
-		waited, _ := f.age(m)
+		waited := f.age(m)
 		left := uint32(1) // what was begun is completed, however late: v5 [MQTT-4.3.3-7] [MQTT-4.3.3-13]
 		if p.Props.MessageExpiry > waited {
 			left = p.Props.MessageExpiry - waited

@@ -94,6 +94,7 @@ func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
 	for i := range batch.entries[:n] {
 		arrived(&batch.entries[i])
 	}
+	o.b.foresee(batch.entries[:n], first)
 	o.mu.Lock()
 	kept := o.wait(batch, n, allowance)
 	for i := kept; i < len(batch.entries); i++ {

@@ -59,7 +59,7 @@ func (p *pledges) keep() {
 // await waits until a number is settled. kept is false if the store fails, for Config.SpillAfter at least; a store that only
 // takes long is waited for until ctx ends, which is an error.
 func (b *Broker) await(ctx context.Context, number uint64) (kept bool, err error) {
-	patience := time.NewTimer(b.cfg.SpillAfter)
+	patience := time.NewTimer(b.cfg().SpillAfter)
 	defer patience.Stop()
 	late := false
 	for {
@@ -67,14 +67,14 @@ func (b *Broker) await(ctx context.Context, number uint64) (kept bool, err error
 		if b.journal.Settled(number) {
 			return true, nil
 		}
-		if late && b.cfg.Store.Failing() {
+		if late && b.cfg().Store.Failing() {
 			return false, nil
 		}
 		select {
 		case <-changed:
 		case <-patience.C:
 			late = true
-			patience.Reset(b.cfg.SpillAfter)
+			patience.Reset(b.cfg().SpillAfter)
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}

@@ -69,7 +69,7 @@ func (c *connection) refusal(r *reading, name []byte) packet.Reason {
 	case name[0] == '$': // v5 section 4.7.2: not for clients
 		r.counts.rejected++
 		return packet.TopicNameInvalid
-	case allowed(&c.b.cfg, name) != nil: // v5 sections 3.4.2.1 and 3.5.2.1: valid, and not accepted
+	case allowed(c.b.cfg(), name) != nil: // v5 sections 3.4.2.1 and 3.5.2.1: valid, and not accepted
 		r.counts.rejected++
 		return packet.TopicNameInvalid
 	case !c.mayPublish(name): // v5 sections 3.4.2.1 and 3.5.2.1
@@ -81,7 +81,7 @@ func (c *connection) refusal(r *reading, name []byte) packet.Reason {
 // resolve sets and uses topic aliases, and checks the topic name.
 func (c *connection) resolve(m *message.Message) error {
 	if m.Props.Has(packet.PropTopicAlias) {
-		alias, most := int(m.Props.TopicAlias), c.b.cfg.TopicAliases
+		alias, most := int(m.Props.TopicAlias), c.told.TopicAliases
 		if alias == 0 || alias > most { // v5 [MQTT-3.3.2-8] [MQTT-3.2.2-17] [MQTT-3.2.2-18] [MQTT-3.3.2-12]
 			return packet.Errorf(packet.TopicAliasInvalid, "topic alias %d, want 1 to %d", alias, most)
 		}
@@ -127,7 +127,7 @@ func (c *connection) admit(r *reading, m *message.Message, answer due) (known bo
 		}
 		return true, nil
 	case qos.Exceeded: // v5 [MQTT-3.3.4-7]
-		return false, packet.Errorf(packet.ReceiveMaximumExceeded, "more than %d unacknowledged messages", c.b.cfg.ReceiveMaximum)
+		return false, packet.Errorf(packet.ReceiveMaximumExceeded, "more than %d unacknowledged messages", c.told.ReceiveMaximum)
 	}
 	return false, packet.Errorf(packet.ProtocolError, "packet id %d is in use with another QoS", m.ID)
 }
@@ -149,7 +149,7 @@ func (c *connection) submit(r *reading) error {
 	}
 	s := c.session
 	r.batch.publisher = c.token
-	taken := s.owes().submit(&r.batch, c.b.cfg.AllowanceBytes)
+	taken := s.owes().submit(&r.batch, c.b.cfg().AllowanceBytes)
 	if taken == len(r.batch.dues) {
 		return nil
 	}
@@ -159,5 +159,5 @@ func (c *connection) submit(r *reading) error {
 			s.in.Completed(d.id)
 		}
 	}
-	return packet.Errorf(packet.QuotaExceeded, "messages of more than %d bytes wait for the disk", c.b.cfg.AllowanceBytes)
+	return packet.Errorf(packet.QuotaExceeded, "messages of more than %d bytes wait for the disk", c.b.cfg().AllowanceBytes)
 }

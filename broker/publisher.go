@@ -114,7 +114,7 @@ func (p *Publisher) full(size int) bool {
 		return false
 	}
 	total := p.b.waitingBytes.n.Load() + int64(size)
-	return o.bytes+size > p.b.cfg.AllowanceBytes || total > int64(p.b.cfg.AllowanceTotalBytes)
+	return o.bytes+size > p.b.cfg().AllowanceBytes || total > int64(p.b.cfg().AllowanceTotalBytes)
 }
 
 // publish publishes a will. Nobody is owed anything for it, but it waits for room as others do.
@@ -131,7 +131,7 @@ func (p *Publisher) publish(m *message.Message, from source) {
 		r.batch.dues = append(r.batch.dues, dueIn{})
 	}
 	r.batch.publisher = p.token
-	if taken := p.owed.submit(&r.batch, p.b.cfg.AllowanceBytes); taken < len(r.batch.dues) {
+	if taken := p.owed.submit(&r.batch, p.b.cfg().AllowanceBytes); taken < len(r.batch.dues) {
 		p.b.count.droppedTail.Add(1)
 		p.b.quiet.warn(p.b.log, "journal is full: a will for upstreams is lost", "topic", string(m.Topic))
 	}

@@ -114,10 +114,10 @@ func (d *durable) send(generation uint32, resending bool) (again bool) {
 // queue was read again, is passed over. The caller holds out.mu, and there is room in the window.
 func (d *durable) sendOne(f *filler, m *Queued) (pair Pair, sent bool) {
 	o := f.out
-	if m.Number <= d.through {
+	if m.Number <= d.passed.Load() {
 		return Pair{}, false
 	}
-	d.through = m.Number
+	d.passed.Store(m.Number)
 	h := d.held(m)
 	if f.expired(h.message) {
 		f.counts.expired++

@@ -128,7 +128,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		r.counts.payloadIn += uint64(len(m.Payload))
 	}
 	must := false
-	if r.refused = false; m.Retain && !from.unretained && !r.b.cfg.NoRetain { // before looking for subscribers: see replay
+	if r.refused = false; m.Retain && !from.unretained && !r.b.cfg().NoRetain { // before looking for subscribers: see replay
 		if must, r.refused = r.b.retain(m, from); r.refused {
 			return noEntry, false
 		}
@@ -148,7 +148,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 			r.aimGroup(s.group, m)
 		case s.told != nil:
 			s.told(m)
-		case s.route.takes(m.Topic, m.Hops, r.b.cfg.MaxHops, from.publisher):
+		case s.route.takes(m.Topic, m.Hops, r.b.cfg().MaxHops, from.publisher):
 			r.choose(s.route)
 		}
 	}
@@ -196,7 +196,6 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 	room := d.room(footprint(m), inFlight)
 	if !room { // 3.1.1 and 5.0 leave this to the server: the newest is dropped, and the count kept
 		r.counts.droppedQueue++
-		d.weedLater(m.Stamp)
 		o.mu.Lock()
 		o.dropping++
 		firstDrop := o.dropping == 1

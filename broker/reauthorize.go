@@ -52,7 +52,7 @@ func (c *connection) turnOut(s *session) {
 func (c *connection) stillWelcome() bool {
 	switch {
 	case c.checked:
-		return c.b.cfg.Users.Credential(c.conn.Listener().Name(), c.user) == c.credential
+		return c.b.cfg().Users.Credential(c.conn.Listener().Name(), c.user) == c.credential
 	case c.user == "":
 		return c.anonymousAllowed()
 	}

@@ -28,7 +28,7 @@ func (b *Broker) findGroups() {
 // groupQueues are the stored queues of shared groups, by name.
 func (b *Broker) groupQueues() map[string]Queue {
 	var names []string
-	b.cfg.Store.Queues(func(name string) bool {
+	b.cfg().Store.Queues(func(name string) bool {
 		if _, ok := groupOf(name); ok {
 			names = append(names, name)
 		}
@@ -36,7 +36,7 @@ func (b *Broker) groupQueues() map[string]Queue {
 	})
 	all := map[string]Queue{}
 	for _, name := range names {
-		if q, err := b.cfg.Store.Queue(name); err == nil {
+		if q, err := b.cfg().Store.Queue(name); err == nil {
 			all[name] = q
 		}
 	}
@@ -58,6 +58,7 @@ func (b *Broker) restoreGroups(pairs map[uint32][]bound) {
 			b.groups.queues[name] = g
 		}
 		g.resume(pairs[q.ID()])
+		g.foreseeAll(b.stamp())
 		delete(pairs, q.ID())
 		g.waits.Store(true)
 		g.over()

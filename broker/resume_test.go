@@ -33,8 +33,8 @@ func TestResumeBeyondTheIDs(t *testing.T) {
 		}
 		r := resuming{d: d, pairs: pairs, used: map[uint16]bool{}}
 		r.run(3) // ids 1 and 3 are left for the messages of QoS 1 before
-		if d.through != messages[1] || r.again != 2 || l.b.Stats().NotKept != 2 {
-			t.Errorf("in flight through %d, want %d; %d pairs given up, %d counted, want 2", d.through, messages[1], r.again, l.b.Stats().NotKept)
+		if d.passed.Load() != messages[1] || r.again != 2 || l.b.Stats().NotKept != 2 {
+			t.Errorf("in flight through %d, want %d; %d pairs given up, %d counted, want 2", d.passed.Load(), messages[1], r.again, l.b.Stats().NotKept)
 		}
 		if pairs := d.queue.Pairs(); len(pairs) != 1 || pairs[0] != (Pair{ID: 8, Number: gone, Released: true}) {
 			t.Errorf("pairs %+v, want only that of the message that is gone, released", pairs)
@@ -90,7 +90,7 @@ func TestResumeEnds(t *testing.T) {
 	d := newDurable(s, 0)
 	d.queue = q
 	d.resume(map[uint32][]bound{})
-	if got := s.out.flight.InFlight(); got != 65_534 || d.through != 65_534 || q.forgotten != 1 {
-		t.Errorf("%d in flight, through %d, %d pairs given up; want 65534, 65534, 1", got, d.through, q.forgotten)
+	if got := s.out.flight.InFlight(); got != 65_534 || d.passed.Load() != 65_534 || q.forgotten != 1 {
+		t.Errorf("%d in flight, through %d, %d pairs given up; want 65534, 65534, 1", got, d.passed.Load(), q.forgotten)
 	}
 }

@@ -1,13 +1,12 @@
 package broker
 
 import (
+	"container/heap"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"weir/broker/message"
-	"weir/broker/packet"
 	"weir/broker/topic"
 )
 
@@ -16,21 +15,25 @@ type retainedStore struct {
 	mu       sync.Mutex // makes finding the old message and storing the new one a single step
 	names    topic.Names[retained]
 	dirty    map[string]struct{} // topics whose value was not stored yet; those of them that are gone are nothing
-	expiring atomic.Int64        // those with a message expiry: while there are any, they are looked through now and then
+	expiring mortals             // those with a message expiry
+	alarm    alarm               // guarded by Broker.expiring.mu: when the first of them may expire
 }
-
-// sweepEvery is how often retained messages that have expired are looked for. Until then they are only not delivered.
-const sweepEvery = 10 * time.Minute
-
-var everyName = func() topic.Filter { f, _ := topic.ParseFilter("#"); return f }() // names with $ are not for clients, and stay
 
 // retained is one retained message: a single run of bytes, which the Store shares. It is read where it is sent.
 type retained struct {
-	value    []byte      // as it is stored, see appendMessage; never changed
-	over     atomic.Bool // another one has taken its place, or none
-	qos      byte
-	expiring bool // it has a message expiry
+	value []byte        // as it is stored, see appendMessage; never changed
+	state atomic.Uint32 // its QoS, and retainedOver
+	place uint32        // guarded by retainedStore.mu: in its expiring, from 1; 0: it is not there
 }
+
+const (
+	retainedQoS  = 0b011
+	retainedOver = 0b100 // another one has taken its place, or none
+)
+
+func (k *retained) qos() byte  { return byte(k.state.Load() & retainedQoS) }
+func (k *retained) over() bool { return k.state.Load()&retainedOver != 0 }
+func (k *retained) end()       { k.state.Or(retainedOver) }
 
 // retainedSize is about what a retained message takes beside its value: its place in the tree of names, and key and place in
 // the Store.
@@ -45,7 +48,14 @@ func newRetained(m *message.Message) *retained {
 	}
 	value := make([]byte, len(head)+len(m.Payload)) // not a byte too many: there may be very many of them
 	copy(value[copy(value, head):], m.Payload)
-	return &retained{value: value, qos: m.QoS, expiring: m.Props.Has(packet.PropMessageExpiry)}
+	return readRetained(value, m)
+}
+
+// readRetained is the retained message of a value, which m was read from.
+func readRetained(value []byte, m *message.Message) *retained {
+	kept := &retained{value: value}
+	kept.state.Store(uint32(m.QoS))
+	return kept
 }
 
 func (k *retained) size() int { return retainedSize + len(k.value) }
@@ -114,19 +124,15 @@ func (b *Broker) retain(m *message.Message, from source) (changed, full bool) {
 		kept = nil
 	}
 	if kept == nil {
-		if old := s.names.Remove(name); old != nil {
-			b.retainedGone(old)
-			changed = b.unstoreRetained(name)
-			s.forget(old)
+		if old := s.names.Get(name); old != nil {
+			changed = b.dropRetained(name, old)
 		}
 		return changed, false
 	}
 	old := s.names.Set(name, kept)
-	if kept.expiring && s.expiring.Add(1) == 1 {
-		b.calendar.look()
-	}
+	b.retainedMortal(kept, m, b.stamp)
 	switch {
-	case b.cfg.Store == nil:
+	case b.cfg().Store == nil:
 	case old != nil:
 		s.dirty[name] = struct{}{}
 	default:
@@ -175,33 +181,9 @@ func (b *Broker) retainedGone(old *retained) {
 
 // forget notes that a message was taken out of the store. The caller holds mu.
 func (s *retainedStore) forget(old *retained) {
-	old.over.Store(true)
-	if old.expiring {
-		s.expiring.Add(-1)
-	}
-}
-
-// sweep removes what has expired: v5 section 3.3.2.3.3.
-func (b *Broker) sweep(f *filler) {
-	s := &b.retained
-	defer f.done()
-	var list []*retained
-	s.names.Match(everyName, func(kept *retained) bool {
-		if kept.expiring && f.expired(f.message(&held{kept: kept})) {
-			list = append(list, kept)
-		}
-		return true
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, kept := range list {
-		name := kept.topic()
-		if s.names.Get(name) == kept { // not replaced meanwhile
-			s.names.Remove(name)
-			s.forget(kept)
-			b.retainedGone(kept)
-			b.unstoreRetained(name)
-		}
+	old.end()
+	if old.place > 0 {
+		heap.Remove(&s.expiring, int(old.place-1))
 	}
 }
 
@@ -271,19 +253,19 @@ func (o *out) fillReplay(f *filler) {
 		opt := p.sub.load()
 		for len(p.list) > 0 {
 			kept := p.list[0]
-			q := min(kept.qos, opt.qos())
+			q := min(kept.qos(), opt.qos())
 			if !o.more(f.b) || q > 0 && o.flight.Free() == 0 {
 				return
 			}
 			h := held{kept: kept, qos: q, retain: true, ids: p.identify(opt)} // v5 section 3.3.1.3, 3.1.1 [MQTT-3.3.1-8]
 			if q > 0 {
 				h.bytes = kept.size()
-				if o.replays > 0 && o.replays+h.bytes > f.b.cfg.QueueBytes { // they stay in memory though others take their place
+				if o.replays > 0 && o.replays+h.bytes > f.b.cfg().QueueBytes { // they stay in memory though others take their place
 					return
 				}
 			}
 			p.list = p.list[1:]
-			if kept.over.Load() {
+			if kept.over() {
 				continue
 			}
 			if f.send(h) {

@@ -39,10 +39,10 @@ type granted struct {
 
 // grant asks for the rights of a client; nil: it may do everything.
 func (b *Broker) grant(who Who) *granted {
-	if b.cfg.Rights == nil {
+	if b.cfg().Rights == nil {
 		return nil
 	}
-	rights := b.cfg.Rights(who)
+	rights := b.cfg().Rights(who)
 	if g := b.grantedLast.Load(); g != nil && g.listener == who.Listener && g.rights == rights {
 		return g // most clients of most brokers may do the same
 	}

@@ -29,6 +29,9 @@ func TestReadingGivenBack(t *testing.T) {
 	}
 }
 
+// everyName are the names that do not begin with $.
+var everyName = func() topic.Filter { f, _ := topic.ParseFilter("#"); return f }()
+
 // systemNames are those that everyName leaves out.
 var systemNames = func() topic.Filter { f, _ := topic.ParseFilter("$SYS/#"); return f }()
 
@@ -56,30 +59,35 @@ func (b *Broker) unsound() string {
 	if n := b.count.subscriptions.Load(); int(n) != subs {
 		return fmt.Sprintf("%d subscriptions are counted, there are %d", n, subs)
 	}
-	batch := b.cfg.MaxPacket + 1024 // of a publisher within the process, which is always taken if nothing of it waits
-	if n := b.waitingBytes.n.Load(); n < 0 || n > int64(b.cfg.AllowanceTotalBytes+batch) {
+	batch := b.cfg().MaxPacket + 1024 // of a publisher within the process, which is always taken if nothing of it waits
+	if n := b.waitingBytes.n.Load(); n < 0 || n > int64(b.cfg().AllowanceTotalBytes+batch) {
 		return fmt.Sprintf("%d bytes wait for room in the journal", n)
 	}
-	bytes, expiring := 0, 0
+	b.retained.mu.Lock()
+	defer b.retained.mu.Unlock()
+	bytes, expiring, misplaced := 0, 0, ""
 	for _, all := range []topic.Filter{everyName, systemNames} {
 		b.retained.names.Match(all, func(kept *retained) bool {
 			var m message.Message
 			kept.read(&m)
 			bytes += kept.size()
-			if m.Props.Has(packet.PropMessageExpiry) {
+			if mortal(&m) {
 				expiring++
+				if at := int(kept.place) - 1; at < 0 || at >= len(b.retained.expiring) || b.retained.expiring[at].kept != kept {
+					misplaced = string(m.Topic)
+				}
 			}
 			return true
 		})
 	}
-	if n := b.limits.retainedBytes.n.Load(); n != int64(bytes) || int64(expiring) != b.retained.expiring.Load() {
-		return fmt.Sprintf("retained: %d bytes are counted, there are %d; %d that expire, there are %d", n, bytes, b.retained.expiring.Load(), expiring)
+	if n, mortals := b.limits.retainedBytes.n.Load(), len(b.retained.expiring); n != int64(bytes) || expiring != mortals || misplaced != "" {
+		return fmt.Sprintf("retained: %d bytes are counted, there are %d; %d that expire, there are %d; misplaced: %q", n, bytes, mortals, expiring, misplaced)
 	}
 	return ""
 }
 
 func (s *session) unsound() string {
-	o, cfg := &s.out, &s.b.cfg
+	o, cfg := &s.out, s.b.cfg()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	one := cfg.MaxPacket + 1024 // is always taken, whatever its size

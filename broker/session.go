@@ -59,8 +59,8 @@ type will struct {
 }
 
 func (b *Broker) newSession(id []byte) *session {
-	s := &session{b: b, id: id, in: *qos.NewInbound(b.cfg.ReceiveMaximum)}
-	s.out.flight = *qos.NewOutbound(b.cfg.Inflight)
+	s := &session{b: b, id: id, in: *qos.NewInbound(b.cfg().ReceiveMaximum)}
+	s.out.flight = *qos.NewOutbound(b.cfg().Inflight)
 	return s
 }
 
@@ -164,7 +164,7 @@ func (s *session) remove(sub *subscription) {
 // attach makes c the connection of the session: answer, then what was begun before, then what waited. Called by c's
 // reader, which owns the session.
 func (s *session) attach(c *connection, answer []byte, window int) {
-	s.in.Reconnect(receiveMaximum(c.version, s.b.cfg.ReceiveMaximum))
+	s.in.Reconnect(receiveMaximum(c.version, c.told.ReceiveMaximum))
 	s.owed.prune()
 	o := &s.out
 	o.mu.Lock()
@@ -261,7 +261,7 @@ func (s *session) end() {
 	o.flight.Reset()
 	lent, dropped := o.endLent()
 	o.settle(s.b)
-	o.forgo(s.b)
+	s.b.forgo(o)
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
@@ -269,6 +269,7 @@ func (s *session) end() {
 	}
 	lent.finish() // before the pairs go
 	if s.durable != nil {
+		s.durable.forgo()
 		s.durable.forget()
 	}
 	s.b.share(lent.unsend()...)

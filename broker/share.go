@@ -1,5 +1,11 @@
 package broker
 
+import (
+	"math"
+	"slices"
+	"time"
+)
+
 // share lets the groups of a session that have something give it to their members: there may be room now.
 func (s *session) share() {
 	var some []*group
@@ -53,6 +59,13 @@ func (g *group) hangs() bool {
 // work gives messages to members until none is left or none of them has room, and flushes what members got. more: the disk has to
 // be read.
 func (g *group) work(disk bool) (more bool) {
+	g.forgetExpired()
+	if g.weeds.Load() > 0 && !g.resting.Load() {
+		if !disk {
+			return true
+		}
+		g.weed()
+	}
 	for {
 		g.waits.Store(true) // before looking at members, so that one who has room afterwards knows
 		g.say()
@@ -81,14 +94,66 @@ func (g *group) release() {
 	for ; g.at < g.n; g.at++ {
 		rest = append(rest, g.lend(&g.batch[g.at]))
 	}
+	g.mu.Lock()
 	for _, l := range rest {
 		l.keep()
+		g.foreseeBack(l)
 	}
-	g.mu.Lock()
 	g.back = append(g.back, rest...) // whatever else came back was read before
 	g.mu.Unlock()
 	g.head = nil
 	_, _ = g.read(0, false) // which lets go of what it gave last, and reads nothing
+}
+
+// foreseeBack notes when a message that came back expires. The caller holds mu.
+func (g *group) foreseeBack(l *lent) {
+	if mortal(l.message) {
+		g.b.expect(&g.line, g.b.expires(l.message, g.b.stamp()))
+	}
+}
+
+func (g *group) lapsed() {
+	g.stale.Store(true)
+	g.b.share(g)
+}
+
+// forgetExpired drops what has expired of what is in memory. The caller has the turn.
+func (g *group) forgetExpired() {
+	if !g.stale.Swap(false) {
+		return
+	}
+	f, next := filler{b: g.b}, time.Duration(math.MaxInt64)
+	over := func(l *lent) bool {
+		if f.expired(l.message) { // v5 [MQTT-3.3.2-5]
+			f.counts.expired++
+			return true
+		}
+		next = min(next, g.b.expires(l.message, f.now))
+		return false
+	}
+	var done []uint64
+	g.mu.Lock()
+	g.memory.remove(func(l *lent) bool {
+		gone := over(l)
+		if gone {
+			g.held -= l.size
+		}
+		return gone
+	})
+	g.back = slices.DeleteFunc(g.back, func(l *lent) bool {
+		gone := over(l)
+		if gone {
+			done = append(done, l.number)
+		}
+		return gone
+	})
+	g.settle()
+	if next < math.MaxInt64 {
+		g.b.expect(&g.line, next)
+	}
+	g.mu.Unlock()
+	g.ack(done)
+	g.b.count.add(&f.counts)
 }
 
 // free is how many messages members have room for, up to a batch.
@@ -194,7 +259,7 @@ func (g *group) first(disk bool) (l *lent, onDisk bool) {
 	if g.head != nil {
 		return g.head, false
 	}
-	if g.at == g.n {
+	for g.at == g.n {
 		if g.resting.Load() {
 			return nil, false
 		}
@@ -210,6 +275,9 @@ func (g *group) first(disk bool) (l *lent, onDisk bool) {
 		if g.n == 0 {
 			g.waits.Store(onDisk)
 			return nil, onDisk
+		}
+		for g.at < g.n && g.batch[g.at].Number <= g.passed.Load() { // it was taken before the queue was weeded
+			g.at++
 		}
 	}
 	g.head = g.lend(&g.batch[g.at])
@@ -318,7 +386,7 @@ func (g *group) offerTo(m *subscription, l *lent, f *filler) answer {
 		g.touched[o] = struct{}{}
 		return given
 	}
-	if o.flight.Free() == 0 || o.lentBytes > 0 && o.lentBytes+h.bytes > g.b.cfg.QueueBytes {
+	if o.flight.Free() == 0 || o.lentBytes > 0 && o.lentBytes+h.bytes > g.b.cfg().QueueBytes {
 		return busy
 	}
 	stage := h.qos == 2 && (s.durable != nil || l.number != 0)

@@ -20,6 +20,7 @@ type Stats struct {
 	ProtocolErrors       uint64 // connections closed because of what they sent, garbage included
 	KeepAliveLost        uint64 // connections closed because nothing came in time
 	ConnectTimeouts      uint64 // connections closed because no CONNECT came in time
+	TooManyConnecting    uint64 // connections closed unheard because their address had as many without a CONNECT as it may
 	TooManySubscriptions uint64 // filters refused because their client has as many as it may
 	AllowanceClosed      uint64 // connections closed because too much waited for the journal, or for them to read
 
@@ -43,20 +44,24 @@ type Stats struct {
 	DroppedShared uint64 // QoS 1 and 2 of shared groups: nobody was left to take them, or QoS 2 whose session ended before it was completed
 	DroppedTail   uint64 // QoS 0 and wills, not given to the journal: it is full
 	Expired       uint64 // message expiry passed before delivery
-	TooLarge      uint64 // larger than the subscriber's maximum packet size
-	WillsSent     uint64
-	NotRetained   uint64 // retained messages that there was no room for
-	NotKept       uint64 // what should survive a restart and may not: the store failed or had no room
+
+	ExpiredRetained uint64 // retained messages whose message expiry passed
+	ExpiredSessions uint64 // that nobody came back to in time
+
+	TooLarge    uint64 // larger than the subscriber's maximum packet size
+	WillsSent   uint64
+	NotRetained uint64 // retained messages that there was no room for
+	NotKept     uint64 // what should survive a restart and may not: the store failed or had no room
 }
 
 // counters are the counts behind Stats.
 type counters struct {
-	connected, subscriptions                                                                                  atomic.Int64
-	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills      atomic.Uint64
-	received, sent                                                                                            [3]atomic.Uint64
-	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied atomic.Uint64
-	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                    atomic.Uint64
-	notRetained, tooManySubscriptions, sockets, expiredSessions, packetsIn, others, payloadIn, payloadOut     atomic.Uint64
+	connected, subscriptions                                                                                                                  atomic.Int64
+	connects, refused, takenOver, protocolErrors, keepAliveLost, connectTimeouts, allowanceClosed, wills                                      atomic.Uint64
+	received, sent                                                                                                                            [3]atomic.Uint64
+	bytesIn, bytesOut, journaled, rejected, droppedQoS0, droppedQueue, droppedTail, expired, tooLarge, denied                                 atomic.Uint64
+	notKept, droppedShared, withheld, revoked, loginsFailed, loginsLimited                                                                    atomic.Uint64
+	notRetained, tooManySubscriptions, addressConnecting, sockets, expiredSessions, expiredRetained, packetsIn, others, payloadIn, payloadOut atomic.Uint64
 }
 
 // counts is the share of one reading, added to the counters once at its end.
@@ -99,12 +104,14 @@ func (b *Broker) Stats() Stats {
 		Owed: b.owing.size(), WaitingBytes: int(b.waitingBytes.n.Load()),
 		Connects: c.connects.Load(), Refused: c.refused.Load(), TakenOver: c.takenOver.Load(),
 		ProtocolErrors: c.protocolErrors.Load(), KeepAliveLost: c.keepAliveLost.Load(),
-		ConnectTimeouts: c.connectTimeouts.Load(), AllowanceClosed: c.allowanceClosed.Load(),
+		TooManyConnecting: c.addressConnecting.Load(),
+		ConnectTimeouts:   c.connectTimeouts.Load(), AllowanceClosed: c.allowanceClosed.Load(),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Journaled: c.journaled.Load(),
 		Rejected: c.rejected.Load(), Denied: c.denied.Load(), DroppedQoS0: c.droppedQoS0.Load(), DroppedQueue: c.droppedQueue.Load(),
 		DroppedTail: c.droppedTail.Load(), Expired: c.expired.Load(), TooLarge: c.tooLarge.Load(), WillsSent: c.wills.Load(),
 		NotKept: c.notKept.Load(), DroppedShared: c.droppedShared.Load(), NotRetained: c.notRetained.Load(), TooManySubscriptions: c.tooManySubscriptions.Load(),
 		Limits: b.limits.stats(), PacketsIn: c.packetsIn.Load(), PayloadIn: c.payloadIn.Load(), PayloadOut: c.payloadOut.Load(),
+		ExpiredRetained: c.expiredRetained.Load(), ExpiredSessions: c.expiredSessions.Load(),
 		Withheld: c.withheld.Load(), Revoked: c.revoked.Load(), LoginsFailed: c.loginsFailed.Load(), LoginsLimited: c.loginsLimited.Load(),
 	}
 	for q := range s.Received {

@@ -201,6 +201,13 @@ func (v *vault) Failing() bool {
 	return v.failing
 }
 
+// looks is how often the disk was read.
+func (v *vault) looks() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.reads
+}
+
 func (v *vault) fail(failing bool) { v.change(func() { v.failing = failing }) }
 
 func (v *vault) Queue(name string) (Queue, error) {

@@ -53,7 +53,7 @@ type wanted struct {
 // a failure, which why may explain: v5 [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5]. err closes the connection.
 func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, reason packet.Reason, why, err error) {
 	var opts []topic.Option
-	if c.b.cfg.InnerWildcard {
+	if c.b.cfg().InnerWildcard {
 		opts = append(opts, topic.InnerWildcard())
 	}
 	filter, why := topic.ParseFilter(string(p.Filter), opts...)
@@ -61,7 +61,7 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", why)
 		return wanted{}, packet.TopicFilterInvalid, why, nil
 	}
-	if err := allowed(&c.b.cfg, filter.Topic()); err != nil { // v5 section 3.9.3: valid, and not accepted
+	if err := allowed(c.b.cfg(), filter.Topic()); err != nil { // v5 section 3.9.3: valid, and not accepted
 		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", err)
 		return wanted{}, packet.TopicFilterInvalid, err, nil
 	}
@@ -72,7 +72,7 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
 		return wanted{}, packet.NotAuthorized, nil, nil
 	}
-	o := packOptions(p, id).atMost(*c.b.cfg.MaxQoS) // v5 [MQTT-3.2.2-10] [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5]
+	o := packOptions(p, id).atMost(*c.told.MaxQoS) // v5 [MQTT-3.2.2-10] [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5]
 	isNew := c.session.subs.get(filter.String()) == nil
 	if isNew && !c.countSubscription(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
 		return wanted{}, packet.QuotaExceeded, nil, nil
@@ -110,7 +110,7 @@ func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
 			continue
 		}
 		if d := c.session.durable; d != nil {
-			c.b.cfg.Store.Delete(d.serial.sub(string(filter)))
+			c.b.cfg().Store.Delete(d.serial.sub(string(filter)))
 			d.cancel(sub)
 		}
 		c.b.forgetReplay(c.session, sub) // v5 [MQTT-3.10.4-2], 3.1.1 [MQTT-3.10.4-2]

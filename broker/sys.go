@@ -58,7 +58,7 @@ func wantsSys(f topic.Filter) bool {
 
 // watch notes that a subscription or a route has come, or is gone.
 func (b *Broker) watch(s *subscription, is bool) {
-	if !wantsSys(s.filter) || b.cfg.SysInterval < 0 {
+	if !wantsSys(s.filter) || b.cfg().SysInterval < 0 {
 		return
 	}
 	y := &b.sys
@@ -88,7 +88,7 @@ func (y *sys) looked() bool {
 // tellSys publishes what has changed when it is time, and returns how long it is not. Called by keepDates.
 func (b *Broker) tellSys(now time.Time) (wait time.Duration) {
 	y := &b.sys
-	if b.cfg.SysInterval < 0 {
+	if b.cfg().SysInterval < 0 {
 		return 24 * time.Hour
 	}
 	y.mu.Lock()
@@ -98,11 +98,11 @@ func (b *Broker) tellSys(now time.Time) (wait time.Duration) {
 		y.mu.Unlock()
 		return 24 * time.Hour
 	case y.next.IsZero():
-		y.next = now.Add(b.cfg.SysInterval)
+		y.next = now.Add(b.cfg().SysInterval)
 	}
 	var changed []message.Message
 	if !now.Before(y.next) {
-		y.next = now.Add(b.cfg.SysInterval)
+		y.next = now.Add(b.cfg().SysInterval)
 		if y.looked() {
 			b.viewSys(now)
 			changed = y.changes(b.stamp())
@@ -125,7 +125,7 @@ func (y *sys) changes(now message.Stamp) (list []message.Message) {
 		}
 		t.said, t.mixed = t.value, false
 		for _, kept := range t.given {
-			kept.over.Store(true) // see retain: before its successor is published
+			kept.end() // see retain: before its successor is published
 		}
 		t.given, t.newest = nil, ""
 		list = append(list, t.message(now))
@@ -139,7 +139,7 @@ func (t *sysTopic) message(now message.Stamp) message.Message {
 
 // replaySys gives what is true now of what a new subscription takes, as retained messages.
 func (b *Broker) replaySys(f topic.Filter) (list []*retained) {
-	if !wantsSys(f) || b.cfg.SysInterval < 0 {
+	if !wantsSys(f) || b.cfg().SysInterval < 0 {
 		return nil
 	}
 	y := &b.sys
@@ -197,6 +197,10 @@ func (b *Broker) viewSys(now time.Time) {
 		{"publish/bytes/received", s.PayloadIn}, {"publish/bytes/sent", s.PayloadOut},
 		{"bytes/received", s.BytesIn}, {"bytes/sent", s.BytesOut},
 		{"heap/current", heap[0].Value.Uint64()}, {"heap/maximum", y.heap},
+		{"publish/messages/dropped/qos0", s.DroppedQoS0}, {"publish/messages/dropped/queue", s.DroppedQueue},
+		{"publish/messages/dropped/shared", s.DroppedShared}, {"publish/messages/dropped/tail", s.DroppedTail},
+		{"publish/messages/dropped/too large", s.TooLarge}, {"publish/messages/withheld", s.Withheld},
+		{"messages/expired", s.Expired}, {"retained messages/expired", s.ExpiredRetained},
 	}
 	i := 0
 	set := func(name, value string) {
@@ -206,7 +210,7 @@ func (b *Broker) viewSys(now time.Time) {
 		y.topics[i].value = value
 		i++
 	}
-	version := b.cfg.Version
+	version := b.cfg().Version
 	if version == "" {
 		version = "weir"
 	}
@@ -214,6 +218,11 @@ func (b *Broker) viewSys(now time.Time) {
 	set("uptime", strconv.FormatInt(int64(now.Sub(y.began)/time.Second), 10)+" seconds")
 	for _, v := range values {
 		set(v.name, strconv.FormatUint(v.value, 10))
+	}
+	for _, l := range s.Limits {
+		set("limit/"+l.Name+"/now", strconv.FormatInt(l.Now, 10))
+		set("limit/"+l.Name+"/most", strconv.FormatInt(l.Most, 10))
+		set("limit/"+l.Name+"/refused", strconv.FormatUint(l.Refused, 10))
 	}
 	y.load.each(func(name string, average float64) { set(name, strconv.FormatFloat(average, 'f', 2, 64)) })
 }

@@ -53,7 +53,7 @@ func (c *client) view(retain bool) map[string]string {
 	}
 }
 
-// TestSysTopics: a new subscriber gets every topic that mosquitto has and one more, with what is true at that moment.
+// TestSysTopics: a new subscriber gets every topic that mosquitto has and some more, with what is true at that moment.
 func TestSysTopics(t *testing.T) {
 	each(t, func(t *testing.T, v packet.Version) {
 		bubble(t, Config{Version: "weir version 1"}, func(t *testing.T, h *house) {
@@ -79,7 +79,13 @@ func TestSysTopics(t *testing.T) {
 			for _, name := range mosquittoTopics {
 				names = append(names, strings.ReplaceAll(name, "retained_", "retained "))
 			}
-			names = append(names, "messages/inflight")
+			names = append(names, "messages/inflight", "messages/expired", "retained messages/expired", "publish/messages/withheld")
+			for _, cause := range []string{"qos0", "queue", "shared", "tail", "too large"} {
+				names = append(names, "publish/messages/dropped/"+cause)
+			}
+			for _, l := range h.b.Stats().Limits {
+				names = append(names, "limit/"+l.Name+"/now", "limit/"+l.Name+"/most", "limit/"+l.Name+"/refused")
+			}
 			slices.Sort(names)
 			if have := slices.Sorted(maps.Keys(got)); !slices.Equal(have, names) {
 				t.Errorf("got the topics\n%q, want\n%q", have, names)
@@ -89,6 +95,7 @@ func TestSysTopics(t *testing.T) {
 				"clients/disconnected": "1", "clients/inactive": "1", "clients/maximum": "3", "clients/expired": "0",
 				"retained messages/count": "1", "subscriptions/count": "5", "shared_subscriptions/count": "1",
 				"publish/messages/received": "4", "publish/bytes/received": "20", "publish/messages/sent": "0", "publish/messages/dropped": "0",
+				"limit/max_connections/now": "2", "limit/max_connections/most": "10000", "limit/max_connections/refused": "0",
 				"messages/stored": "4", "store/messages/count": "4", "messages/inflight": "0",
 				"load/sockets/1min": average(3, 90, 60), "load/connections/15min": average(3, 90, 900), "load/publish/received/5min": average(4, 90, 300),
 			} {

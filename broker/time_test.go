@@ -149,47 +149,7 @@ func TestWillDelay(t *testing.T) {
 	})
 }
 
-// TestRetainedExpire: expired retained messages do not stay in memory.
-func TestRetainedExpire(t *testing.T) {
-	bubble(t, Config{}, func(t *testing.T, h *house) {
-		pub, _ := h.login(packet.V5, "pub")
-		after(100 * time.Hour) // whatever sleeps is deep asleep
-		publish := func(name string, seconds uint32) {
-			m := retainedMessage(name, "x", 0, 0)
-			if seconds > 0 {
-				m.Props.SetMessageExpiry(seconds)
-			}
-			pub.send(m)
-			pub.nothing()
-		}
-		publish("for ever", 0)
-		publish("a day", 24*3600)
-		publish("a minute", 60)
-		publish("then for ever", 60)
-		publish("then for ever", 0)
-		for _, tt := range []struct {
-			wait time.Duration
-			want int
-		}{{2*sweepEvery + time.Minute, 3}, {23 * time.Hour, 3}, {2 * time.Hour, 2}, {1000 * time.Hour, 2}} {
-			after(tt.wait)
-			if s := h.b.Stats(); s.Retained != tt.want {
-				t.Errorf("%d retained messages, want %d", s.Retained, tt.want)
-			}
-		}
-		publish("for ever", 60) // again, from nothing that can expire
-		after(sweepEvery + time.Minute)
-		if s := h.b.Stats(); s.Retained != 1 || s.RetainedBytes <= 0 {
-			t.Errorf("%d retained messages of %d bytes, want 1 of some", s.Retained, s.RetainedBytes)
-		}
-		pub.send(retainedMessage("then for ever", "", 0, 0))
-		pub.nothing()
-		if s := h.b.Stats(); s.Retained != 0 || s.RetainedBytes != 0 {
-			t.Errorf("%d retained messages of %d bytes, want none", s.Retained, s.RetainedBytes)
-		}
-	})
-}
-
-// TestExpiredMessagesMakeRoom: in a full queue, what has expired does not keep out what is fresh. v5 [MQTT-3.3.2-5]
+// TestExpiredMessagesMakeRoom: in a queue that was full, there is room for what is fresh when others have expired. v5 [MQTT-3.3.2-5]
 func TestExpiredMessagesMakeRoom(t *testing.T) {
 	bubble(t, Config{QueueMessages: 10}, func(t *testing.T, h *house) {
 		sub, _ := h.login(packet.V5, "sub", keepSession)

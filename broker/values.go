@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"weir/broker/message"
-	"weir/broker/packet"
 )
 
 // storeRetained puts the message of a topic. One that the store has no room for is tried again later, and until then the
@@ -15,18 +14,18 @@ func (b *Broker) storeRetained(name string, kept *retained) bool {
 	if b.put(retainKey(name), kept.value, "retained message") {
 		return true
 	}
-	b.cfg.Store.Delete(retainKey(name))
+	b.cfg().Store.Delete(retainKey(name))
 	b.retained.dirty[name] = struct{}{}
 	return false
 }
 
 // unstoreRetained deletes it. The caller holds retained.mu.
 func (b *Broker) unstoreRetained(name string) bool {
-	if b.cfg.Store == nil {
+	if b.cfg().Store == nil {
 		return false
 	}
 	delete(b.retained.dirty, name)
-	b.cfg.Store.Delete(retainKey(name))
+	b.cfg().Store.Delete(retainKey(name))
 	return true
 }
 
@@ -36,22 +35,21 @@ func (b *Broker) restoreRetained() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty = map[string]struct{}{}
-	if b.cfg.NoRetain {
+	if b.cfg().NoRetain {
 		return
 	}
 	var m message.Message
-	b.cfg.Store.Range(keyRetain, func(key string, value []byte) bool {
+	now := b.stamp()
+	b.cfg().Store.Range(keyRetain, func(key string, value []byte) bool {
 		if err := decodeMessage(value, &m); err != nil {
 			b.log.Error("stored retained message cannot be read, dropped", "err", err)
-			b.cfg.Store.Delete(key)
+			b.cfg().Store.Delete(key)
 			return true
 		}
-		kept := &retained{value: value, qos: m.QoS, expiring: m.Props.Has(packet.PropMessageExpiry)}
+		kept := readRetained(value, &m)
 		b.roomForRetained(kept, nil, false)
-		if kept.expiring {
-			s.expiring.Add(1)
-		}
 		s.names.Set(string(m.Topic), kept)
+		b.retainedMortal(kept, &m, func() message.Stamp { return now })
 		return true
 	})
 }
@@ -59,7 +57,7 @@ func (b *Broker) restoreRetained() {
 // keepRetained stores new values of retained topics, each at most once in the time between two rounds, until ctx ends,
 // and once more then. What is put is durable some seconds later, which the time between rounds leaves room for.
 func (b *Broker) keepRetained(ctx context.Context) {
-	every := b.cfg.RetainFlush
+	every := b.cfg().RetainFlush
 	every -= min(every/2, putWithin)
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -50,7 +50,7 @@ func (o *owed) reserve(size, allowance int) bool {
 	switch {
 	case allowance == unlimited:
 		o.b.waitingBytes.n.Add(int64(size))
-	case o.bytes+size > allowance, !o.b.waitingBytes.add(size, o.b.cfg.AllowanceTotalBytes):
+	case o.bytes+size > allowance, !o.b.waitingBytes.add(size, o.b.cfg().AllowanceTotalBytes):
 		return false
 	}
 	o.bytes += size
@@ -91,6 +91,7 @@ func (o *owed) retry() (full bool) {
 		o.mu.Unlock()
 		first, taken := o.b.journal.Append(batch)
 		o.b.count.journaled.Add(uint64(taken))
+		o.b.foresee(batch[:taken], first)
 		o.mu.Lock()
 		o.recorded(first, taken)
 		o.mu.Unlock()

@@ -43,6 +43,7 @@
 // # Reload
 //
 // [Gateway.Reload] reads the configuration and all files it names anew. Parts that can take it are in one list
-// (reloadable): all prepare, then all apply, so that a configuration is taken whole or not at all. What is refused, and
-// what takes a restart, stands in the log and in [Gateway.Status].
+// (reloadable): all prepare, then all apply, so that a configuration is taken whole or not at all. Users, rights, TLS and the limits
+// of the broker are such parts. What is refused, what was applied and what takes a restart stands in the log and in [Gateway.Status],
+// and is what "weir reload" prints: it asks for it over the control socket (package web), as SIGHUP does without an answer.
 package gateway

@@ -17,6 +17,7 @@ import (
 	"weir/gateway/clock"
 	"weir/gateway/config"
 	"weir/gateway/status"
+	"weir/gateway/web"
 	"weir/sensors"
 	"weir/sensors/bus"
 )
@@ -36,6 +37,8 @@ type Options struct {
 
 	// Published is told of every reading the broker has taken, by the goroutine of its sensor. May be nil.
 	Published func(batch []message.Message)
+	// Reload is what the control socket does when it is asked for a reload; nil: it cannot.
+	Reload func() (status.Config, error)
 	// Drain bounds how long Run, when it stops, lets the bridges carry what waits; 0: not at all. It stays on disk.
 	Drain time.Duration
 	// Ready is told the addresses of the listeners once everything runs. May be nil.
@@ -47,7 +50,7 @@ type Options struct {
 
 // Gateway is one gateway, built and not yet running.
 type Gateway struct {
-	cfg     *config.Config
+	cfg     *config.Config // that it was built from
 	o       Options
 	log     *slog.Logger
 	started time.Time
@@ -62,7 +65,8 @@ type Gateway struct {
 
 	access      *access
 	reloadables []reloadable
-	reloading   sync.Mutex // held by a Reload
+	reloading   sync.Mutex     // held by a Reload; guards the field below
+	holds       *config.Config // the one that was taken last
 
 	another chan struct{} // capacity 1: a sensor that was found sees another chip in its place
 
@@ -75,7 +79,7 @@ type Gateway struct {
 // New opens the store and the listeners and builds everything else. Run must follow, or Close. Errors that callers
 // tell apart: buffer.ErrInUse, buffer.ErrNewer, *ListenError.
 func New(cfg *config.Config, o Options) (*Gateway, error) {
-	g := &Gateway{cfg: cfg, o: o, log: o.Log, started: time.Now(), another: make(chan struct{}, 1)}
+	g := &Gateway{cfg: cfg, holds: cfg, o: o, log: o.Log, started: time.Now(), another: make(chan struct{}, 1)}
 	g.configured.Loaded = g.started
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -152,6 +156,7 @@ func (g *Gateway) Close() error {
 func (g *Gateway) Run(ctx context.Context) error {
 	stages := newStages()
 	first := stages.start(g.store.run(g.broker.Notify))
+	control := stages.start(g.control)
 	locals := stages.start(func(ctx context.Context) error { return g.broker.Run(ctx, g.sockets()...) })
 	var links []*stage
 	for _, l := range g.links {
@@ -170,6 +175,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	back := g.attend(ctx, stages.failed)
 	g.notify("STOPPING=1")
 
+	stages.stop(control)
 	stages.stop(readers...)
 	stages.stop(buses, telling)
 	if err := g.store.journal.Commit(); err == nil { // so that clients hear of what is kept before they are told to go
@@ -183,6 +189,17 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.log.Warn("messages that neither a disk nor an upstream has taken are given up; publishers send those again that were not acknowledged", "messages", n)
 	}
 	return errors.Join(back, stages.err(), g.store.close())
+}
+
+// control answers the commands of this machine. A gateway without its socket works all the same.
+func (g *Gateway) control(ctx context.Context) error {
+	if g.cfg.Gateway.DataDir == "" {
+		return nil
+	}
+	if err := (web.Controls{Status: g.Status, Reload: g.o.Reload}).Serve(ctx, web.Path(g.cfg.Gateway.DataDir)); err != nil {
+		g.log.Warn("weir reload and weir status cannot reach this gateway", "err", err)
+	}
+	return nil
 }
 
 func (g *Gateway) ready() {
@@ -251,16 +268,9 @@ func (g *Gateway) Status() status.Snapshot {
 	b := g.broker.Stats()
 	s := status.Snapshot{
 		ID: g.cfg.Gateway.ID, Version: g.o.Version, Taken: time.Now(), Started: g.started,
-		Clock: status.Clock{Trusted: g.clock.Trusted(), Steps: g.clock.Steps()},
-		Store: g.store.status(),
-		Broker: status.Broker{
-			Connections: b.Connections, Sessions: b.Sessions, Subscriptions: b.Subscriptions, Retained: b.Retained,
-			Received: sum(b.Received), Delivered: sum(b.Sent), Dropped: b.DroppedQoS0 + b.DroppedQueue + b.DroppedShared + b.DroppedTail, NotKept: b.NotKept,
-			Denied: b.Denied, Withheld: b.Withheld, LoginsFailed: b.LoginsFailed, LoginsLimited: b.LoginsLimited, Revoked: b.Revoked,
-		},
-	}
-	for _, l := range b.Limits {
-		s.Broker.Limits = append(s.Broker.Limits, status.Limit(l))
+		Clock:  status.Clock{Trusted: g.clock.Trusted(), Steps: g.clock.Steps()},
+		Store:  g.store.status(),
+		Broker: brokerStatus(&b),
 	}
 	for _, l := range g.listeners {
 		s.Listeners = append(s.Listeners, l.status(s.Taken))
@@ -337,15 +347,13 @@ func (g *Gateway) buildBroker() error {
 		return err
 	}
 	g.reloadables = append(g.reloadables, g.access.reloadable())
-	c := broker.Config{
-		InnerWildcard: g.cfg.Broker.InnerWildcard, MaxPacket: int(g.cfg.Broker.MaxPacket),
-		QueueMessages: g.cfg.Broker.QueueMessages, QueueBytes: int(g.cfg.Broker.QueueBytes),
-		Users: g.access, Anonymous: g.access.anonymous, Rights: g.access.rights,
-		Store: g.store.journal, RetainFlush: g.cfg.Buffer.RetainFlush, SpillAfter: g.cfg.Buffer.SpillAfter,
-		Calm:    debug.FreeOSMemory,
-		Version: "weir version " + g.o.Version,
-	}
-	g.limits(&c)
+	c := limitsOf(g.cfg)
+	c.InnerWildcard = g.cfg.Broker.InnerWildcard
+	c.Users, c.Anonymous, c.Rights = g.access, g.access.anonymous, g.access.rights
+	c.Store, c.RetainFlush, c.SpillAfter = g.store.journal, g.cfg.Buffer.RetainFlush, g.cfg.Buffer.SpillAfter
+	c.Calm = debug.FreeOSMemory
+	c.Version = "weir version " + g.o.Version
+	g.reloadables = append(g.reloadables, g.reloadableLimits())
 	g.broker = broker.New(c, g.store.journal, g.clock.Now, g.log)
 	return g.listen()
 }

@@ -129,7 +129,7 @@ func TestListeners(t *testing.T) {
 
 	k.revoke(thief)
 	cfg := s.config(text)
-	if err := s.gateway.Reload(func() (*config.Config, error) { return cfg, nil }); err != nil {
+	if _, err := s.gateway.Reload(func() (*config.Config, error) { return cfg, nil }); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -154,7 +154,8 @@ func TestReloadRefused(t *testing.T) {
 	pump := k.clients.Issue("pump7")
 	reload := func() error {
 		cfg := s.config(k.text(""))
-		return s.gateway.Reload(func() (*config.Config, error) { return cfg, nil })
+		_, err := s.gateway.Reload(func() (*config.Config, error) { return cfg, nil })
+		return err
 	}
 	k.put("key.pem", k.server.Issue("other").Key)
 	if err := reload(); err == nil || !strings.Contains(err.Error(), "listener.secure: "+k.dir+"/key.pem: does not belong to "+k.dir+"/cert.pem") {

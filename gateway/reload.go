@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +22,9 @@ type reloadable struct {
 
 // Reload loads a configuration and lets every part that can take it do so, without dropping clients that remain allowed.
 // Files that the configuration names are read anew also if it has not changed. If any part refuses, or load fails,
-// nothing changes: the error, which is also in Status until a reload succeeds, says why. Settings that take a restart are
-// left as they are, and named in the log and in Status. Safe for concurrent use; one reload runs at a time.
-func (g *Gateway) Reload(load func() (*config.Config, error)) error {
+// nothing changes: the error, which is also in Status until a reload succeeds, says why. What was applied, and what takes a restart
+// and is left as it was, is returned, and named in the log and in Status. Safe for concurrent use; one reload runs at a time.
+func (g *Gateway) Reload(load func() (*config.Config, error)) (status.Config, error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	g.notifyReloading()
@@ -34,20 +35,23 @@ func (g *Gateway) Reload(load func() (*config.Config, error)) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.configured.Tried = time.Now()
+	c := &g.configured
+	c.Tried = time.Now()
 	if err != nil {
-		g.configured.Refused = err.Error()
+		c.Refused = err.Error()
 		g.log.Error("the configuration was refused, the one before holds", "err", err)
-		return err
+		return g.configuration(), err
 	}
-	g.configured.Refused, g.configured.Loaded = "", g.configured.Tried
-	g.configured.Restart = g.left(cfg)
-	if len(g.configured.Restart) > 0 {
-		g.log.Warn("configuration taken, but for settings that take a restart", "settings", strings.Join(g.configured.Restart, ", "))
-		return nil
+	c.Refused, c.Loaded = "", c.Tried
+	c.Applied = clip(slices.DeleteFunc(g.differ(g.holds, cfg), func(setting string) bool { return !g.taken(setting) }))
+	c.Restart = clip(slices.DeleteFunc(g.differ(g.cfg, cfg), g.taken))
+	g.holds = cfg
+	if len(c.Restart) > 0 {
+		g.log.Warn("configuration taken, but for settings that take a restart", "settings", strings.Join(c.Restart, ", "), "applied", strings.Join(c.Applied, ", "))
+	} else {
+		g.log.Info("configuration taken", "applied", strings.Join(c.Applied, ", "))
 	}
-	g.log.Info("configuration taken")
-	return nil
+	return g.configuration(), nil
 }
 
 // take prepares every part and then applies all of it.
@@ -67,23 +71,27 @@ func (g *Gateway) take(cfg *config.Config) error {
 	return nil
 }
 
-// left names the settings in which a configuration differs from the one that the gateway was built from and that nothing
-// has taken.
-func (g *Gateway) left(cfg *config.Config) (settings []string) {
+// differ names the settings in which two configurations differ.
+func (g *Gateway) differ(before, after *config.Config) (settings []string) {
 	was, is := map[string]string{}, map[string]string{}
-	for _, s := range config.Effective(g.cfg, g.o.Drivers) {
+	for _, s := range config.Effective(before, g.o.Drivers) {
 		was[s.Path] = s.Value
 	}
-	for _, s := range config.Effective(cfg, g.o.Drivers) {
-		if is[s.Path] = s.Value; was[s.Path] != s.Value && !g.taken(s.Path) {
+	for _, s := range config.Effective(after, g.o.Drivers) {
+		if is[s.Path] = s.Value; was[s.Path] != s.Value {
 			settings = append(settings, s.Path)
 		}
 	}
-	for _, s := range config.Effective(g.cfg, g.o.Drivers) {
-		if _, there := is[s.Path]; !there && !g.taken(s.Path) {
+	for _, s := range config.Effective(before, g.o.Drivers) {
+		if _, there := is[s.Path]; !there {
 			settings = append(settings, s.Path)
 		}
 	}
+	return settings
+}
+
+// clip leaves so many settings that a line holds them.
+func clip(settings []string) []string {
 	const most = 10
 	if len(settings) > most {
 		settings = append(settings[:most:most], fmt.Sprintf("and %d more", len(settings)-most))
@@ -100,9 +108,16 @@ func (g *Gateway) taken(setting string) bool {
 	return false
 }
 
+// Config is the configuration that was taken last.
+func (g *Gateway) Config() *config.Config {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	return g.holds
+}
+
 // configuration is the state of it for Status. The caller holds mu.
 func (g *Gateway) configuration() status.Config {
 	c := g.configured
-	c.File, c.Restart = g.cfg.File, append([]string(nil), c.Restart...)
+	c.File, c.Restart, c.Applied = g.cfg.File, slices.Clone(c.Restart), slices.Clone(c.Applied)
 	return c
 }

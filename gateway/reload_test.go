@@ -14,6 +14,7 @@ import (
 	"weir/broker/packet"
 	"weir/broker/topic"
 	"weir/gateway/config"
+	"weir/gateway/status"
 )
 
 // TestReload goes through a whole gateway: files change, some of them are bad, and only those have to go whose login
@@ -41,7 +42,8 @@ subscribe = ["table/#"]
 `, passwords, acl, secret)
 	s.start(text)
 	reload := func(text string) error {
-		return s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil })
+		_, err := s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil })
+		return err
 	}
 	login := func(user string) *local {
 		l, err := s.connect(client.Options{ClientID: user, Username: user, Password: []byte("secret")})
@@ -90,7 +92,7 @@ subscribe = ["table/#"]
 		t.Errorf("reload without the password file: %v", err)
 	}
 	os.Rename(passwords+".away", passwords)
-	if err := s.gateway.Reload(func() (*config.Config, error) { return nil, errors.New("weir.toml:1:1: wrong") }); err == nil {
+	if _, err := s.gateway.Reload(func() (*config.Config, error) { return nil, errors.New("weir.toml:1:1: wrong") }); err == nil {
 		t.Error("a configuration that cannot be loaded was taken")
 	}
 	if !strings.Contains(s.said.String(), "the configuration was refused") {
@@ -129,16 +131,16 @@ subscribe = ["table/#"]
 	// A secret in the configuration, and settings that take a restart.
 	s.write("secret", "x") // another file of that name, elsewhere
 	os.WriteFile(secret, []byte("changed"), 0o600)
-	if err := reload(text + "[broker]\nqueue_messages = 7\n[listener.more]\naddress = \"127.0.0.1:1884\"\nanonymous = true\n"); err != nil {
+	if err := reload(text + "[broker]\nretain = false\nqueue_messages = 7\n[listener.more]\naddress = \"127.0.0.1:1884\"\nanonymous = true\n"); err != nil {
 		t.Fatal(err)
 	}
 	gone(table, "table")
 	there(stays, "stays")
 	st := s.gateway.Status()
-	if !slices.Contains(st.Config.Restart, "broker.queue_messages") || !slices.Contains(st.Config.Restart, "listener.more.address") || slices.Contains(st.Config.Restart, "user.table.password") {
+	if !slices.Contains(st.Config.Restart, "broker.retain") || !slices.Contains(st.Config.Applied, "broker.queue_messages") || slices.Contains(st.Config.Restart, "broker.queue_messages") || !slices.Contains(st.Config.Restart, "listener.more.address") || slices.Contains(st.Config.Restart, "user.table.password") {
 		t.Errorf("waiting for a restart: %q", st.Config.Restart)
 	}
-	if want := "Waiting for a restart: broker.queue_messages"; !strings.Contains(st.Verdict(), want) && !strings.Contains(st.Verdict(), "Waiting for a restart: listener.more") {
+	if want := "Waiting for a restart: broker.retain"; !strings.Contains(st.Verdict(), want) && !strings.Contains(st.Verdict(), "Waiting for a restart: listener.more") {
 		t.Errorf("verdict %q, want %q in it", st.Verdict(), want)
 	}
 }
@@ -230,5 +232,42 @@ address = "127.0.0.3:1883"
 				t.Errorf("user %s at listener %d: %v", user, i+1, err)
 			}
 		}
+	}
+}
+
+// TestReloadLimits: limits hold from a reload on, for clients and listeners, and one that does not fit the running log is refused.
+func TestReloadLimits(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	text := head + noSensors + "[listener.lan]\naddress = \"127.0.0.1:1883\"\n"
+	s.start(text)
+	limit := func(name string) (l status.Limit) {
+		for _, l := range s.gateway.Status().Broker.Limits {
+			if l.Name == name {
+				return l
+			}
+		}
+		t.Fatalf("no limit %q", name)
+		return l
+	}
+	reload := func(text string) (status.Config, error) {
+		return s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil })
+	}
+	c, err := reload(text + "max_connections = 7\n[broker]\nmax_sessions = 9\nlogin_failures = 2\nmax_connecting = 11\nsys_interval = \"1m\"\n")
+	want := []string{"broker.max_sessions", "broker.max_connecting", "broker.login_failures", "listener.lan.max_connections"}
+	slices.Sort(want)
+	if slices.Sort(c.Applied); err != nil || !slices.Equal(c.Applied, want) || !slices.Equal(c.Restart, []string{"broker.sys_interval"}) {
+		t.Errorf("applied %q, left %q, %v; want %q", c.Applied, c.Restart, err, want)
+	}
+	if limit("max_sessions").Most != 9 || limit("max_connecting").Most != 11 || limit("max_connections").Most != 10_000 {
+		t.Errorf("limits are %+v", s.gateway.Status().Broker.Limits)
+	}
+	if c, err = reload(text); err != nil || len(c.Applied) != 4 || len(c.Restart) != 0 || limit("max_sessions").Most != 20_000 {
+		t.Errorf("back again: applied %q, left %q, %v", c.Applied, c.Restart, err)
+	}
+	if _, err = reload(text + "[buffer]\nsegment = \"64MiB\"\ntail = \"64MiB\"\nmax_size = \"1GiB\"\n[broker]\nmax_packet = \"16MiB\"\nmax_sessions = 3\n"); err == nil || !strings.Contains(err.Error(), "broker.max_packet: got 16MiB") {
+		t.Errorf("a packet that does not fit the running log: %v", err)
+	}
+	if limit("max_sessions").Most != 20_000 {
+		t.Error("part of a configuration that was refused holds")
 	}
 }

@@ -18,8 +18,12 @@ import (
 	"weir/sensors/bus"
 )
 
-// seekEvery is how often a gateway that finds its sensors by itself looks for new ones.
-const seekEvery = 30 * time.Second
+// seekEvery is how often a gateway that finds its sensors by itself looks for new ones. A search takes a second, or
+// several behind multiplexers, and shares the buses with the sensors: at most a part in seekShare of the time is spent so.
+const (
+	seekEvery = 30 * time.Second
+	seekShare = 20
+)
 
 // seek looks for sensors that identify themselves beyond doubt and runs a sampler for each, until ctx ends. One that is
 // pulled out goes on being tried, and comes back by itself. Where another chip is found in its place, its sampler ends, and
@@ -29,9 +33,10 @@ func (g *Gateway) seek(ctx context.Context) error {
 	defer samplers.Wait()
 	k := seeker{machine: g.machine, cfg: g.cfg, o: g.o, log: g.log, works: g.works, found: map[string]string{}}
 	running := map[string]*foundSampler{}
-	tick := time.NewTicker(seekEvery)
-	defer tick.Stop()
+	again := time.NewTimer(0)
+	defer again.Stop()
 	for {
+		begun := time.Now()
 		for name, f := range running {
 			if f.replaced() {
 				f.end()
@@ -58,10 +63,11 @@ func (g *Gateway) seek(ctx context.Context) error {
 		g.mu.Lock()
 		g.sought = true
 		g.mu.Unlock()
+		again.Reset(max(seekEvery, seekShare*time.Since(begun)))
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-again.C:
 		case <-g.another:
 		}
 	}

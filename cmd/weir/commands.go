@@ -7,6 +7,8 @@ var commands = []command{
 	{"check", "[FILE]", "check a configuration", runCheck},
 	{"scan", "[--modbus] [--json]", "look for sensors and print what to write for them", runScan},
 	{"read", "[NAME...]", "read sensors once", runRead},
+	{"status", "[--json]", "how the weir that runs here is, and what it counts", runStatus},
+	{"reload", "", "have the weir that runs here take its configuration anew", runReload},
 	{"pub", "-t TOPIC -m TEXT", "publish a message", runPub},
 	{"sub", "-t FILTER", "print messages as they come", runSub},
 	{"buffer", "stat|ls|cat|verify|...", "look into what is stored, while weir runs or not", runBuffer},

@@ -15,6 +15,7 @@ import (
 	"weir/gateway"
 	"weir/gateway/config"
 	"weir/gateway/identity"
+	"weir/gateway/status"
 	"weir/sensors/chip"
 )
 
@@ -61,7 +62,11 @@ func runRun(ctx context.Context, c console, args []string) int {
 
 // runOnce runs a gateway and reloads its configuration at each hangup; cfg is the one that holds in the end.
 func runOnce(ctx context.Context, cfg **config.Config, sockets []gateway.Socket, log *slog.Logger, hangups <-chan os.Signal, reread func() (*config.Config, error)) error {
-	g, err := gateway.New(*cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version(), Sockets: sockets})
+	var g *gateway.Gateway
+	reload := func() (status.Config, error) { // what is wrong is logged
+		return g.Reload(reread)
+	}
+	g, err := gateway.New(*cfg, gateway.Options{Drivers: chip.Drivers, Log: log, Version: version(), Sockets: sockets, Reload: reload})
 	if err != nil {
 		return err
 	}
@@ -74,15 +79,13 @@ func runOnce(ctx context.Context, cfg **config.Config, sockets []gateway.Socket,
 				return
 			case <-hangups:
 			}
-			var next *config.Config
-			if g.Reload(func() (_ *config.Config, err error) { next, err = reread(); return next, err }) == nil { // what is wrong is logged
-				*cfg = next
-			}
+			_, _ = reload()
 		}
 	})
 	err = g.Run(ctx)
 	stop()
 	reloads.Wait()
+	*cfg = g.Config()
 	return err
 }
 

@@ -135,6 +135,13 @@ type Broker struct {
 	MaxQoS                                   byte
 	Retain                                   bool
 	SysInterval                              time.Duration // 0: no $SYS topics
+
+	MaxConnecting, MaxAddressConnecting int // connections that have not sent CONNECT
+	ConnectTimeout                      time.Duration
+	LoginFailures, LoginAddressFailures int
+	LoginForget, LoginAddressForget     time.Duration
+	LoginWait, LoginMaxWait             time.Duration
+	LoginChecks, LoginAddressChecks     int
 }
 
 // User is one [user.NAME].

@@ -19,6 +19,9 @@ func TestLimits(t *testing.T) {
 		MaxRetained: 200_000, MaxRetainedBytes: 64 << 20, QueueTotal: 200_000, Memory: 128 << 20, Inflight: 256,
 		ReceiveMaximum: 1024, TopicAliases: 32, MaxTopicLevels: 128, MaxTopicLength: 4096, SessionExpiry: 30 * 24 * time.Hour,
 		MaxQoS: 2, Retain: true, SysInterval: 10 * time.Second,
+		MaxConnecting: 1000, MaxAddressConnecting: 100, ConnectTimeout: 10 * time.Second, LoginFailures: 5, LoginAddressFailures: 30,
+		LoginForget: time.Minute, LoginAddressForget: 10 * time.Second, LoginWait: time.Second, LoginMaxWait: time.Minute,
+		LoginChecks: 64, LoginAddressChecks: 8,
 	}); b != want {
 		t.Errorf("defaults are %+v, want %+v", b, want)
 	}

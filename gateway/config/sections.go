@@ -124,11 +124,11 @@ func brokerSection() *section {
 	add(s, "inner_wildcard", boolKind, false, func(b *Broker) *bool { return &b.InnerWildcard },
 		"whether clients may write # before the last level of a filter, as in /Home/#/Temperature; the standard forbids it", example("true"), restart)
 	add(s, "max_packet", sizeKind(1<<10, 256<<20, 1, "1MiB"), "1MiB", func(b *Broker) *Size { return &b.MaxPacket },
-		"the largest packet taken from a client", example(`"1MiB"`), restart)
+		"the largest packet taken from a client", example(`"1MiB"`))
 	add(s, "queue_messages", integerKind[int](1, 1_000_000), int64(1000), func(b *Broker) *int { return &b.QueueMessages },
-		"how many messages may wait for one slow client", example("1000"), restart)
+		"how many messages may wait for one slow client", example("1000"))
 	add(s, "queue_bytes", sizeKind(1<<10, 1<<30, 1, "1MiB"), "1MiB", func(b *Broker) *Size { return &b.QueueBytes },
-		"how many bytes may wait for one slow client", example(`"1MiB"`), restart)
+		"how many bytes may wait for one slow client", example(`"1MiB"`))
 	limitFields(s)
 	return s
 }

@@ -11,7 +11,7 @@ func listenerSection() *section {
 	add(s, "address", addressKind, nil, func(l *Listener) *Address { return &l.Address },
 		"IP address and port, 0.0.0.0 is every interface; or the path of a Unix socket", example(`"0.0.0.0:1883"`), required, restart)
 	add(s, "max_connections", integerKind[int](1, 1_000_000), nil, func(l *Listener) *int { return &l.MaxConnections },
-		"how many clients may be connected here at once", byDefault("as many as [broker] allows"), example("100"), restart)
+		"how many clients may be connected here at once", byDefault("as many as [broker] allows"), example("100"))
 	add(s, "anonymous", boolKind, nil, func(l *Listener) *bool { return &l.Anonymous },
 		"whether clients may connect without user and password",
 		byDefault("true on a loopback address and a Unix socket, false on any other"), example("true"))

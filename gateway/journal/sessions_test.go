@@ -38,6 +38,9 @@ type local struct {
 	end    func()
 }
 
+// bubbleStart is when the clock of a synctest bubble begins, so that time goes on in the next process of a test.
+var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
 func openLocal(t *testing.T, disk *crashfs.Disk) (*local, error) {
 	r := &rig{t: t, told: make(chan struct{}, 1)}
 	j, err := Open(crashConfig(disk))
@@ -46,9 +49,8 @@ func openLocal(t *testing.T, disk *crashfs.Disk) (*local, error) {
 	}
 	r.Journal = j
 	l := &local{rig: r, disk: disk, conns: make(chan net.Conn)}
-	start := time.Now()
 	b := broker.New(broker.Config{Store: j, RetainFlush: 10 * time.Second}, j, func() message.Stamp {
-		return message.Stamp{Boot: 7, Since: time.Since(start)}
+		return message.Stamp{Boot: 7, Since: time.Since(bubbleStart)}
 	}, j.cfg.Log)
 	l.broker = b
 	listener := &pipes{conns: l.conns, closed: make(chan struct{})}

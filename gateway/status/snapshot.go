@@ -25,6 +25,7 @@ type Config struct {
 	Loaded  time.Time // when the one that holds was taken
 	Tried   time.Time // the last reload; zero: none
 	Refused string    // why the last one was refused; empty: it was not
+	Applied []string  // settings that the last reload changed
 	Restart []string  // settings of the file that hold after a restart only
 }
 
@@ -63,8 +64,26 @@ type Broker struct {
 	LoginsFailed, LoginsLimited uint64 // logins refused; logins not looked at, as too many had failed
 	Revoked                     uint64 // clients disconnected as their login does not hold any more
 
+	Causes []Count // of Dropped, and of what else did not get where it was to go, each since start
+
 	Limits  []Limit
 	NotKept uint64 // what should survive a restart and may not, since start
+}
+
+// Count is how often something happened since start.
+type Count struct {
+	Name  string // in words
+	Count uint64
+}
+
+// Lost are those of Causes that happened.
+func (b *Broker) Lost() (some []Count) {
+	for _, c := range b.Causes {
+		if c.Count > 0 {
+			some = append(some, c)
+		}
+	}
+	return some
 }
 
 // Limit is something that clients can use up. Name is that of the setting in [broker].

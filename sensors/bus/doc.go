@@ -36,8 +36,9 @@
 // Limits: 64 bytes each way in an I2C transfer; 7-bit addresses; multiplexers whose
 // register has one bit for each channel (not PCA9544A or PCA9547); a chip that
 // holds a line low behind one hangs the whole bus, since the multiplexer then does
-// not hear that it is to close; two processes on a bus with multiplexers disturb
-// each other; a bus that hangs is detected, not clocked free; parity errors of
+// not hear that it is to close; programs that are not weir do not wait for their
+// turn on a bus, and a scan in another process does not know which chips a gateway
+// that runs is using, so it may get in between a question and its answer; a bus that hangs is detected, not clocked free; parity errors of
 // serial lines are not reported by the port, so checksums have to find them;
 // silence on a serial line is measured in steps of 100 ms.
 package bus

@@ -166,6 +166,13 @@ func (m *Machine) ask(ctx context.Context, s *segment, addr uint16, fits sensors
 		return nil, 0, sensors.Errorf(sensors.Refused, c.name, "%s", user)
 	}
 	c.claimed = true
+	if sensors.IsMux(addr) { // what a driver asks would open channels of a multiplexer nobody knows of
+		var yes [1]byte
+		if err := c.request(ctx, nil, yes[:], true); err == nil && yes[0] == 1 {
+			_ = c.Close() // only gives the claim back
+			return nil, 0, sensors.Errorf(sensors.Refused, c.name, "a multiplexer is there; what is behind it has bus = %q", s.path()+fmt.Sprintf("/0x%02x/CHANNEL", addr))
+		}
+	}
 	score, err := fits(ctx, c)
 	if err != nil {
 		_ = c.Close() // only gives the claim back

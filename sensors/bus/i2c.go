@@ -95,6 +95,12 @@ func (a *adapter) perform(t *transfer) error {
 		}
 		a.bus = b
 	}
+	if shared, ok := a.bus.(turns); ok {
+		if err := shared.take(); err != nil {
+			return classify(t.at.where(t.addr), err)
+		}
+		defer shared.give()
+	}
 	failed := a.enter(t)
 	if failed == nil {
 		failed = a.exchange(t)
@@ -110,6 +116,12 @@ func (a *adapter) perform(t *transfer) error {
 		a.leave(t.at)
 	}
 	return failed
+}
+
+// turns is a bus that other processes use too, one at a time.
+type turns interface {
+	take() error
+	give()
 }
 
 // exchange does the transaction of a request whose way is open.

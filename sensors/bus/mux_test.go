@@ -183,7 +183,7 @@ func shelf() (b *switchboard, a, c, inner *switcher) {
 	a.channels[0], a.channels[3] = stretch{0x76: idChip(1)}, stretch{0x76: idChip(2)}
 	a.channels[4] = stretch{0x71: inner, 0x77: idChip(6)}
 	c.channels[3] = stretch{0x76: idChip(3)}
-	return &switchboard{root: stretch{0x70: a, 0x72: c, 0x40: idChip(4)}}, a, c, inner
+	return &switchboard{root: stretch{0x70: a, 0x72: c, 0x40: idChip(4), 0x74: idChip(5)}}, a, c, inner
 }
 
 var shelfPlaces = []struct {
@@ -347,7 +347,7 @@ func TestAddressesBehindAMux(t *testing.T) {
 		{"behind, then the bus", "1/0x70/3", "1", 0x76, 0x76, "uses the same address on bus 1 behind mux 0x70 channel 3, where this one would answer too"},
 		{"a chip where the multiplexer is", "1/0x70/3", "1", 0x76, 0x70, `a multiplexer is there; what is behind it has bus = "1/0x70/CHANNEL"`},
 		{"a chip behind with its address", "1/0x70/3", "1/0x72/3", 0x76, 0x70, "a multiplexer is there"},
-		{"a multiplexer where a chip is", "1", "1/0x72/3", 0x72, 0x76, "0x72 on bus 1: refused: it cannot be a multiplexer: another sensor"},
+		{"a multiplexer where a chip is", "1", "1/0x74/3", 0x74, 0x76, "0x74 on bus 1: refused: it cannot be a multiplexer: another sensor"},
 		{"a multiplexer where one is already behind", "1/0x70/4/0x71/5", "1/0x71/0", 0x76, 0x76, "it cannot be a multiplexer"},
 		{"no channel", "1", "1/0x70", 0x40, 0x76, "want the channel of the multiplexer"},
 	} {
@@ -366,6 +366,18 @@ func TestAddressesBehindAMux(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A multiplexer that nobody has named is not taken for a chip, and no channel of it is opened by what a driver asks.
+func TestUnknownMuxIsNoChip(t *testing.T) {
+	b, a, _, _ := shelf()
+	switching(t, b, nil, func(ctx context.Context, m *Machine) {
+		_, err := m.I2C(ctx, "1", []uint16{0x70}, func(ctx context.Context, c sensors.Conn) (int, error) { return 2, c.Tx(ctx, []byte{0x35, 0x17}, nil) })
+		want := `0x70 on bus 1: refused: a multiplexer is there; what is behind it has bus = "1/0x70/CHANNEL"`
+		if err == nil || err.Error() != want || a.mask != 0 {
+			t.Errorf("got %v with mask %02x, want %s", err, a.mask, want)
+		}
+	})
 }
 
 // A multiplexer that the kernel drives is not driven twice.

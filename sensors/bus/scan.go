@@ -340,7 +340,6 @@ func (f *Found) ask(ctx context.Context, c *conn, drivers []sensors.Driver, ques
 			}
 			continue
 		}
-		f.Certainty = cmp.Or(f.Certainty, Unknown)
 		if chip != "" {
 			f.Certainty, f.Chip, f.Driver, f.Name = sure, chip, d.Name, nameAt(d.Name, c)
 			f.Settings = map[string]string{"bus": strconv.Quote(c.at.path()), "address": fmt.Sprintf("0x%02x", c.addr)}

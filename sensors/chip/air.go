@@ -35,7 +35,6 @@ type airKind struct {
 	celsius func(raw uint32) float64
 	percent func(raw uint32) float64
 
-	extra time.Duration                                        // a reading can take, besides the measurement
 	after func(ctx context.Context, d *air, s *sensors.Sample) // done after a reading; may be nil
 }
 
@@ -67,14 +66,22 @@ func (k *airKind) driver() sensors.Driver {
 			return k.open(m, s), nil
 		},
 		Least: func(s sensors.Settings) time.Duration {
-			return k.way(s).takes + k.extra + 3*time.Millisecond // and the transfers at 100 kHz
+			least := k.way(s).takes + 3*time.Millisecond // and the transfers at 100 kHz
+			if s.Has("dry_above") {
+				least += heatingTakes
+			}
+			return least
 		},
 	}
 	if k.ask != nil {
 		d.Identify = func(ctx context.Context, c sensors.Conn) (string, error) {
-			chip, err := k.ask(ctx, &asker{registers: registers{conn: c}})
-			if chip != k.chip {
-				chip = ""
+			a := &asker{registers: registers{conn: c}}
+			chip, err := k.ask(ctx, a)
+			switch {
+			case err == nil && !a.heard:
+				return "", sensors.Errorf(sensors.NotAnswering, c.String(), "nothing acknowledges")
+			case chip != k.chip:
+				return "", err
 			}
 			return chip, err
 		}

@@ -288,7 +288,7 @@ func TestSHT4xDries(tt *testing.T) {
 			if q = level(); q.Level != sensors.Good {
 				b.Errorf("cooled: %v", q)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(2 * time.Second)
 		}
 		if heatings < 11 || heatings > 12 {
 			b.Errorf("%d heatings in an hour, want one every five minutes", heatings)

@@ -129,6 +129,19 @@ func (c *calibrated[C]) doubt(s *sensors.Sample) {
 	}
 }
 
+// guessed is sensors.Driver.Guess for a driver whose fits says what a chip is not.
+func guessed(ctx context.Context, c sensors.Conn, fits sensors.Fits, chip string) (string, error) {
+	switch _, err := fits(ctx, c); sensors.FaultOf(err) {
+	case sensors.WrongChip, sensors.Garbage:
+		return "", nil
+	default:
+		if err != nil {
+			return "", err
+		}
+		return chip, nil
+	}
+}
+
 // wrongIdentity says what answered instead; all 00 or FF is no chip at all.
 func wrongIdentity(c sensors.Conn, id byte, names map[byte]string, want string) error {
 	if id == 0 || id == 0xff {

@@ -40,9 +40,12 @@ func (d *bme68x) calibrate(ctx context.Context) error {
 	if id[0] != idBME68x {
 		return wrongChip(ctx, d.conn, bmxID, id[0], "the one of before the reset")
 	}
-	v, err := d.get(ctx, bme68xVariant, 1)
-	if err != nil {
+	var v [1]byte
+	if err := d.readBlocks(ctx, v[:], block{bme68xVariant, 1}); err != nil {
 		return err
+	}
+	if v[0] > 1 {
+		return d.garbage("it says that it is variant 0x%02x, which no BME680 or BME688 is", v[0])
 	}
 	d.high = v[0] == 1
 	var words [bme68xCalSize]byte

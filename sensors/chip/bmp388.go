@@ -158,8 +158,8 @@ func (d *bmp3) reset(ctx context.Context) error {
 }
 
 func (d *bmp3) calibrate(ctx context.Context) error {
-	b, err := d.get(ctx, bmp3ID, 1)
-	if err != nil {
+	var b [1]byte
+	if err := d.readBlocks(ctx, b[:], block{bmp3ID, 1}); err != nil {
 		return err
 	}
 	k := boschChip(bmp3ID, b[0])

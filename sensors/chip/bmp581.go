@@ -124,8 +124,8 @@ func (d *bmp5) setUp(ctx context.Context) error {
 	if err := d.reset(ctx); err != nil {
 		return err
 	}
-	b, err := d.get(ctx, bmp5ID, 1)
-	if err != nil {
+	var b [1]byte
+	if err := d.readBlocks(ctx, b[:], block{bmp5ID, 1}); err != nil {
 		return err
 	}
 	k := boschChip(bmp5ID, b[0])
@@ -146,7 +146,7 @@ func (d *bmp5) setUp(ctx context.Context) error {
 	if err := d.set(ctx, bmp5Over, d.overBits()); err != nil {
 		return err
 	}
-	_, err = d.one(ctx) // the first one after a reset may be no measurement at all: not looked at
+	_, err := d.one(ctx) // the first one after a reset may be no measurement at all: not looked at
 	return err
 }
 

@@ -54,7 +54,7 @@ func (d *bmx) calibrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if boschChip(bmxID, b[0]) == nil {
+	if b[0] != idBME280 && bmpIDs[b[0]] == "" {
 		return wrongChip(ctx, d.conn, bmxID, b[0], "the one of before the reset")
 	}
 	d.hasHumidity = b[0] == idBME280

@@ -94,8 +94,8 @@ type block struct {
 	n     int
 }
 
-// readBlocks reads blocks of calibration words into b, twice, since a wrong bit in
-// them would make every later value wrong without a trace. What they hold is not
+// readBlocks reads blocks of what is read once into b, twice, since a wrong bit in
+// it would make every later value wrong without a trace. What they hold is not
 // looked at.
 func (d *attached) readBlocks(ctx context.Context, b []byte, blocks ...block) error {
 	rest := b

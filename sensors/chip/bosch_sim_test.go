@@ -334,3 +334,34 @@ func TestAnotherBoschChipIsDoubted(tt *testing.T) {
 		})
 	}
 }
+
+// One flipped bit makes the id of a chip that of another. It is read when the chip
+// is looked for and when it is set up; neither may make it the other chip for good.
+func TestFlippedIDMakesNoOtherChip(tt *testing.T) {
+	for driver, c := range map[string]struct {
+		chip       sim.Device
+		addr       uint16
+		register   byte
+		name       string
+		quantities []sensors.Quantity
+	}{
+		"bme280": {sim.NewBME280(sim.Steady(indoors)), 0x76, 0xd0, "BME280", tph},
+		"bme680": {sim.NewBME680(sim.Steady(indoors)), 0x76, 0xf0, "BME680", tph},
+		"bmp581": {sim.NewBMP581(sim.Steady(indoors)), 0x46, 0x01, "BMP581", tp},
+	} {
+		for after := range 4 {
+			onBench(tt, func(b *bench) {
+				b.wire.Add(c.addr, c.chip)
+				b.wire.Inject(c.addr, sim.Flip(0).At(c.register).After(after).Times(1))
+				s, err := b.read(b.open(driver, map[string]any{"bus": "1", "address": int(c.addr)}))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if s.Chip != c.name {
+					b.Errorf("%s: it is a %s after a flip in reading %d of the id", driver, s.Chip, after)
+				}
+				b.check(s, indoors, c.quantities...)
+			})
+		}
+	}
+}

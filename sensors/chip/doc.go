@@ -14,6 +14,14 @@
 // and the chip is set up anew next time. Compensation is in integers for
 // the BMP180 and in floating point for all others, as their sheets have it.
 //
+// Chips that send temperature and humidity as two words and need no calibration from
+// the computer share one body, air; what tells them apart is an airKind each.
+//
+// Several kinds of chip live at one address. What a driver asks to find out which it
+// is must be no setting to any of the others: reads first, commands only where those
+// have ruled out a chip with registers. A test asks every simulated chip with every
+// driver.
+//
 // To add a chip: a file with a sensors.Driver, its name in Drivers, a simulated
 // chip from its data sheet in sensors/sim by somebody else.
 package chip

@@ -96,7 +96,7 @@ func TestIIOByLabelAndNode(tt *testing.T) {
 				b.Errorf("%s: %+v, %v, want temperature and pressure of the first", at, s.Readings, err)
 			}
 		}
-		if got := b.readListed("iio"); !slices.Contains(got, "bmp280 bmp280-cellar") {
+		if got := b.readListed("iio"); !slices.Contains(got, "bmp280 bmp280-1-0076") {
 			b.Errorf("listed: %q", got)
 		}
 	})
@@ -180,7 +180,7 @@ func TestHwmonReads(tt *testing.T) {
 			b.Fatal(err)
 		}
 		both()
-		want := []string{"coretemp coretemp-temp1", "coretemp coretemp-temp2", "coretemp coretemp-temp3", "sht3x sht3x"}
+		want := []string{"coretemp coretemp-temp1", "coretemp coretemp-temp2", "coretemp coretemp-temp3", "sht3x sht3x-1-0044"}
 		if got := b.readListed("hwmon"); !slices.Equal(got, want) {
 			b.Errorf("listed: %q, want %q", got, want)
 		}
@@ -195,6 +195,10 @@ func TestHwmonTwins(tt *testing.T) {
 		must[*sim.KernelDevice](b)(tree.AddHwmonAt("nvme1", "nvme", 32))
 		b.wantValue(b.open("hwmon", map[string]any{"at": "nvme1"}), 32, good)
 		b.wantFault(b.open("hwmon", map[string]any{"at": "hwmon1"}), sensors.Gone, `no device called "hwmon1"; there are: "nvme" at "nvme0", "nvme" at "nvme1"`)
+		must[*sim.KernelDevice](b)(tree.AddHwmonAt("0000:01:00.0", "amdgpu", 55))
+		if got := b.readListed("hwmon"); !slices.Equal(got, []string{"amdgpu amdgpu-0000-01-00.0", "nvme nvme0", "nvme nvme1"}) {
+			b.Errorf("listed: %q", got)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package chip
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,7 +32,8 @@ func kernelDevices(m sensors.Machine, pattern string) []kernelDevice {
 		if d.name == "" {
 			continue
 		}
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
+		_, noLink := os.Readlink(dir) // in a real tree every one is
+		if real, err := filepath.EvalSymlinks(dir); err == nil && noLink == nil {
 			real = filepath.Dir(real)
 			if filepath.Base(real) == "hwmon" { // the class has a directory of its own there
 				real = filepath.Dir(real)
@@ -115,20 +117,32 @@ func describeKernel(all []kernelDevice) string {
 	return strings.Join(texts, ", ")
 }
 
-// listKernel makes the scan's lines of devices.
+// listKernel makes the scan's lines of devices. Names and settings say the place even
+// where one is alone, so that they stay when another comes.
 func listKernel(all []kernelDevice) []sensors.Listed {
 	var found []sensors.Listed
 	for i := range all {
 		d := &all[i]
 		l := sensors.Listed{Chip: d.name, Where: filepath.Base(d.dir), Name: d.name, Settings: map[string]string{"name": fmt.Sprintf("%q", d.name)}}
 		if d.place != "" && d.place != d.name {
-			l.Where = d.place
+			l.Where, l.Name = d.place, d.name+"-"+plainName(d.place)
+			l.Settings["at"] = fmt.Sprintf("%q", d.place)
 		}
-		if at := d.proper(all); at != "" {
-			l.Name = d.name + "-" + at
-			l.Settings["at"] = fmt.Sprintf("%q", at)
+		if strings.HasPrefix(d.place, d.name) { // "coretemp.0" is clear enough
+			l.Name = plainName(d.place)
 		}
 		found = append(found, l)
 	}
 	return found
+}
+
+// plainName makes a place fit to be part of a name and a topic.
+func plainName(place string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_':
+			return r
+		}
+		return '-'
+	}, place)
 }

@@ -52,7 +52,8 @@ type lm75Model struct {
 	keys     []sensors.Key
 	adjust   func(m *lm75Model, s sensors.Settings) // by the settings; nil: nothing to adjust
 	celsius  func(word uint16, bits uint) (value, step float64, ok bool)
-	bits     uint // of the value
+	bits     uint                                                      // of the value
+	guess    func(ctx context.Context, c sensors.Conn) (string, error) // for the model that stands for those like it
 }
 
 var lm75Models = []lm75Model{
@@ -62,6 +63,7 @@ var lm75Models = []lm75Model{
 		keys: []sensors.Key{{Name: "bits", Kind: sensors.KindInt, Choices: []string{"9", "11"}, Default: 9,
 			Meaning: "bits of a temperature that mean something: 9 is 0.5 °C, 11 (LM75A and LM75B of NXP) is 0.125 °C"}},
 		adjust: func(m *lm75Model, s sensors.Settings) { m.bits = uint(s.Int("bits")) },
+		guess:  func(ctx context.Context, c sensors.Conn) (string, error) { return guessLM75(ctx, c, false) },
 	},
 	{
 		name: "TMP105", doc: "Texas Instruments TMP105, TMP75 and TMP175, temperature", min: -40, max: 125,
@@ -70,6 +72,7 @@ var lm75Models = []lm75Model{
 	{
 		name: "TMP102", doc: "Texas Instruments TMP102, temperature", min: -40, max: 125,
 		bytes: 2, idle: 0x61a0, mask: 0x7fd0, start: 0xe1a0, done: 0x8000, longest: 35 * time.Millisecond, bits: 12, celsius: tmp102Celsius, addr: lm75Addresses[:4],
+		guess: func(ctx context.Context, c sensors.Conn) (string, error) { return guessLM75(ctx, c, true) },
 	},
 	{
 		name: "TMP112", doc: "Texas Instruments TMP112, temperature", min: -40, max: 125,
@@ -139,6 +142,7 @@ func lm75Driver(m *lm75Model, name string) sensors.Driver {
 		}
 		return d
 	}
+	d.Guess = m.guess
 	for i := range d.Keys {
 		if d.Keys[i].Name == "address" { // it cannot say what it is, so it is not looked for
 			d.Keys[i].Default, d.Keys[i].Example = int(m.addr[0]), "0x49"
@@ -216,6 +220,34 @@ func (d *thermometer) fits(ctx context.Context, c sensors.Conn) (int, error) {
 		return 0, sensors.Errorf(sensors.WrongChip, "", "what answers at %s has 0x%04x and 0x%04x where a %s has its limits: it is another chip", c, low, high, d.model.name)
 	}
 	return 2, nil
+}
+
+// guessLM75 takes what has the limits of 75 and 80 °C that all of the family start with
+// for one of it. Those with settings of two bytes have bits among them that cannot be
+// written: 14 and 13 set, 3 to 0 not.
+func guessLM75(ctx context.Context, c sensors.Conn, wide bool) (string, error) {
+	r := registers{conn: c}
+	for _, limit := range [...]struct {
+		register byte
+		word     uint16
+	}{{lm75Low, 0x4b00}, {lm75High, 0x5000}} {
+		b, err := r.get(ctx, limit.register, 2)
+		if err != nil || binary.BigEndian.Uint16(b) != limit.word {
+			return "", err
+		}
+	}
+	b, err := r.get(ctx, lm75Config, 2)
+	if err != nil {
+		return "", err
+	}
+	two := binary.BigEndian.Uint16(b)&0x600f == 0x6000 && b[0] != b[1]
+	switch {
+	case two && wide:
+		return "TMP102 or TMP112", nil
+	case !two && !wide:
+		return "LM75 or TMP105", nil
+	}
+	return "", nil
 }
 
 // otherThermometer says what answered with a wrong device id.

@@ -40,13 +40,13 @@ type lpsFamily struct {
 	on       byte          // its value: one-shot, BDU
 	keep     byte          // bits of control 2 that stay set
 	burst    byte          // set in the register of a read of several
-	takes    time.Duration // a one-shot measurement, about: its end is polled
+	takes    time.Duration // a one-shot measurement: the sheets only give output periods, so the shortest; its end is polled
 	old      bool          // other scale of the temperature
 }
 
 var (
 	lps22 = lpsFamily{id: 0xb1, control1: 0x10, on: 1 << 1, keep: 1 << 4, takes: 14 * time.Millisecond} // keep IF_ADD_INC
-	lps25 = lpsFamily{id: 0xbd, control1: 0x20, on: 1<<7 | 1<<2, burst: 0x80, takes: 30 * time.Millisecond, old: true}
+	lps25 = lpsFamily{id: 0xbd, control1: 0x20, on: 1<<7 | 1<<2, burst: 0x80, takes: 40 * time.Millisecond, old: true}
 
 	// lpsNames says what answers with an id at 0x0f.
 	lpsNames = map[byte]string{
@@ -62,14 +62,14 @@ func (f lpsFamily) temperature() sensors.Measure {
 	return lpsTemperatureRange
 }
 
-func (f lpsFamily) with(id byte) lpsFamily { f.id = id; return f }
+func (f lpsFamily) with(id byte, takes time.Duration) lpsFamily { f.id, f.takes = id, takes; return f }
 
 var (
 	lps22hb = lpsDriver("lps22hb", "LPS22HB", lps22, true)
-	lps22hh = lpsDriver("lps22hh", "LPS22HH", lps22.with(0xb3), true)
+	lps22hh = lpsDriver("lps22hh", "LPS22HH", lps22.with(0xb3, lps22.takes), true)
 	lps33hw = lpsDriver("lps33hw", "LPS33HW", lps22, false) // the same to software as an LPS22HB; a scan names it once
 	lps25hb = lpsDriver("lps25hb", "LPS25HB", lps25, true)
-	lps331  = lpsDriver("lps331", "LPS331AP", lps25.with(0xbb), true)
+	lps331  = lpsDriver("lps331", "LPS331AP", lps25.with(0xbb, 80*time.Millisecond), true)
 )
 
 func lpsDriver(name, chip string, f lpsFamily, identify bool) sensors.Driver {

@@ -18,6 +18,7 @@ const (
 	mlxAmbient    = 0x06
 	mlxObject     = 0x07
 	mlxEmissivity = 0x24 // EEPROM; 1/65535
+	mlxOwnAddress = 0x2e // EEPROM; low byte
 	mlxFlags      = 0xf0
 	mlxStarted    = 1 << 4 // of the flags: the start is over
 	mlxAddress    = 0x5a
@@ -45,15 +46,22 @@ var mlx90614 = sensors.Driver{
 		d.attached.fits, d.begin, d.once = d.fits, d.setUp, d.sample
 		return d, nil
 	},
-	Least: func(sensors.Settings) time.Duration { return 5 * time.Millisecond },
-	Identify: func(ctx context.Context, c sensors.Conn) (string, error) {
-		r := registers{conn: c}
-		b, err := r.get(ctx, mlxAmbient, 3)
-		if err != nil || !mlxSound(mlxAddress, mlxAmbient, b) || busFault(b[:2]) {
-			return "", err
-		}
-		return "MLX90614", nil
-	},
+	Least:    func(sensors.Settings) time.Duration { return 5 * time.Millisecond },
+	Identify: identifyMLX,
+}
+
+// identifyMLX believes a right checksum of a temperature, and of the memory's cell with
+// the address that it answers at: others at this address pass one by chance, not both.
+func identifyMLX(ctx context.Context, c sensors.Conn) (string, error) {
+	r := registers{conn: c}
+	b, err := r.get(ctx, mlxAmbient, 3)
+	if err != nil || busFault(b) || !mlxSound(mlxAddress, mlxAmbient, b) {
+		return "", err
+	}
+	if b, err = r.get(ctx, mlxOwnAddress, 3); err != nil || b[0] != mlxAddress || !mlxSound(mlxAddress, mlxOwnAddress, b) {
+		return "", err
+	}
+	return "MLX90614", nil
 }
 
 // mlxKeys are those of I2C, with an address that its memory may set to any.

@@ -38,6 +38,9 @@ var mpl115a2 = sensors.Driver{
 		return d, nil
 	},
 	Least: func(sensors.Settings) time.Duration { return mpl115Takes + 2*time.Millisecond },
+	Guess: func(ctx context.Context, c sensors.Conn) (string, error) {
+		return guessed(ctx, c, looksLikeMPL115, "MPL115A2")
+	},
 }
 
 // mpl115Calibration are the coefficients, in the units of section 3.5.
@@ -86,6 +89,24 @@ func isMPL115(ctx context.Context, c sensors.Conn) (int, error) {
 	}
 	if cal := parseMPL115((*[8]byte)(b)); !cal.usable() {
 		return 0, sensors.Errorf(sensors.WrongChip, "", "what answers at %s has no coefficients of an MPL115A2: a0 %v, b1 %v", c, cal.a0, cal.b1)
+	}
+	return 2, nil
+}
+
+// looksLikeMPL115 wants coefficients near those of the sheet's example besides, in
+// sign and size: the address has other users.
+func looksLikeMPL115(ctx context.Context, c sensors.Conn) (int, error) {
+	if _, err := isMPL115(ctx, c); err != nil {
+		return 0, err
+	}
+	r := registers{conn: c}
+	b, err := r.get(ctx, mpl115Coef, 8)
+	if err != nil {
+		return 0, err
+	}
+	cal := parseMPL115((*[8]byte)(b))
+	if cal.a0 < 1000 || cal.a0 > 4000 || cal.b1 > -1 || cal.b2 > -0.2 || cal.b2 < -2 || cal.c12 < 0 {
+		return 0, sensors.Errorf(sensors.WrongChip, "", "coefficients of no MPL115A2 at %s", c)
 	}
 	return 2, nil
 }

@@ -53,7 +53,7 @@ var (
 func ms56Driver(name, chip string, doubled uint, own ...sensors.Key) sensors.Driver {
 	oversample := sensors.Key{Name: "oversample", Kind: sensors.KindInt, Choices: []string{"256", "512", "1024", "2048", "4096"}, Default: 4096,
 		Meaning: "samples averaged inside the chip for each value; more is slower and quieter"}
-	return sensors.Driver{
+	d := sensors.Driver{
 		Name: name, Doc: "TE Connectivity " + chip + ", temperature and air pressure", Connection: sensors.OnI2C,
 		Addresses: ms56Addresses,
 		Measures:  []sensors.Measure{ms56Temperature, ms56Pressure},
@@ -67,6 +67,12 @@ func ms56Driver(name, chip string, doubled uint, own ...sensors.Key) sensors.Dri
 			return 2*ms56Wait(log2(s.Int("oversample"))-8) + 3*time.Millisecond
 		},
 	}
+	if doubled == 0 { // a scan names both types once
+		d.Guess = func(ctx context.Context, c sensors.Conn) (string, error) {
+			return guessed(ctx, c, (&ms56{chip: chip}).isOne, "MS5611 or MS5607")
+		}
+	}
+	return d
 }
 
 // ms56Wait is how long to wait for a conversion: the chip cannot say that it is

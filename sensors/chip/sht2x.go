@@ -57,9 +57,8 @@ const (
 
 	// User register: resolution bits 7 and 0, supply too low bit 6, heater bit 2, and
 	// bit 1 that is set unless settings are loaded anew before each measurement.
-	sht2xUserMask  = 1<<6 | 1<<1
-	sht2xUserUsual = 1 << 1
-	sht2xChoices   = 1<<7 | 1<<2 | 1<<0
+	sht2xUsual   = 1 << 1
+	sht2xChoices = 1<<7 | 1<<2 | 1<<0
 
 	sht2xIsHumidity = 1 << 1
 )
@@ -85,7 +84,7 @@ func ask40(ctx context.Context, a *asker) (string, error) {
 		return chip, nil
 	}
 	b, err = a.ask(ctx, 0, 1, sht2xReadUser)
-	if err != nil || b == nil || b[0]&sht2xUserMask != sht2xUserUsual {
+	if err != nil || b == nil || b[0]&sht2xUsual == 0 || b[0] == 0xff {
 		return "", err
 	}
 	b, err = a.ask(ctx, 0, 6, sht2xSerial[:]...)
@@ -119,10 +118,17 @@ func beginSHT2x(ctx context.Context, d *air) error {
 	if err != nil {
 		return err
 	}
-	if user := b[0]; user&sht2xChoices != 0 {
-		return d.set(ctx, sht2xWriteUser, user&^sht2xChoices)
+	user := b[0]
+	if user&sht2xChoices == 0 {
+		return nil
 	}
-	return nil
+	if b, err = d.get(ctx, sht2xReadUser, 1); err != nil {
+		return err
+	}
+	if b[0] != user { // it has no checksum, and its other bits are to stay as they are
+		return d.garbage("its user register reads 0x%02x and then 0x%02x", user, b[0])
+	}
+	return d.set(ctx, sht2xWriteUser, user&^sht2xChoices)
 }
 
 func convertSHT2x(ctx context.Context, d *air) (t, h uint32, err error) {

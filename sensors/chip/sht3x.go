@@ -52,14 +52,26 @@ func ask44(ctx context.Context, a *asker) (string, error) {
 	if err != nil || b != nil && !checked(crcFromFF, b) {
 		return "", err
 	}
-	b, err = a.ask(ctx, 1500*time.Microsecond, 6, sht4xSerial)
-	if err != nil {
-		return "", err
+	heard, silent := a.heard, false
+	for range 3 { // an answer that got lost must not lead to the other questions
+		a.heard = false
+		if b, err = a.ask(ctx, 1500*time.Microsecond, 6, sht4xSerial); err != nil {
+			return "", err
+		}
+		silent = silent || !a.heard // not even the question was acknowledged
+		heard = heard || a.heard
+		a.heard = heard
+		if checked(crcFromFF, b) {
+			return "SHT4x", nil
+		}
+		if b != nil { // an SHT4x with an answer that the bus has spoilt, or a stranger
+			return "", nil
+		}
+		if err := a.wait(ctx, 5*time.Millisecond); err != nil {
+			return "", err
+		}
 	}
-	if checked(crcFromFF, b) {
-		return "SHT4x", nil
-	}
-	if b != nil { // an SHT4x with an answer that the bus has spoilt, or a stranger
+	if silent { // those that do not know the question acknowledge it
 		return "", nil
 	}
 	b, err = a.ask(ctx, time.Millisecond, 3, hdc302xMaker[:]...)

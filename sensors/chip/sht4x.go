@@ -16,11 +16,10 @@ var sht4x = (&airKind{
 	keys:      dryingKeys,
 	lowest:    -40, highest: 125, full: 0xffff, stepT: 0.01, stepH: 0.01,
 	ask:     ask44,
-	begin:   func(ctx context.Context, d *air) error { return d.perform(ctx, 1500*time.Microsecond, sht4xReset) },
+	begin:   beginSHT4x,
 	convert: convertSHT4x,
 	celsius: sht3xCelsius, percent: sht4xPercent,
 	ways:  sht4xPrecisions,
-	extra: heatingTakes,
 	after: drySHT4x,
 }).driver()
 
@@ -34,6 +33,16 @@ var sht4xPrecisions = []precision{
 	{"high", [2]byte{0xfd}, 8300 * time.Microsecond},
 	{"medium", [2]byte{0xf6}, 4500 * time.Microsecond},
 	{"low", [2]byte{0xe0}, 1600 * time.Microsecond},
+}
+
+// beginSHT4x resets the chip and measures once for nothing: another program that looked
+// for an SHT3x at its address has spoilt what it measures first.
+func beginSHT4x(ctx context.Context, d *air) error {
+	if err := d.perform(ctx, 1500*time.Microsecond, sht4xReset); err != nil {
+		return err
+	}
+	_, _, err := convertSHT4x(ctx, d)
+	return err
 }
 
 func convertSHT4x(ctx context.Context, d *air) (t, h uint32, err error) {

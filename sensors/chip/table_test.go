@@ -41,7 +41,9 @@ func TestTableIsComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"bmp388", "bmp390", "bmp581", "bmp585", "bme680", "bme688", "bmp280", "bme280", "bmp180", "bmp085", "ds18b20", "thermal", "ascii-line", "modbus-rtu"} {
+	for _, name := range []string{"bmp388", "bmp390", "bmp581", "bmp585", "bme680", "bme688",
+		"bmp280", "bme280", "bmp180", "bmp085", "sht3x", "sht4x", "shtc3", "htu21d", "si7021", "sht2x",
+		"aht20", "aht10", "hdc1080", "hdc1000", "hdc302x", "ds18b20", "thermal", "ascii-line", "modbus-rtu"} {
 		if !seen[name] {
 			t.Errorf("%s is missing", name)
 		}
@@ -75,15 +77,17 @@ func TestDelivers(t *testing.T) {
 func TestLeast(t *testing.T) {
 	for _, c := range []struct {
 		driver     string
-		oversample int
+		given      map[string]any
 		least, max float64 // ms
 	}{
-		{"bmp280", 1, 6.4, 10}, {"bme280", 16, 112.8, 117}, {"bmp180", 8, 30, 34},
+		{"bmp280", map[string]any{"oversample": 1}, 6.4, 10}, {"bme280", map[string]any{"oversample": 16}, 112.8, 117},
+		{"bmp180", map[string]any{"oversample": 8}, 30, 34}, {"sht4x", nil, 8.3, 12}, {"sht3x", map[string]any{"precision": "low"}, 4.5, 8},
+		{"sht4x", map[string]any{"dry_above": 95}, 1108, 1112}, {"sht2x", nil, 114, 118}, {"aht20", nil, 80, 84},
 	} {
 		d := sensors.Find(chip.Drivers, c.driver)
-		s, _ := d.Settings("x", map[string]any{"oversample": c.oversample}, nil)
-		if got := d.Least(s).Seconds() * 1000; got < c.least || got > c.max {
-			t.Errorf("%s at %d: %v ms, want %v to %v", c.driver, c.oversample, got, c.least, c.max)
+		s, wrong := d.Settings("x", c.given, nil)
+		if got := d.Least(s).Seconds() * 1000; got < c.least || got > c.max || len(wrong) > 0 {
+			t.Errorf("%s with %v: %v ms, %v, want %v to %v", c.driver, c.given, got, wrong, c.least, c.max)
 		}
 	}
 }

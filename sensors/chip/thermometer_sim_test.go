@@ -3,6 +3,8 @@ package chip_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -274,6 +276,37 @@ func TestThermometersAllocateNothing(tt *testing.T) {
 			read()
 			if n := testing.AllocsPerRun(10, read); n != 0 {
 				b.Errorf("%s: a read allocates %v times, want 0", name, n)
+			}
+		})
+	}
+}
+
+// Those that cannot say what they are can be guessed by their limits, and by one driver
+// only.
+func TestThermometersAreGuessed(tt *testing.T) {
+	for name, want := range map[string]string{
+		"lm75": "LM75 or TMP105", "tmp105": "LM75 or TMP105", "tmp102": "TMP102 or TMP112", "tmp112": "TMP102 or TMP112",
+		"mcp9808": "", "bme280": "",
+	} {
+		onBench(tt, func(b *bench) {
+			if c, ok := thermometers[name]; ok {
+				b.wire.Add(0x48, c.make(sim.Steady(indoors)))
+			} else {
+				b.wire.Add(0x48, sim.NewBME280(sim.Steady(indoors)))
+			}
+			var said []string
+			for _, d := range chip.Drivers {
+				if d.Guess == nil || !slices.Contains(d.Addresses, 0x48) {
+					continue
+				}
+				if s, err := d.Guess(b.Context(), b.wired(0x48)); err != nil {
+					b.Errorf("%s: %v", d.Name, err)
+				} else if s != "" {
+					said = append(said, s)
+				}
+			}
+			if strings.Join(said, ", ") != want {
+				b.Errorf("%s is guessed to be %q, want %q", name, said, want)
 			}
 		})
 	}

@@ -7,30 +7,64 @@ import (
 	"time"
 
 	"weir/sensors"
+	"weir/sensors/chip"
 	"weir/sensors/sim"
 )
 
-// attachedChips are chips of every kind, each with how near it comes to its world: half a
+// followers are chips of every kind, each with how near it comes to its world: half a
 // step of its converter, and what the world does while it measures.
-var attachedChips = []struct {
+var followers = []struct {
 	driver           string
-	addr             uint16
 	make             func(sim.World) sim.Device
 	celsius, pascals float64 // 0: it does not measure that
 	percent          float64
+	settings         map[string]any
 }{
-	{"bme280", 0x76, func(w sim.World) sim.Device { return sim.NewBME280(w) }, 0.02, 6, 0.1},
-	{"bmp180", 0x77, func(w sim.World) sim.Device { return sim.NewBMP180(w) }, 0.1, 10, 0},
-	{"lm75", 0x48, func(w sim.World) sim.Device { return sim.NewLM75(w) }, 0.26, 0, 0},
-	{"tmp102", 0x49, func(w sim.World) sim.Device { return sim.NewTMP102(w) }, 0.04, 0, 0},
-	{"tmp105", 0x4a, func(w sim.World) sim.Device { return sim.NewTMP105(w) }, 0.04, 0, 0},
-	{"tmp117", 0x4b, func(w sim.World) sim.Device { return sim.NewTMP117(w) }, 0.01, 0, 0},
-	{"tmp1075", 0x4c, func(w sim.World) sim.Device { return sim.NewTMP1075(w) }, 0.04, 0, 0},
-	{"mcp9808", 0x18, func(w sim.World) sim.Device { return sim.NewMCP9808(w) }, 0.04, 0, 0},
-	{"mlx90614", 0x5a, func(w sim.World) sim.Device { return sim.NewMLX90614(w) }, 0.02, 0, 0},
-	{"lps22hb", 0x5c, func(w sim.World) sim.Device { return sim.NewLPS22HB(w) }, 0.02, 6, 0},
-	{"lps25hb", 0x5d, func(w sim.World) sim.Device { return sim.NewLPS25HB(w) }, 0.02, 6, 0},
+	{"bme280", func(w sim.World) sim.Device { return sim.NewBME280(w) }, 0.02, 6, 0.1, nil},
+	{"bmp280", func(w sim.World) sim.Device { return sim.NewBMP280(w) }, 0.02, 6, 0, nil},
+	{"bmp180", func(w sim.World) sim.Device { return sim.NewBMP180(w) }, 0.1, 10, 0, nil},
+	{"bmp085", func(w sim.World) sim.Device { return sim.NewBMP085(w) }, 0.1, 10, 0, nil},
+	{"bme680", func(w sim.World) sim.Device { return sim.NewBME680(w) }, 0.02, 6, 0.1, nil},
+	{"bme688", func(w sim.World) sim.Device { return sim.NewBME688(w) }, 0.02, 6, 0.1, nil},
+	{"bmp388", func(w sim.World) sim.Device { return sim.NewBMP388(w) }, 0.02, 6, 0, nil},
+	{"bmp390", func(w sim.World) sim.Device { return sim.NewBMP390(w) }, 0.02, 6, 0, nil},
+	{"bmp581", func(w sim.World) sim.Device { return sim.NewBMP581(w) }, 0.02, 6, 0, nil},
+	{"bmp585", func(w sim.World) sim.Device { return sim.NewBMP585(w) }, 0.02, 6, 0, nil},
+	{"sht3x", func(w sim.World) sim.Device { return sim.NewSHT3x(w) }, 0.02, 0, 0.1, nil},
+	{"sht4x", func(w sim.World) sim.Device { return sim.NewSHT4x(w) }, 0.02, 0, 0.1, nil},
+	{"shtc3", func(w sim.World) sim.Device { return sim.NewSHTC3(w) }, 0.02, 0, 0.1, nil},
+	{"hdc302x", func(w sim.World) sim.Device { return sim.NewHDC302x(w) }, 0.02, 0, 0.1, nil},
+	{"htu21d", func(w sim.World) sim.Device { return sim.NewHTU21D(w) }, 0.05, 0, 0.1, nil},
+	{"si7021", func(w sim.World) sim.Device { return sim.NewSi7021(w) }, 0.05, 0, 0.1, nil},
+	{"sht2x", func(w sim.World) sim.Device { return sim.NewSHT21(w) }, 0.05, 0, 0.1, nil},
+	{"hdc1080", func(w sim.World) sim.Device { return sim.NewHDC1080(w) }, 0.05, 0, 0.1, nil},
+	{"hdc1000", func(w sim.World) sim.Device { return sim.NewHDC1010(w) }, 0.05, 0, 0.1, nil},
+	{"aht20", func(w sim.World) sim.Device { return sim.NewAHT20(w) }, 0.02, 0, 0.1, nil},
+	{"aht10", func(w sim.World) sim.Device { return sim.NewAHT10(w) }, 0.02, 0, 0.1, nil},
+	{"ms5611", func(w sim.World) sim.Device { return sim.NewMS5611(w) }, 0.02, 6, 0, nil},
+	{"ms5607", func(w sim.World) sim.Device { return sim.NewMS5607(w) }, 0.02, 6, 0, nil},
+	{"dps310", func(w sim.World) sim.Device { return sim.NewDPS310(w) }, 0.02, 6, 0, nil},
+	{"spl06", func(w sim.World) sim.Device { return sim.NewSPL06(w) }, 0.02, 6, 0, nil},
+	{"lps22hb", func(w sim.World) sim.Device { return sim.NewLPS22HB(w) }, 0.02, 6, 0, nil},
+	{"lps33hw", func(w sim.World) sim.Device { return sim.NewLPS33HW(w) }, 0.02, 6, 0, nil},
+	{"lps22hh", func(w sim.World) sim.Device { return sim.NewLPS22HH(w) }, 0.02, 6, 0, nil},
+	{"lps25hb", func(w sim.World) sim.Device { return sim.NewLPS25HB(w) }, 0.02, 6, 0, nil},
+	{"lps331", func(w sim.World) sim.Device { return sim.NewLPS331(w) }, 0.02, 6, 0, nil},
+	{"mpl3115a2", func(w sim.World) sim.Device { return sim.NewMPL3115A2(w) }, 0.05, 6, 0, nil},
+	{"lm75", func(w sim.World) sim.Device { return sim.NewLM75(w) }, 0.26, 0, 0, nil},
+	{"tmp105", func(w sim.World) sim.Device { return sim.NewTMP105(w) }, 0.04, 0, 0, nil},
+	{"tmp102", func(w sim.World) sim.Device { return sim.NewTMP102(w) }, 0.04, 0, 0, nil},
+	{"tmp112", func(w sim.World) sim.Device { return sim.NewTMP112(w) }, 0.04, 0, 0, nil},
+	{"tmp1075", func(w sim.World) sim.Device { return sim.NewTMP1075(w) }, 0.04, 0, 0, nil},
+	{"tmp117", func(w sim.World) sim.Device { return sim.NewTMP117(w) }, 0.01, 0, 0, nil},
+	{"mcp9808", func(w sim.World) sim.Device { return sim.NewMCP9808(w) }, 0.04, 0, 0, nil},
+	{"mlx90614", func(w sim.World) sim.Device { return sim.NewMLX90614(w) }, 0.02, 0, 0, nil},
+	{"hsc", func(w sim.World) sim.Device { return sim.NewHSC(w, sim.TransferA, 0, 30*psi) }, 0.06, 20, 0, in30psi},
+	{"abp2", func(w sim.World) sim.Device { return sim.NewABP2(w, sim.TransferA, 0, 30*psi) }, 0.02, 6, 0, in30psi},
+	{"mpr", func(w sim.World) sim.Device { return sim.NewMPR(w, sim.TransferA, 0, 30*psi) }, 0, 6, 0, in30psi},
 }
+
+var in30psi = map[string]any{"range_min": 0.0, "range_max": 30.0, "range_unit": "psi"}
 
 // A day in a heated room, a recorded front that passes, and a slow ramp through frost:
 // what the world has at the moment of a reading is what every chip on the bus says.
@@ -48,17 +82,14 @@ func TestChipsFollowTheirWorlds(tt *testing.T) {
 		},
 	} {
 		tt.Run(name, func(tt *testing.T) {
-			onBench(tt, func(b *bench) {
-				w := world(time.Now())
-				devices := make([]sensors.Device, len(attachedChips))
-				for i, c := range attachedChips {
-					b.wire.Add(c.addr, c.make(w))
-					devices[i] = b.open(c.driver, map[string]any{"address": int(c.addr)})
-				}
-				for range 24 {
-					time.Sleep(10 * time.Minute)
-					for i, c := range attachedChips {
-						s, err := b.read(devices[i])
+			for _, c := range followers {
+				onBench(tt, func(b *bench) {
+					w := world(time.Now())
+					d := b.open(c.driver, c.settings)
+					b.wire.Add(sensors.Find(chip.Drivers, c.driver).Addresses[0], c.make(w))
+					for range 24 {
+						time.Sleep(9 * time.Minute)
+						s, err := b.read(d)
 						if err != nil {
 							b.Fatalf("%s: %v", c.driver, err)
 						}
@@ -74,8 +105,8 @@ func TestChipsFollowTheirWorlds(tt *testing.T) {
 							}
 						}
 					}
-				}
-			})
+				})
+			}
 		})
 	}
 }

@@ -111,6 +111,7 @@ func (c *TrimBMx280) humidity(raw, fine int64) int64 {
 const (
 	full20 = 1<<20 - 1
 	full16 = 1<<16 - 1
+	full24 = 1<<24 - 1
 )
 
 func (c *TrimBMx280) rawTemperature(celsius float64) int64 {

@@ -84,8 +84,6 @@ func ms56Cold(first int64, half bool) (off2, sens2 int64) {
 	return 5*cold>>1 + 7*frost, 5*cold>>2 + 11*frost>>1
 }
 
-const full24 = 1<<24 - 1
-
 // rawTemperature returns D2.
 func (c *TrimMS5611) rawTemperature(celsius float64) int64 {
 	return nearest(0, full24, celsius*100, func(d2 int64) float64 {
