@@ -127,6 +127,27 @@ func TestLateBarometerIsNotTakenForAnother(t *testing.T) {
 	})
 }
 
+// However late an answer comes, up to twice the time limit, it is never taken for
+// that to another question.
+func TestLateModbusAnswersAtAnyMoment(t *testing.T) {
+	slave := sim.NewPressureTransmitter(2, sim.Steady(normal), "ABCD")
+	rows := []sensors.Row{{Quantity: "unit_code", Values: map[string]any{"register": 2}}, {Quantity: "value", Values: map[string]any{"register": 4}}}
+	want := map[sensors.Quantity]float64{"unit_code": 1, "value": 1013}
+	onLine(t, "9600 8N1", sim.NewModbusLine(slave), func(t *testing.T, m sensors.Machine) {
+		d := opened(t, m, "modbus-rtu", map[string]any{"bus": "a", "address": 2, "map": "px", "timeout": "300ms"}, rows...)
+		for late := 5 * time.Millisecond; late < 600*time.Millisecond; late += 5 * time.Millisecond {
+			for _, again := range []time.Duration{0, 80 * time.Millisecond, 250 * time.Millisecond} {
+				slave.Distort(sim.Late(late), 1)
+				slave.Distort(sim.Late(again), 2)
+				for range 2 {
+					s, err := readWithin(t, d)
+					goodReadings(t, fmt.Sprintf("late by %v, then by %v", late, again), s, err, want)
+				}
+			}
+		}
+	})
+}
+
 // A line that is set up for eight bits is told what it should be.
 func TestWrongFramingIsNamed(t *testing.T) {
 	b := sim.NewPTB330(0, sim.Steady(normal))
