@@ -28,6 +28,7 @@ type house struct {
 	address string
 	memory  *memory // instead of an address
 	over    *vault  // instead of journal
+	kept    Kept    // the same
 	dialled []net.Conn
 	log     *slog.Logger // nil: quietLog
 	stop    func()       // orderly; may be called more than once
@@ -62,6 +63,8 @@ func (h *house) run(cfg Config, l transport.Listener) {
 	switch {
 	case h.over != nil:
 		h.b = New(cfg, h.over, stampNow, quietLog())
+	case h.kept != nil:
+		h.b = New(cfg, h.kept, stampNow, quietLog())
 	case strings.HasSuffix(h.t.Name(), stored):
 		s := &stocked{journal: h.journal, vault: newVault(h.t), routed: map[uint64]uint64{}}
 		s.vault.auto = true

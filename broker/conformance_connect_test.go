@@ -239,8 +239,8 @@ func TestAllQoSAndRetain(t *testing.T) {
 	})
 }
 
-// TestReasonsInWords: a refused CONNECT and a refused filter say why, unless the client does not want it or takes no packet
-// so large. v5 [MQTT-3.1.2-29] [MQTT-3.2.2-19] [MQTT-3.9.2-1] [MQTT-3.1.2-24]
+// TestReasonsInWords: a refused CONNECT, a refused filter and one that is not there say why, unless the client does not want it or takes no packet
+// so large. v5 [MQTT-3.1.2-29] [MQTT-3.2.2-19] [MQTT-3.9.2-1] [MQTT-3.11.2-1] [MQTT-3.1.2-24]
 func TestReasonsInWords(t *testing.T) {
 	h := build(t, Config{})
 	method := func(p *packet.Connect) { p.Props.SetAuthMethod([]byte("x")) }
@@ -268,9 +268,10 @@ func TestReasonsInWords(t *testing.T) {
 			if s.Props.Has(packet.PropReasonString) != tt.some || !slices.Equal(s.Reasons, []packet.Reason{0, packet.TopicFilterInvalid}) {
 				t.Errorf("SUBACK %v %q", s.Reasons, s.Props.ReasonString)
 			}
-			c.publish("$SYS/x", "", 1, 1) // refused, and never in words
-			if a := c.expectAck(packet.TypePuback, 1); a.Reason != packet.TopicNameInvalid || a.Props.Has(packet.PropReasonString) {
-				t.Errorf("PUBACK %s %q", a.Reason, a.Props.ReasonString)
+			c.send(&packet.Unsubscribe{ID: 1, Filters: [][]byte{[]byte("a"), []byte("none"), []byte("nor")}})
+			u := c.expect(packet.TypeUnsuback).(*packet.Unsuback)
+			if u.Props.Has(packet.PropReasonString) != tt.some || tt.some && string(u.Props.ReasonString) != `"none": there was no such subscription` {
+				t.Errorf("UNSUBACK %v %q", u.Reasons, u.Props.ReasonString)
 			}
 		})
 	}

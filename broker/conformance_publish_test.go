@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"weir/broker/packet"
+	"weir/broker/topic"
 )
 
 // TestAnswersCarryTheID: each PUBLISH is answered as its QoS demands, by its own id, and the id is free afterwards whatever DUP
@@ -167,7 +168,7 @@ func TestBytesOfAnswers(t *testing.T) {
 	} {
 		t.Run(v.String(), func(t *testing.T) {
 			h := build(t, Config{})
-			c, _ := h.login(v, "c")
+			c, _ := h.login(v, "c", func(p *packet.Connect) { p.Props.SetRequestProblemInfo(false) })
 			for _, exchange := range all {
 				c.write(raw(t, exchange[0]))
 				if exchange[1] == "" {
@@ -184,29 +185,63 @@ func TestBytesOfAnswers(t *testing.T) {
 	}
 }
 
-// TestNoReasonsInWordsOnAcks: PUBACK, PUBREC, PUBREL and PUBCOMP have a code at most, so nothing has to be left out of them.
-// v5 [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3];
-// the codes are listed ones: v5 [MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.6.2-1] [MQTT-3.7.2-1]
-func TestNoReasonsInWordsOnAcks(t *testing.T) {
-	h := build(t, Config{})
-	c, _ := h.login(packet.V5, "c", func(p *packet.Connect) { p.Props.SetRequestProblemInfo(true) })
-	for i, send := range []appender{
-		message1("$SYS/x", "", 1, 1), message1("$SYS/x", "", 2, 2), message1("nobody", "", 1, 3),
-		&packet.Ack{Type: packet.TypePubrec, ID: 4}, &packet.Ack{Type: packet.TypePubrel, ID: 5},
+// TestReasonsInWordsOnAcks: PUBACK and PUBREC of a PUBLISH that nobody gets say why, unless the client does not want it or takes no packet
+// so large; there is nothing else to say, nor any user property. The codes are listed ones.
+// v5 [MQTT-3.4.2-1] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-1] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-1] [MQTT-3.6.2-2] [MQTT-3.6.2-3]
+// [MQTT-3.7.2-1] [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.1.2-29]
+func TestReasonsInWordsOnAcks(t *testing.T) {
+	const refuse, deny = "$SYS/x", "secret"
+	deep := strings.Repeat("/", 200)
+	kept := retainedMessage("kept", "x", 1, 8)
+	for _, tt := range []struct {
+		name  string
+		tweak func(*packet.Connect)
+		words bool
+	}{
+		{"wanted", func(p *packet.Connect) { p.Props.SetRequestProblemInfo(true) }, true},
+		{"as by default", func(*packet.Connect) {}, true},
+		{"not wanted", func(p *packet.Connect) { p.Props.SetRequestProblemInfo(false) }, false},
+		{"too large", func(p *packet.Connect) { p.Props.SetMaximumPacketSize(30) }, false},
 	} {
-		c.send(send)
-		want := []packet.Ack{
-			{Type: packet.TypePuback, ID: 1, Reason: packet.TopicNameInvalid},
-			{Type: packet.TypePubrec, ID: 2, Reason: packet.TopicNameInvalid},
-			{Type: packet.TypePuback, ID: 3, Reason: packet.NoMatchingSubscribers},
-			{Type: packet.TypePubrel, ID: 4, Reason: packet.PacketIdentifierNotFound},
-			{Type: packet.TypePubcomp, ID: 5, Reason: packet.PacketIdentifierNotFound},
-		}[i]
-		if a := c.expectAck(want.Type, want.ID); a.Reason != want.Reason || !a.Props.Empty() {
-			t.Errorf("%s %d: reason %s, properties %+v, want %s and none", want.Type, want.ID, a.Reason, a.Props, want.Reason)
+		h := build(t, Config{MaxRetained: 1, Rights: func(Who) Rights { return allBut(deny) }})
+		c, _ := h.login(packet.V5, "c", tt.tweak)
+		c.send(retainedMessage("other", "x", 0, 0))
+		for i, send := range []appender{
+			message1(refuse, "", 1, 1), message1(refuse, "", 2, 2), message1("nobody", "", 1, 3),
+			&packet.Ack{Type: packet.TypePubrec, ID: 4}, &packet.Ack{Type: packet.TypePubrel, ID: 5},
+			message1(deny, "", 1, 6), message1(deep, "", 2, 7), kept,
+		} {
+			c.send(send)
+			want := []struct {
+				packet.Ack
+				words string
+			}{
+				{packet.Ack{Type: packet.TypePuback, ID: 1, Reason: packet.TopicNameInvalid}, whyWords[whySystem]},
+				{packet.Ack{Type: packet.TypePubrec, ID: 2, Reason: packet.TopicNameInvalid}, whyWords[whySystem]},
+				{packet.Ack{Type: packet.TypePuback, ID: 3, Reason: packet.NoMatchingSubscribers}, ""},
+				{packet.Ack{Type: packet.TypePubrel, ID: 4, Reason: packet.PacketIdentifierNotFound}, ""},
+				{packet.Ack{Type: packet.TypePubcomp, ID: 5, Reason: packet.PacketIdentifierNotFound}, ""},
+				{packet.Ack{Type: packet.TypePuback, ID: 6, Reason: packet.NotAuthorized}, whyWords[whyNoRight]},
+				{packet.Ack{Type: packet.TypePubrec, ID: 7, Reason: packet.TopicNameInvalid}, whyWords[whyUnfit]},
+				{packet.Ack{Type: packet.TypePuback, ID: 8, Reason: packet.QuotaExceeded}, whyWords[whyRetained]},
+			}[i]
+			if !tt.words {
+				want.words = ""
+			}
+			if a := c.expectAck(want.Type, want.ID); a.Reason != want.Reason || string(a.Props.ReasonString) != want.words || len(a.Props.User) > 0 {
+				t.Errorf("%s: %s %d: reason %s, properties %+v, want %s and %q", tt.name, want.Type, want.ID, a.Reason, a.Props, want.Reason, want.words)
+			}
 		}
 	}
 }
+
+// allBut are Rights to everything but one topic.
+type allBut string
+
+func (a allBut) MayPublish(name []byte) bool      { return string(name) != string(a) }
+func (a allBut) MaySubscribe(f topic.Filter) bool { return f.String() != string(a) }
+func (a allBut) MayReceive(name []byte) bool      { return string(name) != string(a) }
+func (allBut) ReceivesAll(topic.Filter) bool      { return false }
 
 // TestTopicMatchesFilter: a client gets the topic as it was published, and nothing that its filters do not match. [MQTT-3.3.2-3]
 func TestTopicMatchesFilter(t *testing.T) {

@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -267,8 +267,9 @@
 //   - A 3.1.1 client cannot be told a receive maximum, so it may have as many messages unacknowledged as there are ids.
 //   - Topic aliases are taken, and sent to 5.0 clients that allow them: see shorten.go, where they are put into bytes on
 //     their way to the socket. A payload format indicator is passed on and not held against the payload.
-//   - A refused CONNECT says why in words unless it is the login that failed, and so does SUBACK of a filter that breaks the
-//     rules and DISCONNECT of a broken rule; acknowledgements have their code only. Nothing but PUBLISH has user properties.
+//   - A refused CONNECT says why in words unless it is the login that failed, and so do SUBACK and UNSUBACK, of the first filter
+//     that was refused or is not there, DISCONNECT of a broken rule, and PUBACK and PUBREC of a message that nobody gets (words.go).
+//     Nothing but PUBLISH has user properties.
 //   - There is no enhanced authentication (0x8C).
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.

@@ -115,7 +115,7 @@ func (o *out) lentReceived(l *lent, step qos.Step, t packet.Type, id uint16) (ok
 		if d != nil {
 			d.released = append(d.released, l.pair(id))
 		} else {
-			o.acknowledge(packet.TypePubrel, id, packet.Success)
+			o.acknowledge(packet.TypePubrel, id, packet.Success, whyNot)
 		}
 	case qos.Done, qos.Refused:
 		o.giveBack(id, l)

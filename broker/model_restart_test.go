@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"testing/synctest"
 	"time"
 )
 
@@ -21,7 +20,6 @@ func (m *model) restart(orderly bool) {
 			wills, s.will = append(wills, s.will), nil
 		}
 	}
-	old := m.house
 	if !orderly {
 		next := m.vault.crash()
 		m.vault.fail(true)
@@ -32,8 +30,8 @@ func (m *model) restart(orderly bool) {
 			a.shut()
 		}
 	}
-	old.stop()
-	if orderly {
+	m.stop()
+	if orderly && m.vault != nil {
 		m.vault = m.vault.crash() // all is committed
 	}
 	for _, a := range m.actors {
@@ -51,7 +49,7 @@ func (m *model) restart(orderly bool) {
 		m.ref.publishNow(w, false) // it may have come before its subscriber was gone, or for a session that is not stored
 	}
 	m.start()
-	synctest.Wait()
+	m.calm()
 }
 
 // afterRestart is a session as it comes back: away since now, or since it was.

@@ -56,12 +56,13 @@ func (m *model) step() {
 				}
 			}
 		}
-	case n < 97 || m.vault == nil:
+	case n < 97 || !m.stored():
 		d := m.pause()
 		m.note("%s pass", d)
 		m.advance(d)
 	default:
-		m.restart(m.rnd.IntN(2) == 0)
+		orderly := m.rnd.IntN(2) == 0
+		m.restart(orderly || m.real) // power cuts of a real journal are tried there, at each operation
 	}
 }
 
@@ -124,7 +125,7 @@ func (m *model) connect(a *actor) {
 	var delay time.Duration
 	if m.rnd.IntN(3) == 0 {
 		will = m.message(a.id, modelTopics[m.rnd.IntN(len(modelTopics))])
-		will.p.Retain = m.vault == nil && m.rnd.IntN(4) == 0
+		will.p.Retain = !m.stored() && m.rnd.IntN(4) == 0
 		p.HasWill = true
 		p.Will = packet.Will{QoS: will.p.QoS, Retain: will.p.Retain, Topic: will.p.Topic, Payload: will.p.Payload}
 		if a.v == packet.V5 && m.rnd.IntN(2) == 0 {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -20,7 +21,8 @@ var (
 
 // TestModel has clients do what they like, and compares what each gets with a reference that was written from the standard.
 // Each run has a seed, which a failure prints; -args -seed N repeats it with all that happened. A quarter of the runs is
-// over a Store, and its broker is stopped or killed now and then. .ci/long does thousands (-args -runs N).
+// over a Store, and its broker is stopped or killed now and then; one in forty is over the real journal on a disk in memory, and
+// its broker is stopped. .ci/long does thousands (-args -runs N).
 func TestModel(t *testing.T) {
 	if *modelSeed != 0 {
 		newModel(t, *modelSeed, true)
@@ -51,7 +53,11 @@ type model struct {
 	cfg    Config
 	house  *house
 	memory *memory
-	vault  *vault // nil: there is no Store
+	vault  *vault // nil: there is no Store, or a real one
+	real   bool   // the Store is the real journal, kept
+	disk   any    // of it; nil before the first start
+	kept   Kept
+	quit   func() // ends it
 	actors []*actor
 	ref    *reference
 	began  time.Time // of the step that is going on
@@ -62,7 +68,10 @@ func newModel(t *testing.T, seed uint64, tell bool) {
 		synctest.Test(t, func(t *testing.T) {
 			m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 77)), cfg: Config{Inflight: 6}}
 			m.ref = &reference{now: time.Now, sessions: map[string]*standing{}, retained: map[string]*sent{}, groups: map[string]*common{}, window: 6}
-			if seed%4 == 0 {
+			switch {
+			case seed%40 == 0:
+				m.real = true
+			case seed%4 == 0:
 				m.vault = newVault(t)
 				m.vault.auto = true
 			}
@@ -88,7 +97,14 @@ func (m *model) start() {
 		m.house.over = m.vault
 		cfg.Store = m.vault
 	}
+	if m.real {
+		m.kept, m.disk = OpenKept(m.t, m.disk)
+		m.house.kept, cfg.Store = m.kept, m.kept
+	}
 	m.house.run(cfg, m.memory)
+	if m.real {
+		m.quit = m.runKept()
+	}
 	if m.vault != nil {
 		m.vault.mu.Lock()
 		m.vault.b = m.house.b
@@ -103,7 +119,54 @@ func (m *model) close() {
 			a.shut()
 		}
 	}
+	m.stop()
+}
+
+// Kept is a real Journal with its Store, as package journal has it.
+type Kept interface {
+	Journal
+	Store
+	Run(ctx context.Context, notify func()) error
+	Close() error
+}
+
+// OpenKept opens the journal on a disk, which it makes if it is nil.
+var OpenKept func(t testing.TB, disk any) (Kept, any)
+
+// runKept runs the journal until the function is called that it returns.
+func (m *model) runKept() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.kept.Run(ctx, m.house.b.Notify) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			m.t.Errorf("the journal: %v", err)
+		}
+		if err := m.kept.Close(); err != nil {
+			m.t.Errorf("closing the journal: %v", err)
+		}
+	}
+}
+
+// stored tells whether there is a Store.
+func (m *model) stored() bool { return m.vault != nil || m.real }
+
+// stop ends the broker in order, and then its journal.
+func (m *model) stop() {
 	m.house.stop()
+	if m.quit != nil {
+		m.quit()
+		m.quit = nil
+	}
+}
+
+// calm waits until nothing happens any more but by the clock; the real journal takes a moment for what it does.
+func (m *model) calm() {
+	if m.real {
+		time.Sleep(100 * time.Microsecond)
+	}
+	synctest.Wait()
 }
 
 func (m *model) note(format string, args ...any) {
@@ -144,7 +207,7 @@ func (m *model) advance(d time.Duration) {
 			stop = when
 		}
 		time.Sleep(time.Until(stop))
-		synctest.Wait()
+		m.calm()
 		m.ref.pass()
 		m.settle()
 	}
@@ -153,7 +216,7 @@ func (m *model) advance(d time.Duration) {
 // settle lets everybody read, and acknowledge who does, until nothing happens any more; then nothing may be missing.
 func (m *model) settle() {
 	for again := true; again && !m.failed; {
-		synctest.Wait()
+		m.calm()
 		again = false
 		for _, a := range m.actors {
 			again = a.read() || again

@@ -280,7 +280,7 @@ func (o *out) resend(f *filler) {
 	o.flight.Resend(func(id uint16, ref uint64, q byte, released bool) bool {
 		switch l := o.lent[id]; {
 		case released: // v5 [MQTT-4.3.3-6]
-			o.acknowledge(packet.TypePubrel, id, packet.Success)
+			o.acknowledge(packet.TypePubrel, id, packet.Success, whyNot)
 		case l != nil: // v5 [MQTT-4.8.2-4]
 			switch {
 			case !f.mayHave(l.sent.message):
@@ -314,7 +314,7 @@ func (o *out) resend(f *filler) {
 }
 
 // acknowledge appends a PUBACK, PUBREC, PUBREL or PUBCOMP. The caller holds mu.
-func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
+func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason, why why) {
 	if o.closing { // v5 [MQTT-3.14.4-1]; what is begun goes on with the next connection
 		return
 	}
@@ -322,7 +322,12 @@ func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason) {
 	o.others++
 	if o.version == packet.V5 && reason != packet.Success {
 		a := packet.Ack{Type: t, ID: id, Reason: reason}
-		if b, err := a.Append(o.pending, o.version); err == nil {
+		b, ok := o.inWords(&a, why, o.pending)
+		err := error(nil)
+		if !ok {
+			b, err = a.Append(o.pending, o.version)
+		}
+		if err == nil {
 			o.answers += len(b) - len(o.pending)
 			o.pending = b
 		}
@@ -364,12 +369,12 @@ func (o *out) received(t packet.Type, id uint16, reason packet.Reason) (ok bool)
 	}
 	switch step {
 	case qos.SendPubrel: // v5 [MQTT-4.3.3-4], 3.1.1 [MQTT-4.3.3-1]
-		o.acknowledge(packet.TypePubrel, id, packet.Success)
+		o.acknowledge(packet.TypePubrel, id, packet.Success, whyNot)
 	case qos.Done, qos.Refused: // v5 [MQTT-4.4.0-2] [MQTT-4.8.2-6]: refused is acknowledged too
 		o.letGo(ref)
 	case qos.Ignored:
 		if t == packet.TypePubrec && !reason.Failed() {
-			o.acknowledge(packet.TypePubrel, id, packet.PacketIdentifierNotFound)
+			o.acknowledge(packet.TypePubrel, id, packet.PacketIdentifierNotFound, whyNot)
 		}
 	case qos.Wrong:
 		return false

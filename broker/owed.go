@@ -15,6 +15,7 @@ type due struct {
 	id         uint16
 	answer     packet.Type // TypePuback or TypePubrec; 0: an in-process message
 	reason     packet.Reason
+	why        why // the reason in words
 	state      dueState
 }
 
@@ -111,7 +112,7 @@ func (o *owed) submit(batch *toJournal, allowance int) (taken int) {
 		case at < n:
 			d.state, d.number, open = dueRecorded, first+uint64(at), true
 			if e := &batch.entries[at]; e.Refused && !e.local && batch.dues[i].told { // v5 sections 3.4.2.1 and 3.5.2.1
-				d.reason = packet.QuotaExceeded
+				d.reason, d.why = packet.QuotaExceeded, whyQueues
 			}
 		case at < kept:
 			d.state, d.number, open = dueWaiting, batch.places[at-n], true

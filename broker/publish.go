@@ -38,9 +38,9 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 			key = s.durable.serial.held(m.ID)
 		}
 	}
-	refusal := c.refusal(r, m.Topic)
+	refusal, why := c.refusal(r, m.Topic)
 	if c.version == packet.V5 { // 3.1.1 knows no reasons: acknowledged and dropped, [MQTT-3.3.5-2]
-		answer.reason = refusal
+		answer.reason, answer.why = refusal, why
 	}
 	if m.QoS > 0 {
 		if known, err := c.admit(r, m, answer); known || err != nil {
@@ -52,7 +52,7 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 		var wanted bool
 		entry, wanted = r.publish(m, source{session: s, told: c.version == packet.V5 && m.QoS > 0}, kind, key)
 		if r.refused { // v5 sections 3.4.2.1 and 3.5.2.1
-			answer.reason, refusal = packet.QuotaExceeded, packet.QuotaExceeded
+			answer.reason, answer.why, refusal = packet.QuotaExceeded, whyRetained, packet.QuotaExceeded
 		} else if !wanted && c.version == packet.V5 {
 			answer.reason = packet.NoMatchingSubscribers
 		}
@@ -64,18 +64,18 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 }
 
 // refusal is why the client may not publish to a topic, counted; Success: it may.
-func (c *connection) refusal(r *reading, name []byte) packet.Reason {
+func (c *connection) refusal(r *reading, name []byte) (packet.Reason, why) {
 	switch {
 	case name[0] == '$': // v5 section 4.7.2: not for clients
 		r.counts.rejected++
-		return packet.TopicNameInvalid
+		return packet.TopicNameInvalid, whySystem
 	case allowed(c.b.cfg(), name) != nil: // v5 sections 3.4.2.1 and 3.5.2.1: valid, and not accepted
 		r.counts.rejected++
-		return packet.TopicNameInvalid
+		return packet.TopicNameInvalid, whyUnfit
 	case !c.mayPublish(name): // v5 sections 3.4.2.1 and 3.5.2.1
-		return packet.NotAuthorized
+		return packet.NotAuthorized, whyNoRight
 	}
-	return packet.Success
+	return packet.Success, whyNot
 }
 
 // resolve sets and uses topic aliases, and checks the topic name.

@@ -175,7 +175,7 @@ func (d *durable) resend(f *filler) (again bool) {
 			sent = true
 			switch l := o.lent[id]; {
 			case released: // v5 [MQTT-4.3.3-6]
-				o.acknowledge(packet.TypePubrel, id, packet.Success)
+				o.acknowledge(packet.TypePubrel, id, packet.Success, whyNot)
 			case l != nil: // v5 [MQTT-4.8.2-4]
 				if l.sent.message == nil || !f.mayHave(l.sent.message) || !f.encode(l.sent, id, true) {
 					lost = &Pair{ID: id, Number: number, Released: q == 2}

@@ -19,7 +19,7 @@ import (
 // broker); at the end nothing is left but the sessions that persist.
 //
 //	input    house u8 | operation u8, its arguments ... | operation ...
-//	house    bit 0 a store, bit 1 the journal settles by itself, bit 2 users, bit 3 rights
+//	house    bit 0 a store, bit 1 the journal settles by itself, bit 2 users, bit 3 rights, bit 4 limits that a few clients reach
 //	operation low 4 bits: see perform; bit 7: what follows does not wait until everybody is idle
 func FuzzServer(f *testing.F) {
 	for _, seed := range stormSeeds(f) {
@@ -45,6 +45,7 @@ type storm struct {
 	all     []*peer
 	inside  *Publisher
 	lasting map[string]bool // client ids whose session may outlive its connection
+	tight   bool            // limits are soon reached: a connection may be closed unheard
 	cancel  func()
 	done    chan error
 }
@@ -55,10 +56,21 @@ var stormConfig = Config{
 	ReceiveMaximum: 5, TopicAliases: 2, MaxSessionExpiry: time.Hour, RetainFlush: 10 * time.Second,
 }
 
+// tighten sets limits for the whole broker that a few clients reach.
+func (c *Config) tighten() {
+	c.MaxConnections, c.MaxSessions, c.MaxConnecting = 3, 5, 4
+	c.MaxSubscriptions, c.MaxClientSubscriptions = 6, 3
+	c.MaxRetained, c.MaxRetainedBytes = 3, 1500
+	c.QueueTotal, c.Memory = 8, 100<<10
+}
+
 func newStorm(t *testing.T, data []byte) *storm {
 	s := &storm{script: script{data}, t: t, memory: newMemory(), journal: newJournal(), lasting: map[string]bool{}, done: make(chan error, 1)}
 	kind := s.byte()
 	cfg := stormConfig
+	if s.tight = kind&16 != 0; s.tight {
+		cfg.tighten()
+	}
 	var j Journal = s.journal
 	if kind&1 != 0 {
 		s.store = &stocked{journal: s.journal, vault: newVault(t), routed: map[uint64]uint64{}}
@@ -298,7 +310,7 @@ func stormSeeds(t testing.TB) (seeds [][]byte) {
 		}
 		seeds = append(seeds, append(seed, 9, 0, 3))
 	}
-	for kind := range byte(16) {
+	for kind := range byte(32) {
 		script := []byte{kind}
 		for n := range byte(60) {
 			script = append(script, n*7+kind, n, n*31+kind*5, n*3, 255-n, kind+n*11)

@@ -134,7 +134,7 @@ func (p *peer) look() {
 		p.mu.Unlock()
 	}
 	r := &p.referee
-	if r.fault == "" && eof {
+	if r.fault == "" && eof && (r.connack || !p.s.tight) {
 		r.closed(p.dozed)
 	}
 	if r.fault != "" {

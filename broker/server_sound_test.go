@@ -39,10 +39,13 @@ var systemNames = func() topic.Filter { f, _ := topic.ParseFilter("$SYS/#"); ret
 func (b *Broker) unsound() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	subs := 0
+	subs, placed := 0, 0
 	dates := 0
 	for id, s := range b.sessions {
 		subs += s.subs.len()
+		if s.placed {
+			placed++
+		}
 		if waits := s.absence != nil && s.absence.place >= 0; (s.owner == nil) != waits {
 			return fmt.Sprintf("session %q: owner %v, in the calendar %v", id, s.owner != nil, waits)
 		}
@@ -58,6 +61,9 @@ func (b *Broker) unsound() string {
 	}
 	if n := b.count.subscriptions.Load(); int(n) != subs {
 		return fmt.Sprintf("%d subscriptions are counted, there are %d", n, subs)
+	}
+	if what := b.unsoundLimits(placed, subs); what != "" {
+		return what
 	}
 	batch := b.cfg().MaxPacket + 1024 // of a publisher within the process, which is always taken if nothing of it waits
 	if n := b.waitingBytes.n.Load(); n < 0 || n > int64(b.cfg().AllowanceTotalBytes+batch) {
@@ -82,6 +88,39 @@ func (b *Broker) unsound() string {
 	}
 	if n, mortals := b.limits.retainedBytes.n.Load(), len(b.retained.expiring); n != int64(bytes) || expiring != mortals || misplaced != "" {
 		return fmt.Sprintf("retained: %d bytes are counted, there are %d; %d that expire, there are %d; misplaced: %q", n, bytes, mortals, expiring, misplaced)
+	}
+	return ""
+}
+
+// unsoundLimits says what is counted wrongly, or is more than it may be. The caller holds mu.
+func (b *Broker) unsoundLimits(sessions, subs int) string {
+	connecting, connections := 0, 0
+	for c := range b.connections {
+		if c.connecting {
+			connecting++
+		}
+		if c.counted != nil {
+			connections++
+		}
+	}
+	l := &b.limits
+	for _, x := range []struct {
+		limit *limit
+		have  int
+		hard  bool // nothing is there but what was let in
+	}{
+		{&l.connecting, connecting, true}, {&l.connections, connections, true}, {&l.sessions, sessions, false}, {&l.subscriptions, subs, false},
+		{&l.retained, b.retained.names.Len(), false},
+	} {
+		n, most := x.limit.n.Load(), x.limit.most.Load()
+		if n != int64(x.have) || x.hard && n > most {
+			return fmt.Sprintf("%s: %d are counted of %d, there are %d", x.limit.name, n, most, x.have)
+		}
+	}
+	for _, x := range l.all() {
+		if n := x.n.Load(); n < 0 {
+			return fmt.Sprintf("%s: %d are counted", x.name, n)
+		}
 	}
 	return ""
 }

@@ -77,7 +77,7 @@ func (s *session) settled(acks []due) {
 		if a.generation != o.generation { // owed to a connection that is gone
 			continue
 		}
-		o.acknowledge(a.answer, a.id, a.reason)
+		o.acknowledge(a.answer, a.id, a.reason, a.why)
 		if a.answer == packet.TypePuback || a.reason.Failed() {
 			o.answered.ack(a.id)
 		}

@@ -19,23 +19,20 @@ func (c *connection) subscribe(r *reading, f packet.Frame) error {
 	}
 	answer := packet.Suback{ID: p.ID, Reasons: make([]packet.Reason, len(p.Filters))} // v5 [MQTT-2.2.1-6], 3.1.1 [MQTT-2.3.1-7]
 	var fresh []wanted
+	said := ""
 	for i := range p.Filters {
 		w, reason, why, err := c.subscribeOne(&p.Filters[i], id)
 		if err != nil {
 			return err
 		}
-		if answer.Reasons[i] = reason; why != nil && c.problems && !answer.Props.Has(packet.PropReasonString) {
-			answer.Props.SetReasonString([]byte(why.Error()))
+		if answer.Reasons[i] = reason; why != nil && said == "" {
+			said = why.Error()
 		}
 		if w.sub != nil {
 			fresh = append(fresh, w)
 		}
 	}
-	if answer.Props.Has(packet.PropReasonString) {
-		if b, err := answer.Append(nil, c.version); err != nil || c.tooLarge(len(b)) {
-			answer.Props.Reset() // v5 [MQTT-3.9.2-1]
-		}
-	}
+	c.inWords(said, &answer.Props, &answer)
 	err := c.answerKept(r, &answer)
 	for _, w := range fresh { // whatever becomes of the connection
 		c.b.replayRetained(c.session, w.sub, w.again, nil)
@@ -70,12 +67,12 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 		return wanted{}, 0, nil, packet.Errorf(packet.ProtocolError, "no local on a shared subscription")
 	}
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
-		return wanted{}, packet.NotAuthorized, nil, nil
+		return wanted{}, packet.NotAuthorized, about(p.Filter, "no right to subscribe"), nil
 	}
 	o := packOptions(p, id).atMost(*c.told.MaxQoS) // v5 [MQTT-3.2.2-10] [MQTT-3.8.4-7], 3.1.1 [MQTT-3.8.4-5]
 	isNew := c.session.subs.get(filter.String()) == nil
 	if isNew && !c.countSubscription(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
-		return wanted{}, packet.QuotaExceeded, nil, nil
+		return wanted{}, packet.QuotaExceeded, about(p.Filter, "no room for more subscriptions"), nil
 	}
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 	send = send && !shared                                          // never for shared ones: v5 section 4.8.2
@@ -86,7 +83,7 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 			if isNew {
 				c.b.uncountSubscription(filter)
 			}
-			return wanted{}, packet.QuotaExceeded, nil, nil
+			return wanted{}, packet.QuotaExceeded, about(p.Filter, "no room for the subscription in the store"), nil
 		}
 	}
 	sub := c.session.subscribe(filter, o, due)
@@ -103,10 +100,13 @@ func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
 		return err
 	}
 	answer := packet.Unsuback{ID: p.ID, Reasons: make([]packet.Reason, len(p.Filters))}
+	said := ""
 	for i, filter := range p.Filters {
 		sub := c.session.subs.get(string(filter))
 		if !c.session.unsubscribe(string(filter)) { // v5 [MQTT-3.10.4-5], 3.1.1 [MQTT-3.10.4-5]
-			answer.Reasons[i] = packet.NoSubscriptionExisted
+			if answer.Reasons[i] = packet.NoSubscriptionExisted; said == "" {
+				said = about(filter, "there was no such subscription").Error()
+			}
 			continue
 		}
 		if d := c.session.durable; d != nil {
@@ -115,5 +115,6 @@ func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
 		}
 		c.b.forgetReplay(c.session, sub) // v5 [MQTT-3.10.4-2], 3.1.1 [MQTT-3.10.4-2]
 	}
+	c.inWords(said, &answer.Props, &answer)
 	return c.answerKept(r, &answer) // v5 [MQTT-3.10.4-4] [MQTT-3.10.4-6] [MQTT-3.11.3-1], 3.1.1 [MQTT-3.10.4-4] [MQTT-3.10.4-6]
 }

@@ -61,7 +61,9 @@ func TestBehindMultiplexers(t *testing.T) {
 		never(&st)
 	}
 	s.bus.Unplug(0x70)
-	st := s.want("pulled out", func(st *status.Snapshot) bool { return st.Sensors[0].State == "failing" && st.Sensors[3].State == "failing" })
+	st := s.want("pulled out", func(st *status.Snapshot) bool {
+		return st.Sensors[0].State == "failing" && st.Sensors[3].State == "failing"
+	})
 	never(&st)
 	s.bus.Plug(0x70)
 	s.want("all again", apart)
