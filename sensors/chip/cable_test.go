@@ -127,6 +127,31 @@ func TestLateBarometerIsNotTakenForAnother(t *testing.T) {
 	})
 }
 
+// A slave that did not answer is asked once in a read, until it answers.
+func TestADeadSlaveIsAskedOnce(t *testing.T) {
+	slave := sim.NewXYMD02(1, sim.Steady(normal))
+	want := map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45}
+	onLine(t, "9600 8N1", sim.NewModbusLine(slave), func(t *testing.T, m sensors.Machine) {
+		d := opened(t, m, "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "xy-md02"})
+		clear := slave.Distort(sim.Silence(), 0)
+		for i, asked := range []int{3, 1, 1} {
+			before := slave.Requests()
+			if _, err := readWithin(t, d); sensors.FaultOf(err) != sensors.NotAnswering {
+				t.Fatal(err)
+			}
+			if n := slave.Requests() - before; n != asked {
+				t.Errorf("read %d: asked %d times, want %d", i, n, asked)
+			}
+		}
+		clear()
+		s, err := readWithin(t, d)
+		goodReadings(t, "back again", s, err, want)
+		slave.Distort(sim.Silence(), 2)
+		s, err = readWithin(t, d)
+		goodReadings(t, "silent twice", s, err, want)
+	})
+}
+
 // However late an answer comes, up to twice the time limit, it is never taken for
 // that to another question. Noise ends the waiting for it early, so that the
 // question is asked again at once.

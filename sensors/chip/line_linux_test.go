@@ -215,29 +215,6 @@ func TestModbusFaultsHealInsideTheSlot(t *testing.T) {
 	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
 }
 
-// A slave that did not answer is asked once in a read, until it answers.
-func TestADeadSlaveIsAskedOnce(t *testing.T) {
-	t.Parallel()
-	slave := sim.NewXYMD02(1, room)
-	d := opened(t, wired(t, sim.NewModbusLine(slave)), "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "xy-md02", "timeout": "100ms"})
-	clear := slave.Distort(sim.Silence(), 0)
-	for i, want := range []int{3, 1, 1} {
-		before := slave.Requests()
-		if _, err := readWithin(t, d); sensors.FaultOf(err) != sensors.NotAnswering {
-			t.Fatal(err)
-		}
-		if n := slave.Requests() - before; n != want {
-			t.Errorf("read %d: asked %d times, want %d", i, n, want)
-		}
-	}
-	clear()
-	s, err := readWithin(t, d)
-	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
-	slave.Distort(sim.Silence(), 2)
-	s, err = readWithin(t, d)
-	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
-}
-
 func TestPolledLine(t *testing.T) {
 	t.Parallel()
 	i := sim.NewLine(room)
