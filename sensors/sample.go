@@ -122,7 +122,7 @@ type Reading struct {
 	Raw        int64   // the device's own word, before any computation
 	Quality    Quality
 	Publish    Unit // what it is published in when nothing else is set; "": as Unit.Shown says
-	Gauge      bool // a pressure above that of the air around
+	Gauge      bool // a pressure above that of the air or of another vessel
 }
 
 // Shown returns the unit the value is published in when nothing else is set.
