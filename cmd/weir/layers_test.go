@@ -66,8 +66,8 @@ var notIn = map[string]string{
 // strangers must not see each other even in tests: the simulated chips are written by other eyes than the drivers.
 var strangers = map[string]string{"sensors/sim": "sensors/chip"}
 
-// inTests is what the test files of one room may import besides: a load is tried on the real broker, the model of the broker on the
-// real journal, and what drivers read under faults is judged as it will be.
+// inTests is what the test files of one room may import besides: a load is tried on the real broker, the model of the broker
+// on the real journal, and what drivers read under faults is judged as it will be.
 var inTests = map[string]string{
 	"broker/bench": "broker broker/message broker/transport",
 	"broker":       "gateway/journal buffer",

@@ -52,6 +52,7 @@ type line struct {
 	wake     chan struct{} // capacity 1; a listener has come
 	ended    chan struct{} // closed when the owner has returned
 	spare    chan *work
+	counter  counter
 
 	mu        sync.Mutex // guards the fields below
 	listeners map[int]sensors.Listener
@@ -305,6 +306,7 @@ func (l *line) tell(b []byte) {
 func (l *line) perform(ctx context.Context, w *work) {
 	start := time.Now()
 	w.err = l.exchange(ctx, w)
+	l.counter.note(w.err)
 	l.last = time.Now()
 	switch sensors.FaultOf(w.err) {
 	case sensors.Gone:
