@@ -40,7 +40,7 @@ const (
 
 var (
 	bme68xTemperature = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -40, Max: 85}
-	bme68xPressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 110000}
+	bme68xPressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 110000, Frozen: noisy}
 	bme68xHumidity    = sensors.Measure{Quantity: sensors.Humidity, Unit: sensors.RelativeHumidity, Min: 0, Max: 100}
 	bme68xGas         = sensors.Measure{Quantity: sensors.GasResistance, Unit: sensors.Ohm, Min: 170, Max: 105e6} // what the converter can express
 )

@@ -41,7 +41,7 @@ const (
 
 var (
 	bmp3Temperature = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -40, Max: 85}
-	bmp3Pressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 125000}
+	bmp3Pressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 125000, Frozen: noisy}
 )
 
 // Resolutions: the noise at 16 times oversampling is 0.6 Pa (BMP390 table 10).

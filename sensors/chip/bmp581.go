@@ -47,7 +47,7 @@ var bmp5Addresses = []uint16{0x46, 0x47}
 
 var (
 	bmp5TemperatureRange = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -40, Max: 85}
-	bmp5PressureRange    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 125000}
+	bmp5PressureRange    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 125000, Frozen: noisy}
 )
 
 // Resolutions: the noise is 0.08 Pa at the highest oversampling (BMP581 table 9).
