@@ -11,6 +11,7 @@ import (
 	"periph.io/x/conn/v3/i2c"
 
 	"weir/bridge/upstream"
+	"weir/gateway/config"
 	"weir/gateway/status"
 	"weir/sensors"
 	"weir/sensors/chip"
@@ -218,5 +219,27 @@ func checkArrival(t *testing.T, a upstream.Arrival, want map[string]wanted) {
 		t.Errorf("%s: %s, want nothing there", a.Topic, a.Payload)
 	case err != nil || got.Value == nil || math.Abs(*got.Value-w.value) > w.within+1e-9 || got.Unit != w.unit || got.Quality != w.quality:
 		t.Errorf("%s: %s, want %v ± %v %s, %s", a.Topic, a.Payload, w.value, w.within, w.unit, w.quality)
+	}
+}
+
+// TestNoSeaLevelFromAGauge: a Honeywell sensor measures against a vacuum, the air or another vessel, as its order code or its
+// settings say, and only with the first can a sea level pressure be computed from it.
+func TestNoSeaLevelFromAGauge(t *testing.T) {
+	const gauge, own = "sea_level_pressure is computed from the absolute pressure, and x measures gauge", "range_min = 0\nrange_max = 2\nrange_unit = \"bar\"\n"
+	for settings, want := range map[string]string{
+		`range = "015PA"`: "",
+		`range = "015PG"`: gauge,
+		`range = "015PD"`: "sea_level_pressure is computed from pressure, which ssc does not measure",
+		"range = \"015PD\"\nquantity = \"pressure\"":                  gauge,
+		own + `reference = "absolute"`:                                "",
+		own + `reference = "gauge"`:                                   gauge,
+		own + "reference = \"differential\"\nquantity = \"pressure\"": gauge,
+		own: `sensor.x.reference: missing, want "absolute", "gauge" or "differential"`,
+	} {
+		text := "[sensor.x]\ndriver = \"ssc\"\nderive = [\"sea_level_pressure\"]\nelevation = 520\n" + settings
+		_, problems, err := config.Parse("test.toml", []byte(text), config.Options{Drivers: chip.Drivers})
+		if report := config.Report(problems); (want == "") != (err == nil) || !strings.Contains(report, want) {
+			t.Errorf("%s: %v, %s, want %q", settings, err, report, want)
+		}
 	}
 }
