@@ -100,33 +100,32 @@ type board struct {
 }
 
 // put solders a chip to the first bus with a free address for it.
-func (b *board) put(c *onBoard) (bus int, addr uint16) {
+func (b *board) put(c *onBoard, w sim.World, o ...sim.Option) (bus int, addr uint16) {
 	for bus = 0; ; bus++ {
 		if bus == len(b.buses) {
-			b.buses = append(b.buses, sim.NewBus(fmt.Sprint("I2C", bus+1), sim.Speed(0)))
+			b.buses = append(b.buses, sim.NewBus(fmt.Sprint("I2C", bus+1), o...))
 			b.places = append(b.places, map[uint16]bool{})
 		}
 		for _, addr = range c.addresses {
 			if !b.places[bus][addr] {
 				b.places[bus][addr] = true
-				b.buses[bus].Add(addr, c.make(sim.Steady(standard)))
+				b.buses[bus].Add(addr, c.make(w))
 				return bus + 1, addr
 			}
 		}
 	}
 }
 
-func (b *board) options(o Options) Options {
-	o.Buses = func() []int {
-		var numbers []int
-		for i := range b.buses {
-			numbers = append(numbers, i+1)
-		}
-		return numbers
+// numbers are the buses there are.
+func (b *board) numbers() []int {
+	var all []int
+	for i := range b.buses {
+		all = append(all, i+1)
 	}
-	o.OpenI2C = func(number int) (i2c.BusCloser, error) { return b.buses[number-1], nil }
-	return o
+	return all
 }
+
+func (b *board) open(number int) (i2c.BusCloser, error) { return b.buses[number-1], nil }
 
 // wanted is a value at the upstream.
 type wanted struct {
@@ -170,12 +169,14 @@ func TestEveryChipArrives(t *testing.T) {
 	var b board
 	for i := range chips {
 		c := &chips[i]
-		bus, addr := b.put(c)
+		bus, addr := b.put(c, sim.Steady(standard), sim.Speed(0))
 		text += fmt.Sprintf("\n[sensor.%s]\ndriver = %q\nbus = \"%d\"\naddress = 0x%02x\nevery = \"1s\"\ntopic = \"/Home/%s/{Quantity}\"\n%s\n",
 			c.driver, c.driver, bus, addr, c.driver, c.settings)
 		c.wants(want)
 	}
-	s.startWith(s.config(text), b.options(s.options()))
+	o := s.options()
+	o.Buses, o.OpenI2C = b.numbers, b.open
+	s.startWith(s.config(text), o)
 	came := map[string]int{}
 	seen := 0
 	err := s.cloud.Wait(s.ctx, func(all []upstream.Arrival) bool {
