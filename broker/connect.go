@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -260,7 +261,9 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	}
 	c.heard = b.age()
 	b.count.connects.Add(1)
-	b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)
+	if b.log.Enabled(ctx, slog.LevelDebug) {
+		b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)
+	}
 	s.attach(c, answer, window)
 	c.overtaken(s)
 	c.conn.Flush()

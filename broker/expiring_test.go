@@ -21,6 +21,13 @@ func mortal1(name, payload string, q byte, id uint16, seconds uint32) *packet.Pu
 	return m
 }
 
+// keepers is how many are waited for as something of theirs expires.
+func (h *house) keepers() int {
+	h.b.expiring.mu.Lock()
+	defer h.b.expiring.mu.Unlock()
+	return len(h.b.expiring.list)
+}
+
 // lifetimes are published in this order by the tests below, and go as steps say.
 var lifetimes = []uint32{30, 10, 20, 0, 10}
 
@@ -79,7 +86,7 @@ func expiryFrees(t *testing.T, h *house, filter string) {
 	if now := h.limit("memory").Now; now != before {
 		t.Errorf("%d bytes of memory are counted, %d before", now, before)
 	}
-	if n := len(h.b.expiring.list); n != 0 {
+	if n := h.keepers(); n != 0 {
 		t.Errorf("%d are waited for though nothing can expire", n)
 	}
 }
@@ -96,11 +103,11 @@ func TestNobodyWaitsForDeadQueues(t *testing.T) {
 				pub.send(mortal1("x", "x", 1, 1, 1000))
 				pub.expectAck(packet.TypePuback, 1)
 				synctest.Wait()
-				if n := len(h.b.expiring.list); n != 1 {
+				if n := h.keepers(); n != 1 {
 					t.Errorf("%d are waited for, want 1", n)
 				}
 				after(11 * time.Second)
-				if n := len(h.b.expiring.list); n != 0 {
+				if n := h.keepers(); n != 0 {
 					t.Errorf("%d are waited for after the end of the session", n)
 				}
 			})
@@ -249,7 +256,7 @@ func TestRetainedExpire(t *testing.T) {
 			if s := h.b.Stats(); s.Retained != 0 || s.RetainedBytes != 0 {
 				t.Errorf("%d retained messages of %d bytes, want none", s.Retained, s.RetainedBytes)
 			}
-			if n := len(h.b.expiring.list); n != 0 {
+			if n := h.keepers(); n != 0 {
 				t.Errorf("%d are waited for though nothing can expire", n)
 			}
 		})

@@ -20,7 +20,8 @@ const (
 //
 // It works on bytes on their way to the socket, in the order in which they are written, so that no alias is used before
 // it was given or after it was given to another topic, whatever was staged, queued or sent again before. It begins anew with
-// each connection: v5 [MQTT-3.3.2-7]. It is used under the mutex of the out the bytes are taken from.
+// each connection: v5 [MQTT-3.3.2-7]. Clients of libmosquitto 2.0 announce no maximum by themselves, and so get none; told to
+// announce one, they fail at the first alias without a topic, which they do not resolve. It is used under the mutex of the out the bytes are taken from.
 type shortener struct {
 	most    int
 	aliases map[string]int      // alias by topic

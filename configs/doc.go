@@ -3,6 +3,7 @@
 //
 //	demo.toml              what weir demo runs
 //	bme280.toml            the five-minute start with one chip
+//	weather.toml           corrections, derived values, and what is worth publishing
 //	modbus.toml            transmitters on an RS-485 line, one register map
 //	cloud-mosquitto.toml   an upstream broker, both ways
 //	lan-listener.toml      devices on the local network, with users

@@ -9,14 +9,25 @@
 //
 // # What a sensor publishes
 //
-// Each good or uncertain value goes to its topic, plain ("21.53") or as JSON. A bad value is never published as a
-// number. The state of a sensor stands, retained, at weir/ID/sensor/NAME:
+// Each good or uncertain value that is worth it (see sensors/quality) goes to its topic, plain ("21.53"), as JSON or as
+// SenML; all values of a reading together go to the topic of an object, if there is one. A bad value is never published as
+// a number. The state of a sensor stands, retained, at weir/ID/sensor/NAME:
 //
-//	{"state":"ok","since":"2026-11-24T10:00:00Z"}
-//	{"state":"failing","error":"0x76 on bus 1: not answering: remote I/O error","since":"2026-11-24T10:00:00Z"}
-//	{"state":"ok","bad":{"humidity":"the chip is a BMP280 and measures no humidity"},"since":"2026-11-24T10:00:00Z"}
+//	{"state":"ok","since":"2026-11-24T10:00:00.000Z","chip":"BME280"}
+//	{"state":"failing","error":"0x76 on bus 1: not answering: remote I/O error","since":"2026-11-24T10:00:00.000Z",
+//	 "chip":"BME280","last_good":"2026-11-24T09:59:50.000Z","faults":{"not_answering":3,"failed_tries":3}}
+//	{"state":"ok","bad":{"humidity":"the chip is a BMP280 and measures no humidity"},"since":"2026-11-24T10:00:00.000Z"}
 //
-// "since" is left out while the clock is not trusted.
+// Times are left out while the clock is not trusted. The state is told when it changes, and for the sake of its counters
+// alone at most each minute.
+//
+// A sensor is read at start + phase + k*every; phases spread sensors over ten seconds. With align it is read at whole
+// multiples of every once the clock is trusted. One that fails is left alone longer each time, up to eight seconds: not
+// for a minute, as it is to be good again within ten seconds of being plugged in. It is set up anew with each read after
+// one that failed.
+//
+// A reading costs no memory once everything has been seen: buffers, messages and the context of the read are used again
+// (BenchmarkReading, BenchmarkPublish).
 //
 // The state, and the values where retain is set, of a sensor that was removed, renamed or moved to another topic are cleared:
 // the topics are kept in the store under left/TOPIC (remains.go). Of sensors that are found, those are cleared that the

@@ -291,6 +291,9 @@ func (g *Gateway) Status() status.Snapshot {
 	for _, sampler := range g.all() {
 		s.Sensors = append(s.Sensors, sampler.snapshot())
 	}
+	for _, c := range g.machine.Counts() {
+		s.Buses = append(s.Buses, status.Bus{Name: c.Name, Transfers: c.Transfers, Faults: faults(&c.Failed)})
+	}
 	for _, l := range g.links {
 		s.Bridges = append(s.Bridges, l.status())
 	}

@@ -242,18 +242,55 @@ func (g *Gateway) births() (born <-chan struct{}, stop func(), err error) {
 // outdoors is the most a sensor for the pressure of the air measures, in Pa; one for pipes measures more.
 const outdoors = 130_000
 
-// quantitiesOf are what a configured sensor delivers, as it is published.
+// quantitiesOf are what a configured sensor delivers, computed quantities too, as it is published.
 func quantitiesOf(c *config.Sensor, d *sensors.Driver) (all []discovery.Quantity) {
 	for _, m := range d.Delivers(c.Settings) {
-		sh := shapeOf(c, m.Quantity)
-		q := discovery.Quantity{Name: string(m.Quantity), Topic: sh.topic, Unit: sh.unit, JSON: sh.json}
-		if q.Unit == "" {
-			q.Unit = m.Unit.Shown()
-		}
+		q := quantityOf(c, m.Quantity, m.Unit, m.Publish)
 		q.Outdoors = m.Unit.Base() == sensors.Pascal && m.Max > 0 && m.Max <= outdoors
 		all = append(all, q)
 	}
+	for _, what := range c.Derive {
+		q := quantityOf(c, what, sensors.Derive(what).Unit, "")
+		q.Outdoors = what == sensors.SeaLevelPressure
+		all = append(all, q)
+	}
 	return all
+}
+
+// quantityOf is one quantity as it is published: its readings are in unit, and shown otherwise if the device wants that.
+func quantityOf(c *config.Sensor, what sensors.Quantity, unit, shown sensors.Unit) discovery.Quantity {
+	if shown == "" {
+		shown = unit.Shown()
+	}
+	q := discovery.Quantity{Name: string(what), Topic: c.TopicOf(what), Unit: config.Own(c, c.Units, what, shown), Every: silence(c, what)}
+	format, name := formatOf(c.Format), c.NameOf(what)
+	if format == asSenML {
+		q.Unit = unit.Base()
+	}
+	switch together := q.Topic == ""; {
+	case together && format == asSenML:
+		q.Topic, q.Template = string(c.Object), discovery.RecordOf(senmlName(name, c.BaseName == ""))
+	case together:
+		q.Topic, q.Template = string(c.Object), discovery.Member(name)
+	case format == asSenML:
+		q.Template = discovery.Record
+	case format == asJSON:
+		q.Template = discovery.Value
+	}
+	return q
+}
+
+// silence is how long a quantity of a sensor that works may say nothing; below 0: for ever, as only changes are published.
+func silence(c *config.Sensor, q sensors.Quantity) time.Duration {
+	longest := max(c.Every, config.Of(c.PublishEvery, q, 0), config.Of(c.MinInterval, q, 0))
+	heartbeat := config.Of(c.Heartbeat, q, 0)
+	switch {
+	case config.Own(c, c.Deadband, q, 0) == 0 && config.Of(c.DeadbandPercent, q, 0) == 0:
+		return longest
+	case heartbeat == 0:
+		return -1
+	}
+	return max(longest, heartbeat)
 }
 
 // announced is what Home Assistant is to know of the sensor: what it is said to deliver, and what it has delivered besides.
@@ -266,12 +303,11 @@ func (s *sampler) announced() announced {
 		a.Model = s.driver
 	}
 	a.Quantities = slices.Clone(s.delivers)
-	for _, v := range s.state.Values {
-		if v.Text == "" || slices.ContainsFunc(a.Quantities, func(q discovery.Quantity) bool { return q.Name == v.Quantity }) {
+	for _, o := range s.current {
+		if len(o.text) == 0 || slices.ContainsFunc(a.Quantities, func(q discovery.Quantity) bool { return q.Name == string(o.quantity) }) {
 			continue
 		}
-		sh := s.shape(sensors.Quantity(v.Quantity))
-		a.Quantities = append(a.Quantities, discovery.Quantity{Name: v.Quantity, Topic: v.Topic, Unit: sensors.Unit(v.Unit), JSON: sh.json})
+		a.Quantities = append(a.Quantities, quantityOf(s.judge.c, o.quantity, o.unit, o.unit))
 	}
 	return a
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weir/broker/message"
+	"weir/gateway/config"
 	"weir/sensors"
 	"weir/sensors/bus"
 	"weir/sensors/chip"
@@ -65,8 +66,8 @@ func slaveSampler(t *testing.T, m sensors.Machine, id int) *sampler {
 	return &sampler{
 		name: fmt.Sprint(id), every: time.Second, limit: limitOf(driver, settings), stateTopic: "state", out: &stub{}, log: slog.New(slog.DiscardHandler),
 		open:  func() (sensors.Device, error) { return driver.Open(m, settings) },
-		judge: func(*sensors.Sample, time.Time) {}, stamp: func() message.Stamp { return message.Stamp{} },
-		shape: func(q sensors.Quantity) shape { return shape{topic: string(q), decimals: -1} },
+		judge: newJudge(&config.Sensor{Topic: "{quantity}", Every: time.Second, Settings: settings}, driver), another: func() {},
+		stamp: func() message.Stamp { return message.Stamp{} },
 	}
 }
 

@@ -122,13 +122,14 @@ type onceReader struct {
 	c      *config.Sensor
 	driver *sensors.Driver
 	open   func() (sensors.Device, error)
-	judge  func(s *sensors.Sample, at time.Time)
+	judge  *judge
 	device sensors.Device
 	sample sensors.Sample
 }
 
 func (g *Gateway) newOnceReader(c *config.Sensor) *onceReader {
-	r := &onceReader{c: c, driver: sensors.Find(g.o.Drivers, c.Driver), judge: newJudge(c).apply}
+	driver := sensors.Find(g.o.Drivers, c.Driver)
+	r := &onceReader{c: c, driver: driver, judge: newJudge(c, driver)}
 	r.open = func() (sensors.Device, error) {
 		if r.driver == nil {
 			return nil, fmt.Errorf("there is no driver %q", c.Driver)
@@ -156,15 +157,15 @@ func (r *onceReader) read(ctx context.Context) Once {
 	if o.Err = r.device.Read(ctx, &r.sample); o.Err != nil {
 		return o
 	}
-	r.judge(&r.sample, time.Now())
+	r.judge.apply(&r.sample, time.Now())
 	o.Chip = r.sample.Chip
 	for i := range r.sample.Readings {
 		reading := &r.sample.Readings[i]
-		sh := shapeOf(r.c, reading.Quantity)
-		v := OnceValue{Topic: sh.topic, Quantity: string(reading.Quantity), Quality: reading.Quality.String(), Raw: reading.Raw, Bad: reading.Quality.Level == sensors.Bad}
+		sh := &r.judge.outlet(reading).shape
+		v := OnceValue{Topic: string(sh.topic), Quantity: string(reading.Quantity), Quality: reading.Quality.String(), Raw: reading.Raw, Bad: reading.Quality.Level == sensors.Bad}
 		if !v.Bad {
-			shown := sh.convert(reading)
-			v.Text, v.Unit = shown.text, string(shown.unit)
+			shown := sh.shown(reading)
+			v.Text, v.Unit = string(shown.append(nil)), string(shown.unit)
 		}
 		o.Values = append(o.Values, v)
 	}

@@ -12,7 +12,6 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
-	"weir/sensors"
 )
 
 // remains are the retained messages of sensors: their states, and their values where retain is set. Those of a sensor that
@@ -109,8 +108,11 @@ func (g *Gateway) clearRemains(ctx context.Context) error {
 // retains are the topics at which the sensor has something retained, or may have: its state, and its values where that is set.
 func (s *sampler) retains() []string {
 	topics := []string{s.stateTopic}
+	if !s.judge.c.Retain {
+		return topics
+	}
 	for _, q := range s.announced().Quantities {
-		if sh := s.shape(sensors.Quantity(q.Name)); sh.retain {
+		if q.Topic != "" && !slices.Contains(topics, q.Topic) { // several share that of an object
 			topics = append(topics, q.Topic)
 		}
 	}

@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,22 +13,24 @@ import (
 	"weir/sensors"
 )
 
-// publisher takes messages without blocking; the broker's Publisher.
+// publisher takes messages without blocking and keeps none of their bytes; the broker's Publisher.
 type publisher interface {
 	Publish(batch []message.Message) error
 }
 
 // sampler reads one sensor on time and publishes what it gave. Made by the gateway, run by one goroutine; state may be
-// asked by any.
+// asked by any. Once everything has been seen a reading costs no memory.
 type sampler struct {
 	name, driver string
 	found        bool                 // it has no table of its own
 	delivers     []discovery.Quantity // what the driver says it delivers, as it is published; not changed
 	every        time.Duration
+	phase        time.Duration // by which its slots lie behind those of others
+	align        bool          // slots are at whole multiples of every once the clock is trusted
 	limit        time.Duration // of one read
 	open         func() (sensors.Device, error)
-	judge        func(s *sensors.Sample, at time.Time) // the quality pipeline
-	shape        func(q sensors.Quantity) shape
+	judge        *judge  // the quality pipeline, and how each quantity is published
+	object       *object // nil: values are published each alone
 	stateTopic   string
 	out          publisher
 	published    func(batch []message.Message) // told of readings the broker took; may be nil
@@ -39,24 +38,36 @@ type sampler struct {
 	log          *slog.Logger
 	another      func() // told when replaced becomes true; must not block
 
-	device  sensors.Device
-	sample  sensors.Sample
-	batch   []message.Message
-	telling string // the state in the batch
-	told    string // the state as the broker last took it
-	refused bool   // the broker's allowance is used up, and that was said
+	device sensors.Device
+	sample sensors.Sample
 
-	mu       sync.Mutex // guards the fields below
+	work    sync.Mutex // held while the outcome of a read is told; guards the fields below
+	reading bool
+	batch   []message.Message
+	tell    []sensors.Reading // of the sample, as they are published
+	outlets []*outlet         // of them
+	telling stateSaid         // the state in the batch
+	told    stateSaid         // the state as the broker last took it
+	refused bool              // the broker's allowance is used up, and that was said
+
+	mu       sync.Mutex // guards the fields below, and what outlets say of the newest value
 	state    status.Sensor
-	chip     string // that answered first
-	stranger int    // reads in a row that another chip answered
+	current  []*outlet // of the newest sample
+	chip     string    // that answered first
+	stranger int       // reads in a row that another chip answered
 }
 
 // run samples until ctx ends.
 func (s *sampler) run(ctx context.Context) {
 	defer s.close()
-	plan := schedule{start: time.Now(), every: s.every}
-	slot := plan.start
+	slot, forget := newSlot(ctx)
+	defer forget()
+	defer slot.end()
+	overdue := time.AfterFunc(time.Hour, s.tellOverdue)
+	defer overdue.Stop()
+	overdue.Stop()
+	plan := s.schedule()
+	next := plan.start
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -65,15 +76,40 @@ func (s *sampler) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		err := s.watched(ctx)
+		s.begins(true)
+		overdue.Reset(s.limit + overdueAfter)
+		err := s.read(slot.begin(s.limit))
+		slot.end()
+		overdue.Stop()
+		s.begins(false)
 		if ctx.Err() != nil {
 			return
 		}
 		plan.done(err == nil)
-		slot = plan.next(slot, time.Now())
+		next = plan.next(next, time.Now())
 		s.publish(err, plan.missed)
-		timer.Reset(time.Until(slot))
+		timer.Reset(time.Until(next))
 	}
+}
+
+func (s *sampler) schedule() schedule {
+	plan := schedule{start: time.Now(), every: s.every, phase: s.phase}
+	if s.align {
+		plan.wall = s.wall
+	}
+	return plan
+}
+
+// wall is the Unix time in nanoseconds of a moment, if the clock is trusted.
+func (s *sampler) wall(t time.Time) (int64, bool) {
+	now := s.stamp().Wall
+	return now + int64(time.Until(t)), now != 0
+}
+
+func (s *sampler) begins(reading bool) {
+	s.work.Lock()
+	s.reading = reading
+	s.work.Unlock()
 }
 
 func (s *sampler) close() {
@@ -88,29 +124,20 @@ func (s *sampler) close() {
 // some seconds to be given up.
 const overdueAfter = 5 * time.Second
 
-// watched reads, and tells when that does not come back: a call into the kernel may hang for as long as the hardware
-// does.
-func (s *sampler) watched(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- s.read(ctx) }()
-	overdue := time.NewTimer(s.limit + overdueAfter)
-	defer overdue.Stop()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-overdue.C:
-			s.tellOverdue()
-		}
-	}
-}
-
-// tellOverdue says that the sensor gives nothing. It leaves the sample to the read.
+// tellOverdue says that the sensor gives nothing: a call into the kernel may hang for as long as the hardware does. It
+// leaves the sample to the read, which goes on.
 func (s *sampler) tellOverdue() {
+	s.work.Lock()
+	defer s.work.Unlock()
+	if !s.reading {
+		return
+	}
 	err := sensors.Errorf(sensors.Stuck, "", "a read does not return after %v; look at the wiring, unplug the adapter", s.limit+overdueAfter)
-	s.batch = s.batch[:0]
-	s.note(err, nil, s.snapshot().Missed, time.Now())
-	s.tellState(err, nil, s.stamp())
+	s.batch, s.telling.bad = s.batch[:0], s.telling.bad[:0]
+	s.mu.Lock()
+	s.note(err, "", time.Now())
+	s.mu.Unlock()
+	s.tellState(err, s.stamp())
 	s.send()
 }
 
@@ -124,137 +151,91 @@ func (s *sampler) read(ctx context.Context) error {
 		}
 		s.device = device
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.limit)
-	defer cancel()
 	return s.device.Read(ctx, &s.sample)
 }
 
-// publish sends the values of the sample and, when it changed, the state.
+// publish sends the values of the sample that are worth it and, when it changed, the state.
 func (s *sampler) publish(err error, missed uint64) {
+	s.work.Lock()
+	defer s.work.Unlock()
+	failed := failedTries(err, &s.sample)
 	if err != nil {
 		s.sample.Reset()
+		s.judge.lost()
 	}
-	now, stamp := s.moment()
-	s.judge(&s.sample, now)
-	s.batch = s.batch[:0]
-	values, bad := []status.Value(nil), map[sensors.Quantity]sensors.Reason{}
-	for i := range s.sample.Readings {
-		r := &s.sample.Readings[i]
-		sh := s.shape(r.Quantity)
-		v := status.Value{
-			Quantity: string(r.Quantity), Topic: sh.topic, Quality: r.Quality.Level.String(), Reason: string(r.Quality.Reason), At: now,
-		}
-		if r.Quality.Level == sensors.Bad {
-			bad[r.Quantity] = r.Quality.Reason
-		} else {
-			shown := sh.convert(r)
-			v.Text, v.Unit = shown.text, string(shown.unit)
-			s.batch = append(s.batch, message.Message{Stamp: stamp, Publish: packet.Publish{
-				QoS: sh.qos, Retain: sh.retain, Topic: []byte(sh.topic),
-				Payload: sh.payload(shown, r.Quality, stamp.Wall), Props: sh.properties(shown, r.Quality),
-			}})
-		}
-		values = append(values, v)
-	}
-	s.note(err, values, missed, now)
-	s.tellState(err, bad, stamp)
+	now, m := s.moment()
+	s.judge.apply(&s.sample, now)
+	s.batch, s.telling.bad = s.batch[:0], s.telling.bad[:0]
+	s.mu.Lock()
+	s.values(now, &m)
+	s.count(&failed, missed)
+	s.note(err, s.sample.Chip, now)
+	s.mu.Unlock()
+	s.tellState(err, m.stamp)
 	s.send()
 }
 
-// moment is when the sample was measured: now, or when its line came.
-func (s *sampler) moment() (time.Time, message.Stamp) {
-	now, stamp := time.Now(), s.stamp()
-	if s.sample.At.IsZero() {
-		return now, stamp
+// values adds the values that are worth it to the batch, and keeps all of them for the status. The caller holds mu.
+func (s *sampler) values(now time.Time, m *moment) {
+	if len(s.sample.Readings) == 0 {
+		return
 	}
-	age := now.Sub(s.sample.At)
-	stamp.Since -= age
-	if stamp.Wall != 0 {
-		stamp.Wall -= int64(age)
-	}
-	return s.sample.At, stamp
-}
-
-// note keeps the state for the snapshot and logs its changes.
-func (s *sampler) note(err error, values []status.Value, missed uint64, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.noteChip(err)
-	st := &s.state
-	st.Reads++
-	st.Missed = missed
-	before, text := st.State, ""
-	if err == nil {
-		st.State, st.LastGood, st.Values = "ok", now, values
-	} else {
-		text = err.Error()
-		st.State = "failing"
-		st.Failures++
-	}
-	st.Err = text
-	if st.State != before {
-		st.Since = now
-	}
-	switch {
-	case st.State == before: // what is wrong with it now stands in the status
-	case err != nil:
-		s.log.Warn("sensor failing", "sensor", s.name, "err", err)
-	default:
-		s.log.Info("sensor ok", "sensor", s.name, "chip", s.sample.Chip)
-	}
-}
-
-// strangers is how many reads in a row make another chip certain: one may be a bit that flipped.
-const strangers = 2
-
-// noteChip counts reads that another chip than the first has answered. The caller holds mu.
-func (s *sampler) noteChip(err error) {
-	switch {
-	case sensors.FaultOf(err) == sensors.WrongChip, err == nil && s.chip != "" && s.sample.Chip != s.chip:
-		if s.stranger++; s.stranger == strangers {
-			s.another()
+	s.tell, s.outlets, s.current = s.tell[:0], s.outlets[:0], s.current[:0]
+	worth := false
+	for i := range s.sample.Readings {
+		r := s.sample.Readings[i]
+		o := s.judge.outlet(&r)
+		o.keep(&r, now)
+		s.current = append(s.current, o)
+		pass := o.gate.Pass(now.Sub(s.judge.start), &r)
+		worth = worth || pass
+		s.tell, s.outlets = append(s.tell, r), append(s.outlets, o)
+		switch {
+		case r.Quality.Level == sensors.Bad:
+			s.telling.bad = append(s.telling.bad, because{r.Quantity, r.Quality.Reason})
+		case pass && len(o.shape.topic) > 0:
+			s.batch = append(s.batch, o.message(&r, m))
 		}
-	case err == nil:
-		s.chip, s.stranger = s.sample.Chip, 0
+	}
+	if s.object != nil && worth {
+		if all, ok := s.object.message(s.tell, s.outlets, m); ok {
+			s.batch = append(s.batch, all)
+		}
 	}
 }
 
-// replaced tells whether another kind of chip is where the sensor's was.
-func (s *sampler) replaced() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stranger >= strangers
+// keep remembers a value for the status. The caller holds sampler.mu.
+func (o *outlet) keep(r *sensors.Reading, at time.Time) {
+	o.text, o.unit, o.last, o.at = o.text[:0], "", r.Quality, at
+	if r.Quality.Level != sensors.Bad {
+		shown := o.shape.shown(r)
+		o.text, o.unit = shown.append(o.text), shown.unit
+	}
 }
 
-// tellState adds the state message to the batch if it says something new.
-func (s *sampler) tellState(err error, bad map[sensors.Quantity]sensors.Reason, stamp message.Stamp) {
-	state := struct {
-		State string                              `json:"state"`
-		Error string                              `json:"error,omitempty"`
-		Bad   map[sensors.Quantity]sensors.Reason `json:"bad,omitempty"`
-		Since string                              `json:"since,omitempty"`
-	}{State: "ok", Bad: bad}
-	if err != nil {
-		state.State, state.Error = "failing", err.Error()
+// message makes the message of a value alone.
+func (o *outlet) message(r *sensors.Reading, m *moment) message.Message {
+	o.payload = o.shape.appendPayload(o.payload[:0], r, m)
+	if string(o.unitText) != string(o.unit) {
+		o.unitText = []byte(o.unit)
 	}
-	key := state.State + state.Error
-	for _, q := range slices.Sorted(maps.Keys(bad)) {
-		key += string(q) + string(bad[q])
+	msg := message.Message{Stamp: m.stamp, Publish: packet.Publish{QoS: o.shape.qos, Retain: o.shape.retain, Topic: o.shape.topic, Payload: o.payload}}
+	o.shape.setProperties(&msg.Props, o.unitText, r.Quality, o.user[:])
+	return msg
+}
+
+// moment is when the sample was measured: now, or when its line came.
+func (s *sampler) moment() (time.Time, moment) {
+	now, m := time.Now(), moment{stamp: s.stamp()}
+	if s.sample.At.IsZero() {
+		return now, m
 	}
-	if s.telling = key; key == s.told {
-		return
+	m.age = now.Sub(s.sample.At)
+	m.stamp.Since -= m.age
+	if m.stamp.Wall != 0 {
+		m.stamp.Wall -= int64(m.age)
 	}
-	if stamp.Wall != 0 {
-		state.Since = timeText(stamp.Wall)
-	}
-	text, jsonErr := json.Marshal(state)
-	if jsonErr != nil {
-		s.log.Error("sensor state cannot be written", "sensor", s.name, "err", jsonErr)
-		return
-	}
-	s.batch = append(s.batch, message.Message{Stamp: stamp, Publish: packet.Publish{
-		QoS: 1, Retain: true, Topic: []byte(s.stateTopic), Payload: text,
-	}})
+	return s.sample.At, m
 }
 
 // send publishes the batch. When the broker cannot take it, the readings are lost and that is said once.
@@ -271,19 +252,10 @@ func (s *sampler) send() {
 			s.log.Error("readings dropped: the broker does not take them", "sensor", s.name, "err", err)
 		}
 	} else {
-		s.told = s.telling
+		s.told.set(&s.telling)
 		if s.published != nil {
 			s.published(s.batch)
 		}
 	}
 	s.refused = err != nil
-}
-
-// snapshot is the state now.
-func (s *sampler) snapshot() status.Sensor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.state
-	st.Values = slices.Clone(st.Values)
-	return st
 }

@@ -13,6 +13,7 @@ import (
 
 	"weir/broker"
 	"weir/broker/message"
+	"weir/gateway/config"
 	"weir/sensors"
 )
 
@@ -28,6 +29,8 @@ type stub struct {
 	slow                         time.Duration
 	age                          time.Duration // of what is read
 	stamps                       []message.Stamp
+	give                         func(n int, sample *sensors.Sample) // what the nth read gives; nil: 21.5 °C
+	untrusted                    bool                                // the clock
 }
 
 func (s *stub) Read(ctx context.Context, sample *sensors.Sample) error {
@@ -42,6 +45,10 @@ func (s *stub) Read(ctx context.Context, sample *sensors.Sample) error {
 	}
 	if s.age > 0 {
 		sample.At = time.Now().Add(-s.age)
+	}
+	if s.give != nil {
+		s.give(len(s.at)-1, sample)
+		return nil
 	}
 	sample.Readings = append(sample.Readings, sensors.Reading{Quantity: sensors.Temperature, Unit: sensors.Celsius, Value: 21.5, Resolution: 0.01,
 		Quality: sensors.Quality{Level: sensors.Good}})
@@ -71,10 +78,23 @@ func (s *stub) Publish(batch []message.Message) error {
 
 // sampled runs a sampler over a stub in a bubble of its own time.
 func sampled(t *testing.T, s *stub, f func(s *stub, sampler *sampler)) {
+	t.Helper()
+	sampledAs(t, s, config.Sensor{}, f)
+}
+
+// sampledAs is sampled with settings; what is left out there is as it is by default, and each second.
+func sampledAs(t *testing.T, s *stub, c config.Sensor, f func(s *stub, sampler *sampler)) {
+	t.Helper()
+	if c.Every == 0 {
+		c.Every = time.Second
+	}
+	if c.Topic == "" && c.Object == "" {
+		c.Topic = "{quantity}"
+	}
 	synctest.Test(t, func(t *testing.T) {
 		s.start = time.Now()
 		sampler := &sampler{
-			name: "a", every: time.Second, limit: readLimit, out: s, log: slog.New(slog.DiscardHandler), stateTopic: "state",
+			name: "a", every: c.Every, align: c.Align, limit: readLimit, out: s, log: slog.New(slog.DiscardHandler), stateTopic: "state", another: func() {},
 			open: func() (sensors.Device, error) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
@@ -84,10 +104,13 @@ func sampled(t *testing.T, s *stub, f func(s *stub, sampler *sampler)) {
 				}
 				return s, nil
 			},
-			judge: func(*sensors.Sample, time.Time) {},
-			shape: func(q sensors.Quantity) shape { return shape{topic: string(q), decimals: -1} },
+			judge: newJudge(&c, nil), object: objectOf(&c),
 			stamp: func() message.Stamp {
-				return message.Stamp{Boot: 1, Since: time.Since(s.start) + time.Hour, Wall: time.Now().UnixNano()}
+				stamp := message.Stamp{Boot: 1, Since: time.Since(s.start) + time.Hour}
+				if !s.untrusted {
+					stamp.Wall = time.Now().UnixNano()
+				}
+				return stamp
 			},
 		}
 		ctx, cancel := context.WithCancel(t.Context())

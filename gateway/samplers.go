@@ -29,35 +29,15 @@ func (g *Gateway) sampler(c *config.Sensor) (*sampler, error) {
 		return nil, fmt.Errorf("there is no driver %q", c.Driver)
 	}
 	s := &sampler{
-		name: c.Name, driver: c.Driver, every: c.Every, limit: limitOf(driver, c.Settings),
-		open:       func() (sensors.Device, error) { return driver.Open(g.machine, c.Settings) },
-		judge:      newJudge(c).apply,
-		shape:      func(q sensors.Quantity) shape { return shapeOf(c, q) },
+		name: c.Name, driver: c.Driver, every: c.Every, align: c.Align, phase: phaseOf(len(g.all()), c.Every), limit: limitOf(driver, c.Settings),
+		open:  func() (sensors.Device, error) { return driver.Open(g.machine, c.Settings) },
+		judge: newJudge(c, driver), object: objectOf(c),
 		stateTopic: "weir/" + g.cfg.Gateway.ID + "/sensor/" + c.Name,
 		out:        g.readings, published: g.o.Published, stamp: g.clock.Now, log: g.log,
 		another: g.lookAgain, delivers: quantitiesOf(c, driver),
 	}
 	s.state.Name, s.state.Driver, s.state.Every, s.state.State, s.state.Since = c.Name, c.Driver, c.Every, "opening", time.Now()
 	return s, nil
-}
-
-// shapeOf says how a quantity of a configured sensor is published.
-func shapeOf(c *config.Sensor, q sensors.Quantity) shape {
-	return shape{
-		topic: c.Topic.Expand(string(q)), unit: of(c.Units, q, ""), decimals: of(c.Decimals, q, -1),
-		json: c.Format == "json", qos: c.QoS, retain: c.Retain,
-	}
-}
-
-// of is the entry of a quantity, or of the only quantity there is, or the default.
-func of[T any](m map[sensors.Quantity]T, q sensors.Quantity, otherwise T) T {
-	if v, ok := m[q]; ok {
-		return v
-	}
-	if v, ok := m[""]; ok {
-		return v
-	}
-	return otherwise
 }
 
 // lines are the serial lines of the configuration.

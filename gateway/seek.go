@@ -187,9 +187,9 @@ func fits(s sensors.Settings, f *bus.Found) bool {
 	return true
 }
 
-// pace sets how often a sensor that was found is read: one that cannot follow is read as often as it can.
+// pace sets when a sensor that was found is read: one that cannot follow is read as often as it can.
 func (k *seeker) pace(c *config.Sensor) {
-	c.Every = k.cfg.Sensors.Every
+	c.Every, c.Align, c.Elevation = k.cfg.Sensors.Every, k.cfg.Sensors.Align, k.cfg.Gateway.Elevation
 	d := sensors.Find(k.o.Drivers, c.Driver)
 	if d.Least == nil {
 		return

@@ -292,7 +292,9 @@ func (s *site) connect(o client.Options) (*local, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, m := range messages {
-			l.came = append(l.came, packet.Publish{Topic: bytes.Clone(m.Topic), Payload: bytes.Clone(m.Payload), Retain: m.Retain, QoS: m.QoS})
+			kept := packet.Publish{Topic: bytes.Clone(m.Topic), Payload: bytes.Clone(m.Payload), Retain: m.Retain, QoS: m.QoS}
+			kept.Props.ContentType, kept.Props.MessageExpiry = bytes.Clone(m.Props.ContentType), m.Props.MessageExpiry
+			l.came = append(l.came, kept)
 		}
 	}
 	conn, err := client.Connect(s.ctx, o)

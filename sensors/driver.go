@@ -39,7 +39,12 @@ type Measure struct {
 	Unit     Unit
 	Min, Max float64 // operating range of the chip in Unit; a value outside is bad. Both zero: no limit known
 	Publish  Unit    // what it is published in when nothing else is set; "": as Unit.Shown says
-	Gauge    bool    // a pressure above that of the air around, not an absolute one
+	Gauge    bool    // a pressure above that of the air or of another vessel, not above a vacuum
+
+	// Frozen is how long the raw word of a working chip can stay the same at most:
+	// one that measures its own noise never repeats for long. 0: for ever, as with
+	// coarse resolutions, or humidity at its 100 %.
+	Frozen time.Duration
 }
 
 // Driver describes one chip or device family and opens devices of it. Drivers

@@ -51,6 +51,32 @@ func (f Fault) Retryable() bool {
 	return f == NotAnswering || f == WrongChip || f == Timeout || f == Garbage
 }
 
+// Tally counts faults by their class; what is of no class is counted at 0.
+type Tally [Stuck + 1]uint64
+
+// Count adds one for err, if there is one.
+func (t *Tally) Count(err error) {
+	if err != nil {
+		t[min(FaultOf(err), Stuck)]++
+	}
+}
+
+// Add adds what another one has counted.
+func (t *Tally) Add(other *Tally) {
+	for i, n := range other {
+		t[i] += n
+	}
+}
+
+// Sum is how many faults there are in all.
+func (t *Tally) Sum() uint64 {
+	sum := uint64(0)
+	for _, n := range t {
+		sum += n
+	}
+	return sum
+}
+
 // Error is every error of a device or bus.
 type Error struct {
 	Fault Fault

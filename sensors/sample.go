@@ -16,6 +16,16 @@ const (
 	GasResistance Quantity = "gas_resistance" // of a heated layer that gases change, Ω
 )
 
+// The quantities that are computed from those; see Derivations.
+const (
+	SeaLevelPressure Quantity = "sea_level_pressure" // Pa
+	Altitude         Quantity = "altitude"           // m
+	DewPoint         Quantity = "dew_point"          // °C
+	AbsoluteHumidity Quantity = "absolute_humidity"  // g/m³
+	AirDensity       Quantity = "air_density"        // kg/m³
+	PressureTendency Quantity = "pressure_tendency"  // Pa in three hours, rising is positive
+)
+
 // Base returns the unit a well-known quantity has inside.
 func (q Quantity) Base() (u Unit, known bool) {
 	switch q {
@@ -27,6 +37,9 @@ func (q Quantity) Base() (u Unit, known bool) {
 		return RelativeHumidity, true
 	case GasResistance:
 		return Ohm, true
+	}
+	if d := Derive(q); d != nil {
+		return d.Unit, true
 	}
 	return "", false
 }
@@ -90,6 +103,11 @@ const (
 	TooFast        Reason = "changed faster than the rate that was set"
 	JustHeated     Reason = "its heater has just been on" // and the chip is warmer than the air
 	NotANumber     Reason = "not a number"
+	Frozen         Reason = "the same to the last bit for too long"
+	NoInput        Reason = "what it is computed from was not measured"
+	NoPressure     Reason = "the pressure it is computed from is bad"
+	NoMoisture     Reason = "the humidity it is computed from is bad"
+	DryAir         Reason = "air without any humidity has no dew point"
 	BadDescription Reason = "the device says a unit or a number of decimals that cannot be"
 	Disagreement   Reason = "the device sent two values for it that do not agree"
 )
@@ -104,7 +122,7 @@ type Reading struct {
 	Raw        int64   // the device's own word, before any computation
 	Quality    Quality
 	Publish    Unit // what it is published in when nothing else is set; "": as Unit.Shown says
-	Gauge      bool // a pressure above that of the air around
+	Gauge      bool // a pressure above that of the air or of another vessel
 }
 
 // Shown returns the unit the value is published in when nothing else is set.
@@ -121,11 +139,12 @@ type Sample struct {
 	Chip     string    // what answered: "BME280", or the device's own name
 	At       time.Time // when it was measured; zero: just now
 	Readings []Reading // in the order of the driver's measures
+	Failed   Tally     // tries inside the Read that failed, the last one too when the Read did; a device that does not count leaves it empty
 }
 
 // Reset empties s and keeps its memory.
 func (s *Sample) Reset() {
-	s.Chip, s.At = "", time.Time{}
+	s.Chip, s.At, s.Failed = "", time.Time{}, Tally{}
 	s.Readings = s.Readings[:0]
 }
 

@@ -32,6 +32,12 @@ const (
 
 	RelativeHumidity Unit = "%RH"
 
+	Metre Unit = "m"
+	Foot  Unit = "ft"
+
+	KilogramPerCubicMetre Unit = "kg/m³"
+	GramPerCubicMetre     Unit = "g/m³"
+
 	Ohm Unit = "Ω"
 )
 
@@ -64,6 +70,10 @@ var conversions = []conversion{
 	{InchWater, Pascal, 249.08891, 0},
 	{FootWater, Pascal, 2989.06692, 0},
 	{RelativeHumidity, RelativeHumidity, 1, 0},
+	{Metre, Metre, 1, 0},
+	{Foot, Metre, 0.3048, 0},
+	{KilogramPerCubicMetre, KilogramPerCubicMetre, 1, 0},
+	{GramPerCubicMetre, KilogramPerCubicMetre, 1e-3, 0},
 	{Ohm, Ohm, 1, 0},
 }
 
@@ -72,6 +82,7 @@ var spellings = map[string]Unit{
 	"C": Celsius, "degC": Celsius, "Cel": Celsius, "F": Fahrenheit, "degF": Fahrenheit,
 	"%": RelativeHumidity, "%rh": RelativeHumidity, "mb": Millibar, "PSI": PSI, "torr": Torr, "Ohm": Ohm, "ohm": Ohm,
 	"kg/cm2": KilogramForcePerSquareCentimetre, "kgf/cm²": KilogramForcePerSquareCentimetre, "kgf/cm2": KilogramForcePerSquareCentimetre,
+	"g/m3": GramPerCubicMetre, "kg/m3": KilogramPerCubicMetre,
 }
 
 // ParseUnit returns the unit a text means. Every text of 1 to 16 bytes is a
@@ -92,8 +103,8 @@ func (u Unit) conversion() (conversion, bool) {
 	return conversion{}, false
 }
 
-// Base returns the unit values of this dimension have inside: °C, Pa or %RH;
-// u itself if it is of no known dimension.
+// Base returns the first unit of this dimension, such as °C, Pa or %RH; u itself
+// if it is of no known dimension.
 func (u Unit) Base() Unit {
 	if c, ok := u.conversion(); ok {
 		return c.base
@@ -115,10 +126,13 @@ func (u Unit) Alike() (units []Unit) {
 }
 
 // Shown returns the unit a value in u is published in when nothing else is set:
-// hPa for pressures, the base unit otherwise.
+// hPa for pressures, g/m³ for what is in it, the base unit otherwise.
 func (u Unit) Shown() Unit {
-	if u.Base() == Pascal {
+	switch {
+	case u.Base() == Pascal:
 		return Hectopascal
+	case u == GramPerCubicMetre:
+		return u
 	}
 	return u.Base()
 }

@@ -23,7 +23,7 @@ func TestKillWithSessions(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w := newWeir(t, fmt.Sprintf("[gateway]\nid = \"killed\"\n[listener.test]\naddress = \"127.0.0.1:%d\"\n[sensors]\nauto = false\n[broker]\nqueue_messages = 100000\nqueue_bytes = \"64MiB\"\n", freePort(t)))
+	w := newRoomyWeir(t)
 	w.start()
 	sub := newStrictSubscriber(t, w.address, "sub", "plant/#")
 	sub.connect()
@@ -37,21 +37,7 @@ func TestKillWithSessions(t *testing.T) {
 		if round%2 == 1 {
 			sub.connect()
 		}
-		var feeds, halves sync.WaitGroup
-		halves.Add(2)
-		var mu sync.Mutex
-		for _, q := range []byte{1, 2} {
-			feeds.Go(func() {
-				for _, key := range feed(ctx, t, w.address, round, q, each, halves.Done) {
-					mu.Lock()
-					acked[key] = true
-					mu.Unlock()
-				}
-			})
-		}
-		halves.Wait()
-		w.kill()
-		feeds.Wait()
+		feedAndKill(ctx, t, w, round, each, acked)
 		sub.disconnect()
 		w.start()
 	}
@@ -87,6 +73,30 @@ func TestKillWithSessions(t *testing.T) {
 	if t.Failed() {
 		t.Log(w.said())
 	}
+}
+
+// newRoomyWeir is a weir with one listener, whose queues have room for whatever a test of kills leaves in them.
+func newRoomyWeir(t *testing.T) *weir {
+	return newWeir(t, fmt.Sprintf("[gateway]\nid = \"killed\"\n[listener.test]\naddress = \"127.0.0.1:%d\"\n[sensors]\nauto = false\n[broker]\nqueue_messages = 100000\nqueue_bytes = \"64MiB\"\n", freePort(t)))
+}
+
+// feedAndKill has publishers send at QoS 1 and 2, kills weir with -9 when half of each is acknowledged, and notes what was.
+func feedAndKill(ctx context.Context, t *testing.T, w *weir, round, each int, acked map[string]bool) {
+	var feeds, halves sync.WaitGroup
+	halves.Add(2)
+	var mu sync.Mutex
+	for _, q := range []byte{1, 2} {
+		feeds.Go(func() {
+			for _, key := range feed(ctx, t, w.address, round, q, each, halves.Done) {
+				mu.Lock()
+				acked[key] = true
+				mu.Unlock()
+			}
+		})
+	}
+	halves.Wait()
+	w.kill()
+	feeds.Wait()
 }
 
 // feed publishes numbered messages from a session of its own until the connection is lost, and gives those that were

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"testing"
 	"time"
 )
@@ -16,7 +14,7 @@ func TestKillWithSharedGroup(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w := newWeir(t, fmt.Sprintf("[gateway]\nid = \"killed\"\n[listener.test]\naddress = \"127.0.0.1:%d\"\n[sensors]\nauto = false\n[broker]\nqueue_messages = 100000\nqueue_bytes = \"64MiB\"\n", freePort(t)))
+	w := newRoomyWeir(t)
 	w.start()
 	members := []*strictSubscriber{newStrictSubscriber(t, w.address, "a", "$share/g/plant/#"), newStrictSubscriber(t, w.address, "b", "$share/g/plant/#")}
 	for _, m := range members {
@@ -32,21 +30,7 @@ func TestKillWithSharedGroup(t *testing.T) {
 				m.connect()
 			}
 		}
-		var feeds, halves sync.WaitGroup
-		halves.Add(2)
-		var mu sync.Mutex
-		for _, q := range []byte{1, 2} {
-			feeds.Go(func() {
-				for _, key := range feed(ctx, t, w.address, round, q, each, halves.Done) {
-					mu.Lock()
-					acked[key] = true
-					mu.Unlock()
-				}
-			})
-		}
-		halves.Wait()
-		w.kill()
-		feeds.Wait()
+		feedAndKill(ctx, t, w, round, each, acked)
 		for _, m := range members {
 			m.disconnect()
 		}

@@ -48,29 +48,15 @@ type Gateway struct {
 	DataDir  string         // absolute, or empty when no default could be found
 	Timezone *time.Location // never nil
 	Clock    string         // "ntp" or "always": when the machine's clock is believed
+
+	Elevation *float64 // of the sensors, metres above the sea; nil: not known
 }
 
 // Sensors is [sensors]: what holds for sensors nobody wrote down.
 type Sensors struct {
 	Auto  bool          // publish every chip that identifies itself beyond doubt
 	Every time.Duration // also the default of each [sensor.NAME]
-}
-
-// Sensor is one [sensor.NAME]. Maps by quantity hold the key "" when the file
-// gives one value without naming the quantity: it is for the only one there is.
-type Sensor struct {
-	Name     string
-	Driver   string
-	Settings sensors.Settings // the driver's own keys, checked, bus, address and register map included
-	Every    time.Duration
-	Topic    Template // {id} and {sensor} already replaced; {quantity} and {Quantity} may remain
-	Format   string   // "plain" or "json"
-	QoS      byte
-	Retain   bool
-	Units    map[sensors.Quantity]sensors.Unit
-	Decimals map[sensors.Quantity]int
-	Min, Max map[sensors.Quantity]float64 // in the unit that is published
-	Offset   map[sensors.Quantity]float64 // added, in the unit that is published
+	Align bool          // likewise
 }
 
 // Serial is one [serial.NAME].

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -73,8 +72,11 @@ func (c *checker) crossSensors() {
 		c.busOf(p)
 		c.placeOf(p, places)
 		c.pace(p)
+		c.derived(p)
 		c.quantities(p)
-		c.topicOf(p, topics)
+		c.corrections(p)
+		c.telling(p)
+		c.topicsOf(p, topics)
 	}
 }
 
@@ -183,108 +185,9 @@ func (c *checker) pace(p *pending) {
 	}
 }
 
-// quantities checks the settings that name a quantity.
-func (c *checker) quantities(p *pending) {
-	measures := p.driver.Delivers(p.sensor.Settings) // none: only its data will tell
-	s := p.sensor
-	for q, u := range s.Units {
-		if m, ok := c.quantity(p, measures, "units", q); ok && m.Unit != "" {
-			if _, fits := sensors.Convert(0, m.Unit, u); !fits {
-				c.wrong(c.quantityPath(p, "units", q), "%s is in %s, which cannot be shown in %q%s", m.Quantity, m.Unit, string(u), otherUnits(u, m.Unit))
-			}
-		}
-	}
-	for q := range s.Decimals {
-		c.quantity(p, measures, "decimals", q)
-	}
-	for q := range s.Offset {
-		c.quantity(p, measures, "offset", q)
-	}
-	for q := range s.Max {
-		c.quantity(p, measures, "max", q)
-	}
-	for q, least := range s.Min {
-		c.quantity(p, measures, "min", q)
-		if most, ok := s.Max[q]; ok && most <= least {
-			c.wrong(c.quantityPath(p, "max", q), "got %v, want more than min, which is %v", most, least)
-		}
-	}
-}
-
-// otherUnits says what to write in place of a unit that does not fit.
-func otherUnits(given, unit sensors.Unit) string {
-	var names []string
-	for _, u := range unit.Alike() {
-		names = append(names, string(u))
-	}
-	if near := nearest(string(given), names); near != "" {
-		return fmt.Sprintf(", did you mean %q?", near)
-	}
-	return ", only in " + strings.Join(names, ", ")
-}
-
-func (c *checker) quantityPath(p *pending, key string, q sensors.Quantity) string {
-	if q == "" {
-		return join(p.path, key)
-	}
-	return join(join(p.path, key), string(q))
-}
-
-// quantity finds what a setting is about, and reports a quantity the sensor
-// does not deliver.
-func (c *checker) quantity(p *pending, measures []sensors.Measure, key string, q sensors.Quantity) (sensors.Measure, bool) {
-	if len(measures) == 0 {
-		return sensors.Measure{}, false
-	}
-	path := c.quantityPath(p, key, q)
-	names := make([]string, len(measures))
-	for i, m := range measures {
-		names[i] = string(m.Quantity)
-		if m.Quantity == q || q == "" && len(measures) == 1 {
-			return m, true
-		}
-	}
-	switch near := nearest(string(q), names); {
-	case q == "":
-		c.wrong(path, "got %s for all of %s, want one for each, such as { %s = %s }", c.shown(path), strings.Join(names, ", "), names[0], c.shown(path))
-	case near != "":
-		c.wrongKey(path, "%s does not measure it, did you mean %q?", p.driver.Name, near)
-	default:
-		c.wrongKey(path, "%s does not measure it; it measures %s", p.driver.Name, strings.Join(names, ", "))
-	}
-	return sensors.Measure{}, false
-}
-
-// taken says who publishes to a topic.
-type taken struct{ path, topic string }
-
-// topicOf finds two values published to one topic.
-func (c *checker) topicOf(p *pending, topics map[string]taken) {
-	path := join(p.path, "topic")
-	if c.bad[path] {
-		return
-	}
-	t := p.sensor.Topic
-	measures := p.driver.Delivers(p.sensor.Settings) // none: only its data will tell
-	if len(measures) > 1 && t.Expand("x") == string(t) {
-		names := make([]string, len(measures))
-		for i, m := range measures {
-			names[i] = string(m.Quantity)
-		}
-		c.wrong(path, "%s of %s would share one topic; put {quantity} into it", strings.Join(names, ", "), p.sensor.Name)
-		return
-	}
-	if len(measures) == 0 {
-		measures = []sensors.Measure{{Quantity: "{quantity}"}}
-	}
-	for _, m := range measures {
-		name := t.Expand(string(m.Quantity))
-		if other, ok := topics[name]; ok && other.path != p.path {
-			c.wrong(path, "%q already used by %s, line %d", name, other.path, c.ix.key(join(other.path, "topic")).Line)
-			return
-		}
-		topics[name] = taken{path: p.path, topic: name}
-	}
+// measured lists what a sensor delivers; none when only its data will tell.
+func (p *pending) measured() []sensors.Measure {
+	return p.driver.Delivers(p.sensor.Settings)
 }
 
 func (c *checker) crossSerial() {

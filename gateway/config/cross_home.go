@@ -68,15 +68,18 @@ func (c *checker) toldHome() []told {
 		if !p.sound || c.bad[join(p.path, "topic")] {
 			continue
 		}
-		quantities := []string{"+"}
-		if measures := p.driver.Delivers(p.sensor.Settings); len(measures) > 0 {
-			quantities = nil
+		topics := []string{p.sensor.Topic.Expand("+")}
+		if measures := p.delivered(); len(measures) > 0 {
+			topics = nil
 			for _, m := range measures {
-				quantities = append(quantities, string(m.Quantity))
+				topics = append(topics, p.sensor.TopicOf(m.Quantity))
 			}
 		}
-		for _, q := range quantities {
-			add(p.sensor.Topic.Expand(q), "where Home Assistant looks for values of "+p.path, false)
+		if p.sensor.Topic == "" {
+			topics = []string{string(p.sensor.Object)}
+		}
+		for _, t := range topics {
+			add(t, "where Home Assistant looks for values of "+p.path, false)
 		}
 	}
 	if c.cfg.Sensors.Auto {

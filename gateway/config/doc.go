@@ -38,6 +38,17 @@
 // sensors.SerialKeys. Keys of versions to come are errors of their own wording,
 // never taken in silence. A top-level key that begins with x- is free for notes.
 //
+// # Settings by quantity
+//
+// A setting of a sensor that is about a quantity takes one value, or a table of them:
+//
+//	offset = -0.4                                   the only quantity it measures
+//	offset = { temperature = -0.4, pressure = 1 }   each its own
+//	median = 3                                      all quantities, derived ones too
+//
+// The first form of one that has a unit is an error where several are measured; one that has none (a time, a count, a
+// percentage) is for all. Units are those that are published. The stages they set are in the order of sections_sensor.go.
+//
 // # Positions
 //
 // BurntSushi/toml keeps the places of values to itself, and for some errors

@@ -187,6 +187,19 @@ func settingText(v any) (text string, ok bool) {
 		return strings.ReplaceAll(text, `"`, ""), ok
 	case map[sensors.Quantity]float64:
 		return quantityText(v, func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) })
+	case map[sensors.Quantity]time.Duration:
+		return quantityText(v, func(d time.Duration) string { return strconv.Quote(formatDuration(d)) })
+	case map[sensors.Quantity]string:
+		return quantityText(v, strconv.Quote)
+	case map[sensors.Quantity][][2]float64:
+		return quantityText(v, pointsText)
+	case []sensors.Quantity:
+		return list(v, func(q sensors.Quantity) string { return string(q) })
+	case *float64:
+		if v == nil {
+			return "", false
+		}
+		return strconv.FormatFloat(*v, 'g', -1, 64), true
 	case map[sensors.Quantity]int:
 		return quantityText(v, strconv.Itoa)
 	case map[sensors.Quantity]sensors.Unit:
@@ -197,6 +210,14 @@ func settingText(v any) (text string, ok bool) {
 		return strconv.Quote(fmt.Sprintf("%04o", v)), true
 	}
 	return fmt.Sprint(v), true
+}
+
+func pointsText(points [][2]float64) string {
+	parts := make([]string, len(points))
+	for i, p := range points {
+		parts[i] = "[" + strconv.FormatFloat(p[0], 'g', -1, 64) + ", " + strconv.FormatFloat(p[1], 'g', -1, 64) + "]"
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
 }
 
 func list[T any](v []T, one func(T) string) (string, bool) {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -36,6 +35,8 @@ func gatewaySection() *section {
 		byDefault("$STATE_DIRECTORY, else /var/lib/weir for root, else ~/.local/state/weir"), example(`"/var/lib/weir"`), restart)
 	add(s, "timezone", zoneKind, "Local", func(g *Gateway) **time.Location { return &g.Timezone },
 		"the time zone people read times in; data always carries UTC", example(`"Europe/Berlin"`))
+	add(s, "elevation", elevationKind, nil, func(g *Gateway) **float64 { return &g.Elevation },
+		"how many metres above the sea the sensors are", example("520"))
 	add(s, "clock", choiceKind([]string{"ntp", "always"}), "ntp", func(g *Gateway) *string { return &g.Clock },
 		"when the machine's clock is believed: once NTP vouches for it, or always, for a machine whose clock has a battery",
 		example(`"always"`), restart)
@@ -50,48 +51,8 @@ func sensorsSection() *section {
 		byDefault("true while the file has no [sensor.NAME]"), example("true"))
 	add(s, "every", everyKind, "10s", func(s *Sensors) *time.Duration { return &s.Every },
 		"how often a sensor is read that does not say so itself", example(`"10s"`))
-	return s
-}
-
-var everyKind = durationKind(10*time.Millisecond, math.MaxInt64, "10s")
-
-func sensorSection(drivers []sensors.Driver) *section {
-	s := &section{pattern: "sensor.NAME", meaning: "one sensor", rest: (*checker).driverKeys,
-		open: func(cfg *Config, _ any, name string) any {
-			cfg.Sensor[name] = &Sensor{Name: name}
-			return cfg.Sensor[name]
-		}}
-	names := make([]string, len(drivers))
-	for i, d := range drivers {
-		names[i] = d.Name
-		for _, k := range d.Keys {
-			s.keys = append(s.keys, k.Name)
-		}
-	}
-	add(s, "driver", choiceKind(names), nil, func(s *Sensor) *string { return &s.Driver },
-		"the chip or device", example(`"bme280"`), required)
-	add(s, "every", everyKind, nil, func(s *Sensor) *time.Duration { return &s.Every },
-		"how often it is read", byDefault("sensors.every"), example(`"10s"`))
-	add(s, "topic", topicKind, "{id}/{sensor}/{quantity}", func(s *Sensor) *Template { return &s.Topic },
-		"where its values are published", example(`"/Home/Floor1/Room1/{Quantity}"`),
-		placeholders("id", "sensor", "quantity", "Quantity"))
-	add(s, "format", choiceKind([]string{"plain", "json"}, "senml"), "plain", func(s *Sensor) *string { return &s.Format },
-		"the payload: the number alone, or a JSON object with time, unit and quality", example(`"json"`))
-	add(s, "qos", integerKind[byte](0, 2), int64(1), func(s *Sensor) *byte { return &s.QoS },
-		"the quality of service its values are published with", example("1"))
-	add(s, "retain", boolKind, false, func(s *Sensor) *bool { return &s.Retain },
-		"whether a new subscriber gets the last value at once", example("true"))
-	add(s, "units", unitsKind, nil, func(s *Sensor) *map[sensors.Quantity]sensors.Unit { return &s.Units },
-		"the unit of a quantity when it is not °C, hPa or %RH", byDefault("°C, hPa, %RH, or what the device says"),
-		example(`{ pressure = "bar" }`))
-	add(s, "decimals", decimalsKind, nil, func(s *Sensor) *map[sensors.Quantity]int { return &s.Decimals },
-		"the most digits behind the point", byDefault("what the device resolves"), example("{ temperature = 1 }"))
-	add(s, "min", numbersKind, nil, func(s *Sensor) *map[sensors.Quantity]float64 { return &s.Min },
-		"a value below it, in the unit that is published, is bad and is not published", example("{ temperature = -30 }"))
-	add(s, "max", numbersKind, nil, func(s *Sensor) *map[sensors.Quantity]float64 { return &s.Max },
-		"a value above it, in the unit that is published, is bad and is not published", example("{ temperature = 60 }"))
-	add(s, "offset", numbersKind, nil, func(s *Sensor) *map[sensors.Quantity]float64 { return &s.Offset },
-		"a correction added to the value, in the unit that is published", example("{ temperature = -0.4 }"))
+	add(s, "align", boolKind, false, func(s *Sensors) *bool { return &s.Align },
+		"whether sensors are read at whole multiples of their interval, such as every full minute, once the clock is right", example("true"))
 	return s
 }
 

@@ -59,10 +59,8 @@ func (c *checker) settle() {
 	if _, set := cfg.origin["sensors.auto"]; !set {
 		cfg.Sensors.Auto = len(cfg.Sensor) == 0
 	}
-	for _, s := range cfg.Sensor {
-		if s.Every == 0 {
-			s.Every = cfg.Sensors.Every
-		}
+	for name, s := range cfg.Sensor {
+		c.settlePublishing(join("sensor", name), s)
 	}
 	for i := range c.sensors {
 		c.settleSensor(&c.sensors[i])
@@ -91,6 +89,22 @@ func (c *checker) settle() {
 				l.ACLCheck = "delivery"
 			}
 		}
+	}
+}
+
+// settlePublishing fills in what a sensor takes from other settings.
+func (c *checker) settlePublishing(path string, s *Sensor) {
+	if s.Every == 0 {
+		s.Every = c.cfg.Sensors.Every
+	}
+	if _, set := c.cfg.origin[join(path, "align")]; !set {
+		s.Align = c.cfg.Sensors.Align
+	}
+	if s.Elevation == nil {
+		s.Elevation = c.cfg.Gateway.Elevation
+	}
+	if _, set := c.cfg.origin[join(path, "topic")]; !set && s.Object != "" && !c.bad[join(path, "topic")] {
+		s.Topic = ""
 	}
 }
 

@@ -15,10 +15,10 @@ var later = map[string][]string{
 	"bridge.NAME.receive[]": {"template", "retain", "exclude"},
 	"listener.NAME":         {"proxy"},
 	"user.NAME":             {"deny", "acl"},
-	"sensor.NAME":           {"median", "smooth", "deadband", "deadband_percent", "heartbeat", "gain", "max_rate", "rearm", "stuck", "derive", "batch", "template", "oversample", "mux"},
+	"sensor.NAME":           {"batch", "template", "oversample", "mux"},
 	"sensors":               {"topic", "format", "qos", "retain", "units", "deadband", "derive"},
 	"buffer":                {"policy"},
-	"gateway":               {"location", "altitude", "group"},
+	"gateway":               {"location", "group"},
 }
 
 // unknown says about a key of a table that it means nothing there.

@@ -15,7 +15,7 @@
 //
 // A sensor is available while the gateway runs (weir/ID/status), the link to Home Assistant's own broker, if there is one,
 // holds (its will says when not), and its own state is not failing. A quantity that gets no good values any more expires
-// after three intervals, at least 30 s.
+// after three times the longest silence it may keep, at least 30 s; one of which only changes are published does not.
 //
 // # Going again
 //

@@ -40,8 +40,12 @@ type Quantity struct {
 	Name     string
 	Topic    string
 	Unit     sensors.Unit // as published
-	JSON     bool         // the payload is an object, not the number alone
+	Template string       // that finds the number in the payload; "": it is the number
 	Outdoors bool         // a pressure of the air, not one in a pipe
+
+	// Every is the longest time between two of its values while the sensor works; 0: that of the sensor; below 0: it has
+	// no end.
+	Every time.Duration
 }
 
 // Document is one discovery message, to be published retained.
@@ -104,7 +108,6 @@ type component struct {
 const (
 	failingIsOffline = "{{ 'offline' if value_json.state in ['failing', 'opening'] else 'online' }}"
 	linkIsOffline    = "{{ 'offline' if value_json.state == 'offline' else 'online' }}"
-	valueOf          = "{{ value_json.value }}"
 )
 
 // soonestExpiry is the least time after which a value that does not come is missed.
@@ -147,10 +150,10 @@ func (g *Gateway) Sensor(s Sensor, before map[string]string) Document {
 		class, unit := classOf(&q)
 		c := component{
 			Platform: "sensor", UniqueID: me + "_" + plain(q.Name), Name: title(q.Name), StateTopic: q.Topic,
-			DeviceClass: class, StateClass: "measurement", Unit: unit, ExpireAfter: int(max(3*s.Every, soonestExpiry) / time.Second),
+			DeviceClass: class, StateClass: "measurement", Unit: unit, Template: q.Template,
 		}
-		if q.JSON {
-			c.Template = valueOf
+		if q.Every >= 0 {
+			c.ExpireAfter = int(max(3*s.Every, 3*q.Every, soonestExpiry) / time.Second)
 		}
 		d.Components[plain(q.Name)] = c
 	}

@@ -18,7 +18,7 @@ var room1 = discovery.Sensor{
 	Quantities: []discovery.Quantity{
 		{Name: "temperature", Topic: "/Home/Room1/Temperature", Unit: sensors.Celsius},
 		{Name: "pressure", Topic: "/Home/Room1/Pressure", Unit: sensors.Hectopascal, Outdoors: true},
-		{Name: "humidity", Topic: "/Home/Room1/Humidity", Unit: sensors.RelativeHumidity, JSON: true},
+		{Name: "humidity", Topic: "/Home/Room1/Humidity", Unit: sensors.RelativeHumidity, Template: discovery.Value},
 	},
 }
 
@@ -65,6 +65,20 @@ func TestTakenBack(t *testing.T) {
 	}
 	if again := parts(t, g1.Sensor(room1, d.Parts).Payload); again["humidity"]["unique_id"] == nil {
 		t.Errorf("got %v, want humidity back", again)
+	}
+}
+
+// A quantity that is published when it changes alone does not expire, one with a heartbeat after three of those.
+func TestSilenceIsNoFailure(t *testing.T) {
+	d := g1.Sensor(discovery.Sensor{Name: "s", Every: 20 * time.Second, Quantities: []discovery.Quantity{
+		{Name: "a"}, {Name: "b", Every: 5 * time.Minute, Template: discovery.Member("it's")}, {Name: "c", Every: -1, Template: discovery.RecordOf(`\`)},
+	}}, nil)
+	got := parts(t, d.Payload)
+	if a, b, c := got["a"]["expire_after"], got["b"]["expire_after"], got["c"]["expire_after"]; a != 60.0 || b != 900.0 || c != nil {
+		t.Errorf("they expire after %v, %v and %v, want 60, 900 and never", a, b, c)
+	}
+	if b, c := got["b"]["value_template"], got["c"]["value_template"]; b != `{{ value_json.get('it\'s') }}` || !strings.Contains(c.(string), `'eq', '\\')`) {
+		t.Errorf("templates %s and %s, want quotes and backslashes escaped", b, c)
 	}
 }
 

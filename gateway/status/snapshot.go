@@ -16,6 +16,7 @@ type Snapshot struct {
 	Listeners []Listener // by name
 
 	Sensors []Sensor // in the order of the configuration
+	Buses   []Bus    // those in use, I2C first
 	Bridges []Bridge // likewise
 }
 
@@ -118,7 +119,40 @@ type Sensor struct {
 	Failures     uint64
 	Missed       uint64 // slots of the schedule that passed unused
 	Dropped      uint64 // messages the broker had no room for
+	Chip         string // what answered last; empty: nothing did, or it has no name
+	Faults       Faults
 	Values       []Value
+}
+
+// Faults counts what went wrong with a sensor since the start. A read is tried up to three times; each try that failed is
+// counted, whether the read failed in the end or not.
+type Faults struct {
+	NotAnswering uint64 // no acknowledgement
+	Timeout      uint64 // busy for too long, a late reply, a bus held low
+	Garbage      uint64 // a checksum that is wrong, an answer that cannot be, another chip
+	Other        uint64 // bus or port not there, no permission
+	Tries        uint64 // all of these
+	Refused      uint64 // readings that were taken for faults: outside of a range, too fast, stuck
+}
+
+// Sum is how much there is of anything.
+func (f *Faults) Sum() uint64 { return f.Tries + f.Refused }
+
+// Add adds what another one has counted.
+func (f *Faults) Add(other Faults) {
+	f.NotAnswering += other.NotAnswering
+	f.Timeout += other.Timeout
+	f.Garbage += other.Garbage
+	f.Other += other.Other
+	f.Tries += other.Tries
+	f.Refused += other.Refused
+}
+
+// Bus counts what happened on one I2C bus or serial line.
+type Bus struct {
+	Name      string // "bus 1", "serial rs485 (/dev/ttyUSB0)"
+	Transfers uint64 // with those that failed
+	Faults    Faults // addresses that a scan found empty are among those not answering
 }
 
 // Value is the newest reading of one quantity.

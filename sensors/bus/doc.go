@@ -27,7 +27,12 @@
 // than 50 ms, twice, counts as unplugged. The link in device is followed at each
 // opening, since the adapter may come back under another name. A second
 // descriptor holds a lock (flock and TIOCEXCL) against a second user, and frees
-// a write that is blocked in the kernel.
+// a write that is blocked in the kernel. Who has the port is named, as far as /proc
+// shows it; a console or program that does not ask for the lock is warned of. The
+// exchanges of devices that did not answer the last time (sensors.Doubtful) come
+// after all others and get at most half of the line's time, so that dead ones
+// starve nobody. While nothing has ever come in on a port of the board, a missing
+// answer names the device-tree property that switches an RS-485 adapter.
 //
 // 1-wire. A bulk conversion is shared by all sensors of a master.
 //

@@ -26,6 +26,7 @@ type adapter struct {
 	open     func(number int) (i2c.BusCloser, error)
 	requests chan *transfer
 	ended    chan struct{} // closed when the owner has returned
+	counter  counter
 	searches chan struct{} // capacity 1: full while somebody claims addresses to ask what is there
 
 	mu     sync.Mutex // guards claims, and the lists of segments and multiplexers
@@ -70,6 +71,7 @@ func (a *adapter) run(ctx context.Context) {
 		select {
 		case t := <-a.requests:
 			t.err = a.perform(t)
+			a.counter.note(t.err)
 			t.finished <- struct{}{}
 		case <-ctx.Done():
 			a.shut()

@@ -91,7 +91,8 @@ type port struct {
 
 // Write implements sensors.Port.
 func (p *port) Write(b []byte) error {
-	defer p.l.guard(time.Second + time.Duration(len(b))*p.l.o.Mode.Character())()
+	p.l.guard.start(time.Second + time.Duration(len(b))*p.l.o.Mode.Character())
+	defer p.l.guard.stop()
 	if n, err := p.l.port.Write(b); err != nil || n != len(b) {
 		return &sensors.Error{Fault: sensors.Gone, Where: p.l.String(), Text: "the port takes no bytes", Err: err}
 	}

@@ -52,6 +52,7 @@ type line struct {
 	wake     chan struct{} // capacity 1; a listener has come
 	ended    chan struct{} // closed when the owner has returned
 	spare    chan *work
+	counter  counter
 
 	mu        sync.Mutex // guards the fields below
 	listeners map[int]sensors.Listener
@@ -66,6 +67,10 @@ type line struct {
 	shared bool      // another program was seen on the port; told once
 
 	resting time.Time // no doubtful exchange before
+
+	hands port // what exchanges get; one at a time
+	guard guard
+	pause *time.Timer // between two exchanges
 }
 
 // work is an exchange on its way.
@@ -77,11 +82,13 @@ type work struct {
 }
 
 func newLine(o LineOptions, m *Machine) *line {
-	return &line{
+	l := &line{
 		o: o, path: m.Path(o.Device), warn: m.log.Warn, open: m.o.OpenSerial, users: func(device string) []string { return usersOf(m.Path, device) },
 		requests: make(chan *work), doubtful: make(chan *work), wake: make(chan struct{}, 1), ended: make(chan struct{}), spare: make(chan *work, 8),
 		listeners: map[int]sensors.Listener{},
 	}
+	l.guard.free = l.unstick
+	return l
 }
 
 // String implements sensors.Line.
@@ -144,28 +151,6 @@ func (l *line) unstick() {
 	defer l.mu.Unlock()
 	if l.port != nil {
 		l.port.DiscardOutput()
-	}
-}
-
-// guard frees a write that takes longer than the limit, until release is called.
-func (l *line) guard(limit time.Duration) (release func()) {
-	done, left := make(chan struct{}), make(chan struct{})
-	timer := time.AfterFunc(limit, func() {
-		defer close(left)
-		for {
-			l.unstick()
-			select {
-			case <-done:
-				return
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-	})
-	return func() {
-		close(done)
-		if !timer.Stop() {
-			<-left
-		}
 	}
 }
 
@@ -305,6 +290,7 @@ func (l *line) tell(b []byte) {
 func (l *line) perform(ctx context.Context, w *work) {
 	start := time.Now()
 	w.err = l.exchange(ctx, w)
+	l.counter.note(w.err)
 	l.last = time.Now()
 	switch sensors.FaultOf(w.err) {
 	case sensors.Gone:
@@ -321,10 +307,12 @@ func (l *line) exchange(ctx context.Context, w *work) error {
 		return err
 	}
 	if rest := l.gap() - time.Since(l.last); rest > 0 && !l.last.IsZero() {
-		timer := time.NewTimer(rest)
-		defer timer.Stop()
+		if l.pause == nil {
+			l.pause = time.NewTimer(rest)
+		}
+		l.pause.Reset(rest)
 		select {
-		case <-timer.C:
+		case <-l.pause.C:
 		case <-w.ctx.Done():
 			return &sensors.Error{Fault: sensors.Timeout, Where: l.String(), Text: "no time left", Err: context.Cause(w.ctx)}
 		}
@@ -332,7 +320,8 @@ func (l *line) exchange(ctx context.Context, w *work) error {
 	if err := l.setAside(); err != nil {
 		return err
 	}
-	return w.x.Exchange(w.ctx, &port{l: l, ctx: ctx})
+	l.hands = port{l: l, ctx: ctx}
+	return w.x.Exchange(w.ctx, &l.hands)
 }
 
 // gap is the pause between two exchanges: what is set, and at least the 3.5

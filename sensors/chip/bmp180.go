@@ -27,7 +27,7 @@ var bmp180Addresses = []uint16{0x77}
 
 var (
 	bmp180Temperature = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -40, Max: 85}
-	bmp180Pressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 110000}
+	bmp180Pressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 110000, Frozen: noisy}
 )
 
 var bmp180 = bmp180Driver("bmp180", "Bosch BMP180, temperature and air pressure", false)

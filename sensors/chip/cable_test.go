@@ -127,6 +127,57 @@ func TestLateBarometerIsNotTakenForAnother(t *testing.T) {
 	})
 }
 
+// A slave that did not answer is asked once in a read, until it answers.
+func TestADeadSlaveIsAskedOnce(t *testing.T) {
+	slave := sim.NewXYMD02(1, sim.Steady(normal))
+	want := map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45}
+	onLine(t, "9600 8N1", sim.NewModbusLine(slave), func(t *testing.T, m sensors.Machine) {
+		d := opened(t, m, "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "xy-md02"})
+		clear := slave.Distort(sim.Silence(), 0)
+		for i, asked := range []int{3, 1, 1} {
+			before := slave.Requests()
+			if _, err := readWithin(t, d); sensors.FaultOf(err) != sensors.NotAnswering {
+				t.Fatal(err)
+			}
+			if n := slave.Requests() - before; n != asked {
+				t.Errorf("read %d: asked %d times, want %d", i, n, asked)
+			}
+		}
+		clear()
+		s, err := readWithin(t, d)
+		goodReadings(t, "back again", s, err, want)
+		slave.Distort(sim.Silence(), 2)
+		s, err = readWithin(t, d)
+		goodReadings(t, "silent twice", s, err, want)
+	})
+}
+
+// However late an answer comes, up to twice the time limit, it is never taken for
+// that to another question. Noise ends the waiting for it early, so that the
+// question is asked again at once.
+func TestLateModbusAnswersAtAnyMoment(t *testing.T) {
+	slave := sim.NewPressureTransmitter(2, sim.Steady(normal), "ABCD")
+	rows := []sensors.Row{{Quantity: "unit_code", Values: map[string]any{"register": 2}}, {Quantity: "value", Values: map[string]any{"register": 4}}}
+	want := map[sensors.Quantity]float64{"unit_code": 1, "value": 1013}
+	onLine(t, "9600 8N1", sim.NewModbusLine(slave), func(t *testing.T, m sensors.Machine) {
+		d := opened(t, m, "modbus-rtu", map[string]any{"bus": "a", "address": 2, "map": "px", "timeout": "300ms"}, rows...)
+		for late := 5 * time.Millisecond; late < 600*time.Millisecond; late += 5 * time.Millisecond {
+			for _, then := range [][2]time.Duration{{0, 0}, {0, 250 * time.Millisecond}, {80 * time.Millisecond, 250 * time.Millisecond}, {250 * time.Millisecond, 0}} {
+				slave.Distort(func(b []byte) []sim.Piece { // noise, which ends the waiting early
+					return []sim.Piece{{Bytes: []byte{0xff}}, {Pause: late, Bytes: b}}
+				}, 1)
+				slave.Distort(sim.Late(then[0]), 1)
+				slave.Distort(sim.Late(then[1]), 1)
+				slave.Distort(sim.Late(240*time.Millisecond), 1) // of the other question, which waits meanwhile
+				for range 2 {
+					s, err := readWithin(t, d)
+					goodReadings(t, fmt.Sprintf("late by %v, then by %v", late, then), s, err, want)
+				}
+			}
+		}
+	})
+}
+
 // A line that is set up for eight bits is told what it should be.
 func TestWrongFramingIsNamed(t *testing.T) {
 	b := sim.NewPTB330(0, sim.Steady(normal))

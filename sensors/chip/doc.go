@@ -22,6 +22,13 @@
 // have ruled out a chip with registers. A test asks every simulated chip with every
 // driver.
 //
+// Devices on a serial line share it. Each request is an exchange of its own, and
+// one that did not answer is asked once in a read and after the others (partner).
+// What comes late is never taken for the answer to another question: of a Modbus
+// slave the first answer after a missing one is thrown away, and the line waited on;
+// of polled devices that answer alike, the line is waited on after the missing one.
+// Devices that send by themselves are heard by an ear, which keeps the newest.
+//
 // To add a chip: a file with a sensors.Driver, its name in Drivers, a simulated
 // chip from its data sheet in sensors/sim by somebody else.
 package chip

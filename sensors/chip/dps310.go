@@ -50,7 +50,7 @@ var dpsAddresses = []uint16{0x77, 0x76}
 
 var (
 	dpsTemperatureRange = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -40, Max: 85}
-	dpsPressureRange    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 120000}
+	dpsPressureRange    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 30000, Max: 120000, Frozen: noisy}
 )
 
 // dpsTimes are the longest measurement times by oversampling 1, 2, 4 and 8.

@@ -29,7 +29,7 @@ type simulated struct {
 
 var (
 	outside = sim.Steady(indoors)
-	in15psi = map[string]any{"range_min": 0.0, "range_max": 15.0, "range_unit": "psi"}
+	in15psi = map[string]any{"range_min": 0.0, "range_max": 15.0, "range_unit": "psi", "reference": "absolute"}
 )
 
 // everyChip is one simulated chip for each driver of an I2C chip.

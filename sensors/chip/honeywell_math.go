@@ -79,7 +79,7 @@ func (r honeywellRange) quantity() sensors.Quantity {
 // sensor sees both signs.
 func (r honeywellRange) measure() sensors.Measure {
 	beyond := (r.high - r.low) / 40
-	return sensors.Measure{Quantity: r.quantity(), Unit: sensors.Pascal, Min: r.low - beyond, Max: r.high + beyond}
+	return sensors.Measure{Quantity: r.quantity(), Unit: sensors.Pascal, Min: r.low - beyond, Max: r.high + beyond, Gauge: r.reference != 'A'}
 }
 
 // pascal returns the pressure of a share of all counts.

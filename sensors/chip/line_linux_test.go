@@ -220,57 +220,6 @@ func TestModbusFaultsHealInsideTheSlot(t *testing.T) {
 	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
 }
 
-// A slave that did not answer is asked once in a read, until it answers.
-func TestADeadSlaveIsAskedOnce(t *testing.T) {
-	t.Parallel()
-	slave := sim.NewXYMD02(1, room)
-	d := opened(t, wired(t, sim.NewModbusLine(slave)), "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "xy-md02", "timeout": "100ms"})
-	clear := slave.Distort(sim.Silence(), 0)
-	for i, want := range []int{3, 1, 1} {
-		before := slave.Requests()
-		if _, err := readWithin(t, d); sensors.FaultOf(err) != sensors.NotAnswering {
-			t.Fatal(err)
-		}
-		if n := slave.Requests() - before; n != want {
-			t.Errorf("read %d: asked %d times, want %d", i, n, want)
-		}
-	}
-	clear()
-	s, err := readWithin(t, d)
-	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
-	slave.Distort(sim.Silence(), 2)
-	s, err = readWithin(t, d)
-	wantReadings(t, s, err, map[sensors.Quantity]float64{"temperature": 21.5, "humidity": 45})
-}
-
-// A slave that stalls answers the request that was given up and the one that
-// followed it together. Nothing in an answer says which registers it is about: it
-// must not be taken for that to the next request, about others.
-func TestModbusLateAnswersAreNotTakenForOthers(t *testing.T) {
-	t.Parallel()
-	slave := sim.NewPressureTransmitter(2, room, "ABCD")
-	d := opened(t, wired(t, sim.NewModbusLine(slave)), "modbus-rtu", map[string]any{"bus": "a", "address": 2, "map": "px", "timeout": "300ms"},
-		sensors.Row{Quantity: "unit_code", Values: map[string]any{"register": 2}},
-		sensors.Row{Quantity: "value", Values: map[string]any{"register": 4}})
-	s, err := readWithin(t, d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, value := s.Readings[0].Value, s.Readings[1].Value
-	if code == value {
-		t.Fatalf("both registers hold %v", code)
-	}
-	for range 3 {
-		slave.Distort(sim.Late(540*time.Millisecond), 1) // given up after 400 ms, asked again after 510
-		slave.Distort(sim.Late(80*time.Millisecond), 1)  // comes after the late one
-		slave.Distort(sim.Late(250*time.Millisecond), 1)
-		if s, err = readWithin(t, d); err != nil {
-			t.Fatal(err)
-		}
-		wantReadings(t, s, err, map[sensors.Quantity]float64{"unit_code": code, "value": value})
-	}
-}
-
 func TestPolledLine(t *testing.T) {
 	t.Parallel()
 	i := sim.NewLine(room)

@@ -30,7 +30,7 @@ var lpsAddresses = []uint16{0x5d, 0x5c}
 var (
 	lpsTemperatureRange = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -40, Max: 85}
 	lpsOldTemperature   = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -25.5, Max: 85} // its words end at -25.8 °C
-	lpsPressureRange    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 26000, Max: 126000}
+	lpsPressureRange    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 26000, Max: 126000, Frozen: noisy}
 )
 
 // lpsFamily is what the members of the family differ in.

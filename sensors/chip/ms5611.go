@@ -35,7 +35,7 @@ var ms56Addresses = []uint16{0x77, 0x76}
 
 var (
 	ms56Temperature = sensors.Measure{Quantity: sensors.Temperature, Unit: sensors.Celsius, Min: -40, Max: 85}
-	ms56Pressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 1000, Max: 120000}
+	ms56Pressure    = sensors.Measure{Quantity: sensors.Pressure, Unit: sensors.Pascal, Min: 1000, Max: 120000, Frozen: noisy}
 )
 
 // ms56Times are the longest conversion times for 256, 512, 1024, 2048 and 4096

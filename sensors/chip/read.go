@@ -35,15 +35,19 @@ type measurer interface {
 
 // readRetrying is sensors.Device.Read for a measurer.
 func readRetrying(ctx context.Context, m measurer, p *pause, s *sensors.Sample) error {
+	var failed sensors.Tally
 	for try := 0; ; try++ {
 		s.Reset()
 		err := m.measure(ctx, s)
 		if err == nil {
+			s.Failed = failed
 			return nil
 		}
+		failed.Count(err)
 		if try == len(retryAfter) || p.once || !sensors.FaultOf(err).Retryable() || p.wait(ctx, retryAfter[try]) != nil {
 			m.lost()
 			s.Reset()
+			s.Failed = failed
 			return err
 		}
 	}
@@ -148,6 +152,11 @@ func signed(raw uint32, bits uint) int32 {
 	shift := 32 - bits
 	return int32(raw<<shift) >> shift
 }
+
+// noisy is how long a pressure sensor whose noise is more than a step of its
+// converter can say the same word. Where a filter hides the noise, the weather
+// moves by more than a step within an hour.
+const noisy = time.Hour
 
 // allSame reports whether every byte of b is v, the signature of a bus fault
 // when v is 00 or FF.

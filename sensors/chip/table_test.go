@@ -60,7 +60,7 @@ func TestDelivers(t *testing.T) {
 		want   []sensors.Measure
 	}{
 		{"bmp180", nil, []sensors.Measure{
-			{Quantity: "temperature", Unit: "°C", Min: -40, Max: 85}, {Quantity: "pressure", Unit: "Pa", Min: 30000, Max: 110000}}},
+			{Quantity: "temperature", Unit: "°C", Min: -40, Max: 85}, {Quantity: "pressure", Unit: "Pa", Min: 30000, Max: 110000, Frozen: time.Hour}}},
 		{"modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "xy-md02"}, []sensors.Measure{
 			{Quantity: "temperature", Unit: "°C", Min: -40, Max: 80}, {Quantity: "humidity", Unit: "%RH", Min: 0, Max: 100}}},
 		{"ascii-line", map[string]any{"bus": "a", "pattern": `(?P<pressure>\d+) (?P<flow>\d+)`, "device_units": []any{"pressure=bar", "flow=l/min"}}, []sensors.Measure{

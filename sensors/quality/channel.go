@@ -7,35 +7,15 @@ import (
 	"weir/sensors"
 )
 
-// Config says how the readings of one quantity are judged. All numbers are in
-// the unit of the reading (°C, Pa, %RH). The zero value changes nothing and
-// publishes everything.
-type Config struct {
-	Min, Max         float64       // accepted range; both zero: any
-	MaxRate          float64       // largest believable change per second; 0: any
-	Rearm            int           // readings that must agree before a faster change is believed; 0: 3
-	Gain             float64       // 0: 1
-	Offset           float64       // added after the gain
-	Deadband         float64       // smaller changes than this are not published; 0: none
-	DeadbandFraction float64       // the same as a part of the value published last: 0.01 is 1 %
-	Heartbeat        time.Duration // publish at least this often while readings come; 0: no such promise
-}
-
-// Channel judges the readings of one quantity of one sensor, in order. It is
+// Channel judges and corrects the readings of one quantity of one sensor. It is
 // used by one goroutine at a time.
 type Channel struct {
 	c Config
 
-	accepted   bool          // value and since are those of the reading accepted last
-	value      float64       // as measured
-	since      time.Duration // when it was measured
-	doubtful   float64       // the last reading that was too fast
-	doubtSince time.Duration
-	agreeing   int // how many such readings in a row agree with each other
-
-	told     bool // the fields below are those published last
-	toldAt   time.Duration
-	toldWhat sensors.Reading
+	rate   rate
+	frozen frozen
+	median median
+	smooth smooth
 }
 
 // NewChannel returns a channel that has seen nothing.
@@ -50,31 +30,32 @@ func NewChannel(c Config) *Channel {
 }
 
 // Apply judges r, measured at the given time of a clock that never goes back,
-// and corrects it in place. It reports whether r is worth publishing: the first
-// reading, each change of quality, each change beyond the deadband, and a
-// heartbeat. A bad reading has the value 0.
-func (ch *Channel) Apply(at time.Duration, r *sensors.Reading) (publish bool) {
+// and corrects it in place. A bad reading has the value 0; no other has one that
+// is not finite.
+func (ch *Channel) Apply(at time.Duration, r *sensors.Reading) {
+	if !(r.Resolution >= 0) || math.IsInf(r.Resolution, 0) {
+		r.Resolution = 0
+	}
+	why := r.Quality.Reason
 	if r.Quality.Level != sensors.Bad {
-		if why := ch.fault(at, r); why != "" {
-			r.Quality = sensors.Quality{Level: sensors.Bad, Reason: why}
-		} else {
-			r.Value = r.Value*ch.c.Gain + ch.c.Offset
-			r.Resolution *= math.Abs(ch.c.Gain)
+		if why = ch.fault(at, r); why == "" {
+			why = ch.correct(at, r)
+		}
+		if why == "" {
+			return
 		}
 	}
-	if r.Quality.Level == sensors.Bad {
-		r.Value = 0
-	}
-	if !ch.worthTelling(at, r) {
-		return false
-	}
-	ch.told, ch.toldAt, ch.toldWhat = true, at, *r
-	return true
+	r.Value, r.Quality = 0, sensors.Quality{Level: sensors.Bad, Reason: why}
 }
 
-// Lost says that readings have failed to come: the next one is published
-// whatever it is. What rates are compared with stays.
-func (ch *Channel) Lost() { ch.told = false }
+// Lost says that readings have failed to come: what was before is not mixed
+// with what comes. What rates are compared with stays.
+func (ch *Channel) Lost() {
+	ch.median, ch.frozen = median{}, frozen{}
+}
+
+// Reset forgets everything, as another device answers now.
+func (ch *Channel) Reset() { *ch = Channel{c: ch.c} }
 
 // fault returns why a measured value cannot be, "" if it can.
 func (ch *Channel) fault(at time.Duration, r *sensors.Reading) sensors.Reason {
@@ -86,43 +67,108 @@ func (ch *Channel) fault(at time.Duration, r *sensors.Reading) sensors.Reason {
 		return sensors.OutsideChip
 	case (ch.c.Min != 0 || ch.c.Max != 0) && (v < ch.c.Min || v > ch.c.Max):
 		return sensors.OutsideUser
-	case ch.c.MaxRate > 0 && ch.accepted && ch.tooFast(v-ch.value, at-ch.since, r.Resolution) && !ch.rearmed(v, at, r.Resolution):
-		return sensors.TooFast
 	}
-	ch.accepted, ch.value, ch.since, ch.agreeing = true, v, at, 0
+	believed, jumped := ch.rate.judge(&ch.c, at, r)
+	switch {
+	case !believed:
+		return sensors.TooFast
+	case jumped:
+		ch.median, ch.smooth = median{}, smooth{}
+	}
+	if ch.c.Frozen > 0 && ch.frozen.judge(at, r) >= ch.c.Frozen {
+		return sensors.Frozen
+	}
 	return ""
+}
+
+// correct changes a value that is believed.
+func (ch *Channel) correct(at time.Duration, r *sensors.Reading) sensors.Reason {
+	if ch.c.Median > 1 {
+		r.Value = ch.median.add(ch.c.Median, r.Value)
+	}
+	value, slope := ch.c.calibrated(r.Value)
+	r.Value, r.Resolution = value, r.Resolution*slope
+	if ch.c.Smooth > 0 {
+		r.Value = ch.smooth.add(ch.c.Smooth, at, r.Value)
+	}
+	if math.IsNaN(r.Value) || math.IsInf(r.Value, 0) || math.IsInf(r.Resolution, 0) || math.IsNaN(r.Resolution) {
+		ch.smooth = smooth{}
+		return sensors.NotANumber
+	}
+	return ""
+}
+
+// calibrated is the true value for a measured one, and how many steps of the
+// result one step of the measured value is. Outside the points the first or the
+// last line goes on.
+func (c *Config) calibrated(v float64) (value, slope float64) {
+	if len(c.Points) < 2 {
+		return v*c.Gain + c.Offset, math.Abs(c.Gain)
+	}
+	i := 1
+	for i < len(c.Points)-1 && v > c.Points[i].Measured {
+		i++
+	}
+	a, b := c.Points[i-1], c.Points[i]
+	slope = (b.True - a.True) / (b.Measured - a.Measured)
+	return a.True + (v-a.Measured)*slope, math.Abs(slope)
+}
+
+// rate notices changes that are too fast to be true.
+type rate struct {
+	accepted   bool          // value and since are those of the reading accepted last
+	value      float64       // as measured
+	since      time.Duration // when it was measured
+	doubtful   float64       // the last reading that was too fast
+	doubtSince time.Duration
+	agreeing   int // how many such readings in a row agree with each other
+}
+
+// judge tells whether a value is believed, and whether it is far from the last
+// one that was.
+func (s *rate) judge(c *Config, at time.Duration, r *sensors.Reading) (believed, jumped bool) {
+	v := r.Value
+	if c.MaxRate > 0 && s.accepted && tooFast(c.MaxRate, v-s.value, at-s.since, r.Resolution) {
+		if s.agreeing > 0 && !tooFast(c.MaxRate, v-s.doubtful, at-s.doubtSince, r.Resolution) {
+			s.agreeing++
+		} else {
+			s.agreeing = 1
+		}
+		s.doubtful, s.doubtSince = v, at
+		if s.agreeing < c.Rearm {
+			return false, false
+		}
+		jumped = true
+	}
+	s.accepted, s.value, s.since, s.agreeing = true, v, at, 0
+	return true, jumped
 }
 
 // tooFast compares a change with the rate; one step of the resolution is no
 // change.
-func (ch *Channel) tooFast(change float64, over time.Duration, resolution float64) bool {
-	return math.Abs(change) > ch.c.MaxRate*over.Seconds()+resolution
+func tooFast(most, change float64, over time.Duration, resolution float64) bool {
+	return math.Abs(change) > most*max(over, 0).Seconds()+resolution
 }
 
-// rearmed counts readings that are too far from the accepted value but agree
-// with each other, and believes them when there are enough.
-func (ch *Channel) rearmed(v float64, at time.Duration, resolution float64) bool {
-	if ch.agreeing > 0 && !ch.tooFast(v-ch.doubtful, at-ch.doubtSince, resolution) {
-		ch.agreeing++
-	} else {
-		ch.agreeing = 1
-	}
-	ch.doubtful, ch.doubtSince = v, at
-	return ch.agreeing >= ch.c.Rearm
+// frozen notices a device whose word does not change.
+type frozen struct {
+	raw   int64
+	value float64
+	since time.Duration
+	seen  int // times in a row
 }
 
-func (ch *Channel) worthTelling(at time.Duration, r *sensors.Reading) bool {
-	switch {
-	case !ch.told, r.Quality != ch.toldWhat.Quality:
-		return true
-	case ch.c.Heartbeat > 0 && at-ch.toldAt >= ch.c.Heartbeat:
-		return true
-	case r.Quality.Level == sensors.Bad:
-		return false
-	case ch.c.Deadband == 0 && ch.c.DeadbandFraction == 0:
-		return true
+// leastFrozen is how often a word must come before it can be called frozen,
+// however long it took.
+const leastFrozen = 10
+
+// judge is how long the word has been the same; 0 while it came only a few times.
+func (f *frozen) judge(at time.Duration, r *sensors.Reading) time.Duration {
+	if f.seen == 0 || r.Raw != f.raw || r.Value != f.value {
+		*f = frozen{raw: r.Raw, value: r.Value, since: at}
 	}
-	change := math.Abs(r.Value - ch.toldWhat.Value)
-	relative := ch.c.DeadbandFraction * math.Abs(ch.toldWhat.Value)
-	return ch.c.Deadband > 0 && change >= ch.c.Deadband || ch.c.DeadbandFraction > 0 && change >= relative && change > 0
+	if f.seen = min(f.seen+1, leastFrozen); f.seen < leastFrozen {
+		return 0
+	}
+	return at - f.since
 }
