@@ -5,6 +5,7 @@ var commands = []command{
 	{"run", "[--config FILE]", "run the gateway", runRun},
 	{"demo", "[--for 30s]", "run it all with simulated chips and an upstream that goes away and comes back", runDemo},
 	{"check", "[FILE]", "check a configuration", runCheck},
+	{"explain", "[DRIVER | TABLE.KEY]", "what a setting or a driver is, takes and does without it", runExplain},
 	{"scan", "[--modbus] [--json]", "look for sensors and print what to write for them", runScan},
 	{"read", "[NAME...]", "read sensors once", runRead},
 	{"status", "[--json]", "how the weir that runs here is, and what it counts", runStatus},

@@ -11,17 +11,17 @@ import (
 
 // Field is one key of the configuration file, as explain and the reference show it.
 type Field struct {
-	Path         string   // "bridge.NAME.forward[].filter"; words in capitals are names to choose
-	Type         string   // "duration", "text", "choice", ...
-	Want         string   // what is accepted: "a duration of at least 10ms, such as \"10s\""
-	Default      string   // as the file would write it, or a sentence without quotes; "" for none
-	Meaning      string   // one sentence
-	Example      string   // as the file would write it
-	Required     bool     // an error when missing
-	Reload       bool     // a reload applies it without dropping local clients
-	Secret       bool     // never printed
-	Placeholders []string // those replaced in it: "id", "sensor", "quantity", "Quantity", "user", "client"
-	Drivers      []string // for sensor.NAME: the drivers that take it; empty: all
+	Path         string   `json:"path"`                   // "bridge.NAME.forward[].filter"; words in capitals are names to choose
+	Type         string   `json:"type"`                   // "duration", "text", "choice", ...
+	Want         string   `json:"want"`                   // what is accepted: "a duration of at least 10ms, such as \"10s\""
+	Default      string   `json:"default,omitempty"`      // as the file would write it, or a sentence without quotes; "" for none
+	Meaning      string   `json:"meaning"`                // one sentence
+	Example      string   `json:"example,omitempty"`      // as the file would write it
+	Required     bool     `json:"required"`               // an error when missing
+	Reload       bool     `json:"-"`                      // a reload applies it without dropping local clients
+	Secret       bool     `json:"secret"`                 // never printed
+	Placeholders []string `json:"placeholders,omitempty"` // those replaced in it: "id", "sensor", "quantity", "Quantity", "user", "client"
+	Drivers      []string `json:"drivers,omitempty"`      // for sensor.NAME: the drivers that take it; empty: all
 
 	key  string
 	kind kind
@@ -108,6 +108,9 @@ func fieldOf(pattern string, k *sensors.Key, drivers ...string) Field {
 	}
 	if k.Default != nil {
 		f.Default = tomlText(k.Default)
+	}
+	if n, ok := k.Default.(int); ok && k.Kind == sensors.KindAddress {
+		f.Default = fmt.Sprintf("0x%02x", n)
 	}
 	return f
 }
