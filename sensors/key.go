@@ -226,13 +226,13 @@ func (k *Key) Want() string {
 	switch k.Kind {
 	case KindInt:
 		if len(k.Choices) > 0 {
-			return orList(k.Choices, false)
+			return OrList(k.Choices, false)
 		}
 		return "an integer" + k.bounds(number)
 	case KindAddress:
 		switch {
 		case len(k.Choices) > 0:
-			return orList(k.Choices, false)
+			return OrList(k.Choices, false)
 		case k.Min == k.Max && k.Min != 0:
 			return "the address " + hex(k.Min)
 		}
@@ -244,7 +244,7 @@ func (k *Key) Want() string {
 	case KindDuration:
 		return "a duration" + k.bounds(seconds) + `, such as "500ms"`
 	case KindEnum:
-		return orList(k.Choices, true)
+		return OrList(k.Choices, true)
 	case KindRegexp:
 		return "a regular expression"
 	case KindMode:
@@ -278,8 +278,8 @@ func number(f float64) string  { return strconv.FormatFloat(f, 'g', -1, 64) }
 func hex(f float64) string     { return fmt.Sprintf("0x%02x", int64(f)) }
 func seconds(f float64) string { return time.Duration(f * float64(time.Second)).String() }
 
-// orList writes "1, 2 or 4", with quotes if asked.
-func orList(list []string, quote bool) string {
+// OrList writes "1, 2 or 4", with quotes if asked.
+func OrList(list []string, quote bool) string {
 	var b strings.Builder
 	for i, s := range list {
 		switch {

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"weir/sensors"
@@ -344,67 +341,6 @@ func (l *line) setAside() error {
 		return &sensors.Error{Fault: sensors.Gone, Where: l.String(), Text: "the port is gone", Err: err}
 	}
 	return nil
-}
-
-// ensureOpen opens the port, through its link, if it is closed.
-func (l *line) ensureOpen() error {
-	if l.port != nil {
-		return nil
-	}
-	p, err := l.open(l.path, l.o.Mode)
-	if errors.Is(err, syscall.EBUSY) {
-		err = &inUseError{users: l.users(l.path)}
-	}
-	if err != nil {
-		l.reopen = min(max(l.reopen*2, firstReopen), lastReopen)
-		l.again = time.Now().Add(l.reopen/2 + rand.N(l.reopen))
-		e := classifyTTY(l.String(), err)
-		if !l.failed {
-			l.failed = true
-			l.warn("serial port cannot be opened", "line", l.o.Name, "error", e)
-		}
-		return e
-	}
-	l.setPort(p)
-	l.reopen, l.failed = 0, false
-	l.in = inbox{heard: l.in.heard}
-	l.tellShared()
-	l.tell(nil)
-	return nil
-}
-
-// tellShared warns of others on the port, who do not ask for its lock: they take
-// away bytes, and may change its speed.
-func (l *line) tellShared() {
-	users := l.users(l.port.Path())
-	if len(users) > 0 && !l.shared {
-		l.warn("somebody else uses the serial port, and both will lose bytes", "line", l.o.Name, "device", l.port.Path(), "who", strings.Join(users, ", "))
-	}
-	l.shared = len(users) > 0
-}
-
-func (l *line) setPort(p SerialPort) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.port = p
-}
-
-// lose closes a port that is gone; it is opened again when it is needed.
-func (l *line) lose(err error) {
-	if l.port == nil {
-		return
-	}
-	l.warn("serial port is gone", "line", l.o.Name, "device", l.port.Path(), "error", err)
-	l.shut()
-	l.again = time.Now().Add(firstReopen/2 + rand.N(firstReopen))
-}
-
-func (l *line) shut() {
-	p := l.port
-	l.setPort(nil)
-	if p != nil {
-		_ = p.Close() // nothing is left to be written
-	}
 }
 
 // errTimeout is what port.Read gives at its deadline.

@@ -34,7 +34,5 @@ func hdc1080Percent(raw uint32) float64 { return 100 * float64(raw) / 65536 }
 
 // parseAHT takes the two 20-bit words out of the bytes behind the status.
 func parseAHT(b []byte) (t, h uint32) {
-	h = uint32(b[1])<<12 | uint32(b[2])<<4 | uint32(b[3])>>4
-	t = uint32(b[3]&0x0f)<<16 | uint32(b[4])<<8 | uint32(b[5])
-	return t, h
+	return word24(b[3:]) & 0xfffff, word20(b[1:])
 }

@@ -25,17 +25,15 @@ type bme68xCalibration struct {
 
 // parseBME68x reads the words out of the three blocks.
 func parseBME68x(b *[bme68xCalSize]byte) bme68xCalibration {
-	unsigned := func(i int) float64 { return float64(uint16(b[i]) | uint16(b[i+1])<<8) }
-	word := func(i int) float64 { return float64(int16(uint16(b[i]) | uint16(b[i+1])<<8)) }
-	small := func(i int) float64 { return float64(int8(b[i])) }
+	c := coefficients(b[:])
 	return bme68xCalibration{
-		t1: unsigned(31), t2: word(0), t3: small(2),
-		p1: unsigned(4), p2: word(6), p3: small(8), p4: word(10), p5: word(12),
-		p6: small(15), p7: small(14), p8: word(18), p9: word(20), p10: float64(b[22]),
+		t1: c.unsigned(31), t2: c.word(0), t3: c.small(2),
+		p1: c.unsigned(4), p2: c.word(6), p3: c.small(8), p4: c.word(10), p5: c.word(12),
+		p6: c.small(15), p7: c.small(14), p8: c.word(18), p9: c.word(20), p10: float64(b[22]),
 		h1: float64(uint16(b[25])<<4 | uint16(b[24])&15), h2: float64(uint16(b[23])<<4 | uint16(b[24])>>4),
-		h3: small(26), h4: small(27), h5: small(28), h6: float64(b[29]), h7: small(30),
-		gh1: small(35), gh2: word(33), gh3: small(36),
-		heatValue: small(37), heatRange: float64(b[39] >> 4 & 3), switchError: float64(signed(uint32(b[41])>>4, 4)),
+		h3: c.small(26), h4: c.small(27), h5: c.small(28), h6: float64(b[29]), h7: c.small(30),
+		gh1: c.small(35), gh2: c.word(33), gh3: c.small(36),
+		heatValue: c.small(37), heatRange: float64(b[39] >> 4 & 3), switchError: float64(signed(uint32(b[41])>>4, 4)),
 		humidityEmpty: busFault(b[23:31]),
 	}
 }
@@ -134,7 +132,7 @@ func parseField(b []byte, high bool) bme68xRaw {
 		gas = b[15:17]
 	}
 	return bme68xRaw{
-		p: word20(b[2:5]), t: word20(b[5:8]), h: uint32(b[8])<<8 | uint32(b[9]),
+		p: word20(b[2:5]), t: word20(b[5:8]), h: word16(b[8:]),
 		gas: uint32(gas[0])<<2 | uint32(gas[1])>>6, scale: gas[1] & 15,
 		gasValid: gas[1]&(1<<5) != 0, heatHeld: gas[1]&(1<<4) != 0,
 	}

@@ -156,11 +156,11 @@ func (d *bmp) convert(ctx context.Context) (ut, up uint32, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	ut = uint32(b[0])<<8 | uint32(b[1])
+	ut = word16(b)
 	if b, err = d.one(ctx, bmp180Press|byte(d.oss)<<6, bmp180Times[d.oss], 3); err != nil {
 		return 0, 0, err
 	}
-	up = (uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2])) >> (8 - d.oss)
+	up = word24(b) >> (8 - d.oss)
 	return ut, up, nil
 }
 

@@ -9,7 +9,7 @@ type bmp180Calibration struct {
 
 // parseBMP180 reads the 22 bytes from 0xaa, big endian.
 func parseBMP180(b *[22]byte) bmp180Calibration {
-	unsigned := func(i int) int64 { return int64(b[2*i])<<8 | int64(b[2*i+1]) }
+	unsigned := func(i int) int64 { return int64(word16(b[2*i:])) }
 	word := func(i int) int64 { return int64(int16(unsigned(i))) }
 	return bmp180Calibration{
 		ac1: word(0), ac2: word(1), ac3: word(2),

@@ -213,8 +213,6 @@ func (d *bmp3) convert(ctx context.Context) (p, t uint32, err error) {
 	return p, t, nil
 }
 
-func little24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
-
 // untilReady polls until both values are there, for up to 100 ms more than the
 // sheet allows.
 func (d *bmp3) untilReady(ctx context.Context) error {

@@ -13,16 +13,14 @@ type bmp3Calibration struct {
 // parseBMP3 reads the words of table 24 (trimming coefficients), low bytes first,
 // and scales them.
 func parseBMP3(b *[bmp3CalSize]byte) bmp3Calibration {
-	unsigned := func(i int) float64 { return float64(uint16(b[i]) | uint16(b[i+1])<<8) }
-	word := func(i int) float64 { return float64(int16(uint16(b[i]) | uint16(b[i+1])<<8)) }
-	small := func(i int) float64 { return float64(int8(b[i])) }
+	c := coefficients(b[:])
 	return bmp3Calibration{
-		t1: unsigned(0) * (1 << 8), t2: unsigned(2) / (1 << 30), t3: small(4) / (1 << 48),
-		p1: (word(5) - 1<<14) / (1 << 20), p2: (word(7) - 1<<14) / (1 << 29),
-		p3: small(9) / (1 << 32), p4: small(10) / (1 << 37),
-		p5: unsigned(11) * (1 << 3), p6: unsigned(13) / (1 << 6),
-		p7: small(15) / (1 << 8), p8: small(16) / (1 << 15),
-		p9: word(17) / (1 << 48), p10: small(19) / (1 << 48), p11: small(20) / 36893488147419103232, // 2 to the 65th
+		t1: c.unsigned(0) * (1 << 8), t2: c.unsigned(2) / (1 << 30), t3: c.small(4) / (1 << 48),
+		p1: (c.word(5) - 1<<14) / (1 << 20), p2: (c.word(7) - 1<<14) / (1 << 29),
+		p3: c.small(9) / (1 << 32), p4: c.small(10) / (1 << 37),
+		p5: c.unsigned(11) * (1 << 3), p6: c.unsigned(13) / (1 << 6),
+		p7: c.small(15) / (1 << 8), p8: c.small(16) / (1 << 15),
+		p9: c.word(17) / (1 << 48), p10: c.small(19) / (1 << 48), p11: c.small(20) / 36893488147419103232, // 2 to the 65th
 	}
 }
 

@@ -141,15 +141,13 @@ func (d *bmx) collect(ctx context.Context) (bmxRaw, error) {
 	}
 	raw := bmxRaw{p: word20(b[0:3]), t: word20(b[3:6])}
 	if d.hasHumidity {
-		raw.h = uint32(b[6])<<8 | uint32(b[7])
+		raw.h = word16(b[6:])
 	}
 	if raw.t == bmxSkipped || raw.p == bmxSkipped {
 		return bmxRaw{}, d.garbage("it sent the code of a channel that was not measured (0x80000)")
 	}
 	return raw, nil
 }
-
-func word20(b []byte) uint32 { return uint32(b[0])<<12 | uint32(b[1])<<4 | uint32(b[2])>>4 }
 
 // untilIdle polls until the measurement is over, for up to 100 ms more than the
 // sheet allows.

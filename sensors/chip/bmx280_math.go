@@ -12,8 +12,7 @@ type bmxCalibration struct {
 
 // parseBMX reads the 24 bytes from 0x88, the byte at 0xa1 and the 7 from 0xe1.
 func parseBMX(b *[24 + 1 + 7]byte, humid bool) bmxCalibration {
-	unsigned := func(i int) float64 { return float64(uint16(b[i]) | uint16(b[i+1])<<8) }
-	word := func(i int) float64 { return float64(int16(uint16(b[i]) | uint16(b[i+1])<<8)) }
+	unsigned, word := coefficients(b[:]).unsigned, coefficients(b[:]).word
 	c := bmxCalibration{
 		t1: unsigned(0), t2: word(2), t3: word(4),
 		p1: unsigned(6), p2: word(8), p3: word(10), p4: word(12), p5: word(14),

@@ -112,9 +112,6 @@ func checked(initial byte, b []byte) bool {
 	return true
 }
 
-// word16 returns the first two bytes of b, high byte first.
-func word16(b []byte) uint32 { return uint32(b[0])<<8 | uint32(b[1]) }
-
 // checkedWord returns the word in the first three bytes of b, or says what is wrong
 // with its checksum.
 func (d *attached) checkedWord(what string, initial byte, b []byte) (uint32, error) {

@@ -14,8 +14,16 @@
 // and the chip is set up anew next time. Compensation is in integers for
 // the BMP180 and in floating point for all others, as their sheets have it.
 //
-// Chips that send temperature and humidity as two words and need no calibration from
-// the computer share one body, air; what tells them apart is an airKind each.
+// What they share:
+//
+//	attached (attached.go)         I2C chips: found by identity, set up once, tried again, set up anew
+//	registers, i2cKeys (read.go)   register access, patience, the settings of every I2C driver
+//	word.go, crc.go, command.go    words of several bytes, checksums, chips with commands in place of registers
+//	air (air.go)                   temperature and humidity as two words, without calibration: an airKind each
+//	bosch.go                       what BMP388, BMP581, BME680 and BMx280 have in common
+//	kerneldevice.go, sysfs.go      IIO, hwmon and thermal zones, 1-wire: files of the kernel, by stable names
+//	line_polled, _spoken, _cutter  instruments that answer when asked, or send by themselves, a line at a time
+//	modbus_*.go                    register maps: planned into requests, exchanged, turned into values
 //
 // Several kinds of chip live at one address. What a driver asks to find out which it
 // is must be no setting to any of the others: reads first, commands only where those

@@ -7,13 +7,13 @@ package chip
 
 // lpsPressure returns Pa of the three bytes from 0x28, low byte first.
 func lpsPressure(b []byte) (pascal float64, raw int32) {
-	raw = signed(uint32(b[2])<<16|uint32(b[1])<<8|uint32(b[0]), 24)
+	raw = signed(little24(b), 24)
 	return float64(raw) / 4096 * 100, raw
 }
 
 // lpsTemperature returns °C of the two bytes from 0x2b, low byte first.
 func lpsTemperature(b []byte, old bool) (celsius float64, raw int32) {
-	raw = signed(uint32(b[1])<<8|uint32(b[0]), 16)
+	raw = signed(little16(b), 16)
 	if old {
 		return 42.5 + float64(raw)/480, raw
 	}

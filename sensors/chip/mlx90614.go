@@ -145,7 +145,7 @@ func (d *mlx) word(ctx context.Context, command byte) (uint16, error) {
 	if !mlxSound(d.address, command, b) {
 		return 0, d.garbage("the checksum of % x is wrong", b)
 	}
-	return uint16(b[0]) | uint16(b[1])<<8, nil
+	return uint16(little16(b)), nil
 }
 
 func (d *mlx) sample(ctx context.Context, s *sensors.Sample) error {

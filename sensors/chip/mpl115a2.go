@@ -49,7 +49,7 @@ type mpl115Calibration struct{ a0, b1, b2, c12 float64 }
 // parseMPL115 reads the 8 bytes from 0x04. c12 has 14 bits, signed like the others,
 // and nine zeros between point and number.
 func parseMPL115(b *[8]byte) mpl115Calibration {
-	word := func(i int) int32 { return signed(uint32(b[i])<<8|uint32(b[i+1]), 16) }
+	word := func(i int) int32 { return signed(word16(b[i:]), 16) }
 	return mpl115Calibration{
 		a0: float64(word(0)) / 8, b1: float64(word(2)) / 8192, b2: float64(word(4)) / 16384, c12: float64(word(6)>>2) / (1 << 22),
 	}

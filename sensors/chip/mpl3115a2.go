@@ -154,8 +154,8 @@ func (d *mpl3115) measured(ctx context.Context) (bool, error) {
 
 // mpl3115Values returns °C and Pa of the five data bytes, with their words.
 func mpl3115Values(b []byte) (celsius, pascal float64, rawT, rawP int32) {
-	rawP = int32(word24(b) >> 4)
-	rawT = signed(uint32(b[3])<<8|uint32(b[4]), 16) >> 4
+	rawP = int32(word20(b))
+	rawT = signed(word16(b[3:]), 16) >> 4
 	return float64(rawT) / 16, float64(rawP) / 4, rawT, rawP
 }
 

@@ -197,9 +197,6 @@ func (d *ms56) word(ctx context.Context, which byte) (uint32, error) {
 	return word24(b), nil
 }
 
-// word24 reads 24 bits, high byte first.
-func word24(b []byte) uint32 { return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]) }
-
 func (d *ms56) sample(ctx context.Context, s *sensors.Sample) error {
 	d1, d2, err := d.convert(ctx)
 	if err != nil {

@@ -19,7 +19,7 @@ func parseMS56(prom *[16]byte, doubled uint) (c ms56Calibration, ok bool) {
 	for i := range c.c {
 		word := prom[2+2*i : 4+2*i]
 		ok = ok && !busFault(word)
-		c.c[i] = int64(word[0])<<8 | int64(word[1])
+		c.c[i] = int64(word16(word))
 	}
 	return c, ok
 }

@@ -3,7 +3,6 @@ package chip
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"weir/sensors"
 )
@@ -25,18 +24,11 @@ func unitOf(q sensors.Quantity, given sensors.Unit) (sensors.Unit, error) {
 
 // orUnits lists the units that a unit can be shown in: "°C", "K" or "°F".
 func orUnits(base sensors.Unit) string {
-	var b strings.Builder
-	units := base.Alike()
-	for i, u := range units {
-		switch {
-		case i > 0 && i == len(units)-1:
-			b.WriteString(" or ")
-		case i > 0:
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%q", string(u))
+	var names []string
+	for _, u := range base.Alike() {
+		names = append(names, string(u))
 	}
-	return b.String()
+	return sensors.OrList(names, true)
 }
 
 // converted is a quantity as a device sends it, and how it becomes a reading in

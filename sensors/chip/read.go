@@ -146,31 +146,10 @@ func (r *registers) set(ctx context.Context, pairs ...byte) error {
 	return r.conn.Tx(ctx, r.write[:n], nil)
 }
 
-// signed extends the low bits of a raw word by its sign bit, the highest of
-// them.
-func signed(raw uint32, bits uint) int32 {
-	shift := 32 - bits
-	return int32(raw<<shift) >> shift
-}
-
 // noisy is how long a pressure sensor whose noise is more than a step of its
 // converter can say the same word. Where a filter hides the noise, the weather
 // moves by more than a step within an hour.
 const noisy = time.Hour
-
-// allSame reports whether every byte of b is v, the signature of a bus fault
-// when v is 00 or FF.
-func allSame(b []byte, v byte) bool {
-	for _, x := range b {
-		if x != v {
-			return false
-		}
-	}
-	return true
-}
-
-// busFault reports whether b is what a broken bus reads: all 00 or all FF.
-func busFault(b []byte) bool { return allSame(b, 0) || allSame(b, 0xff) }
 
 // within reports whether a chip can measure v; NaN it cannot.
 func within(m sensors.Measure, v float64) bool { return v >= m.Min && v <= m.Max }
