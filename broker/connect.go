@@ -188,7 +188,9 @@ func (c *connection) connack(why *packet.Error) {
 		b, err = a.Append(nil, c.version)
 	}
 	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits; v5 [MQTT-3.1.2-24]
-		c.out.Store(&out{last: true, conn: c, closing: true, pending: b, others: 1})
+		o := lastOut(c, b)
+		o.others = 1
+		c.out.Store(o)
 	}
 }
 
@@ -224,12 +226,12 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	s.out.granted.Store(c.granted)
 	c.granted = nil
 	switch {
-	case s.durable != nil:
-		s.durable.save(message.Stamp{})
+	case s.out.durable != nil:
+		s.out.durable.save(message.Stamp{})
 	case b.cfg().Store != nil && lasts > 0 && !present:
 		b.makeDurable(s)
 	}
-	if discarded || s.durable != nil && !present {
+	if discarded || s.out.durable != nil && !present {
 		kept, err := b.await(ctx, b.barrier())
 		if err != nil { // what is not kept is not confirmed; the client comes again, to the session as it is then
 			c.session, s.will = s, nil
@@ -239,7 +241,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		}
 		if !kept {
 			b.count.notKept.Add(1)
-			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", string(s.id))
+			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", s.id)
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
@@ -262,7 +264,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	c.heard = b.age()
 	b.count.connects.Add(1)
 	if b.log.Enabled(ctx, slog.LevelDebug) {
-		b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)
+		b.log.Debug("client connected", "client", s.id, "version", c.version.String(), "peer", c.peer(), "session", present)
 	}
 	s.attach(c, answer, window)
 	c.overtaken(s)
@@ -278,7 +280,7 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 		a.Props.SetSessionExpiry(uint32(s.lasts / time.Second)) // v5 section 3.2.2.3.2
 	}
 	if assigned { // v5 [MQTT-3.1.3-7]
-		a.Props.SetAssignedClientID(s.id)
+		a.Props.SetAssignedClientID([]byte(s.id))
 	}
 	if cfg.ReceiveMaximum < 65535 {
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
@@ -329,7 +331,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 			b.mu.Unlock()
 			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
-		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
+		s = b.newSession(id) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
 		s.owner, s.user, s.charged, s.placed = c, c.user, costSession, true
 		b.sessions[id] = s
 		b.most = max(b.most, len(b.sessions))
@@ -343,7 +345,7 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", c.user, "owner", old.user)
 			}
 		}
-		return s, false, old != nil && old.durable != nil, nil
+		return s, false, old != nil && old.out.durable != nil, nil
 	}
 }
 
@@ -352,7 +354,7 @@ func newWill(p *packet.Connect, s *session) *will {
 	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
 		return nil
 	}
-	m := message.Message{Origin: s.id}
+	m := message.Message{Origin: []byte(s.id)}
 	m.Topic, m.Payload, m.QoS = p.Will.Topic, p.Will.Payload, p.Will.QoS
 	m.Retain = p.Will.Retain // v5 [MQTT-3.1.2-14] [MQTT-3.1.2-15], 3.1.1 [MQTT-3.1.2-16] [MQTT-3.1.2-17]
 	m.Props = p.Will.Props

@@ -189,7 +189,7 @@ func (c *connection) answer(r *reading, p interface {
 	}
 	o.pending = b
 	o.others++
-	o.answers += len(b) - at
+	o.answers += int32(len(b) - at)
 	r.touch(o)
 	return nil
 }
@@ -198,7 +198,7 @@ func (c *connection) answer(r *reading, p interface {
 func (c *connection) answerKept(r *reading, p interface {
 	Append([]byte, packet.Version) ([]byte, error)
 }) error {
-	if c.session.durable == nil {
+	if c.session.out.durable == nil {
 		return c.answer(r, p)
 	}
 	at := len(r.kept.bytes)
@@ -216,7 +216,7 @@ func (c *connection) answerKept(r *reading, p interface {
 
 // promise hands over what this read made the connection promise, with one barrier for all, and lets the session go on.
 func (c *connection) promise(r *reading) error {
-	d := c.session.durable
+	d := c.session.out.durable
 	if d == nil {
 		return nil
 	}
@@ -273,7 +273,7 @@ func (c *connection) refill(r *reading) {
 	if c.even = !c.even; c.even {
 		s.share()
 	}
-	if s.durable == nil {
+	if s.out.durable == nil {
 		o := &s.out
 		o.mu.Lock()
 		if o.conn == c && !o.closing {
@@ -282,7 +282,7 @@ func (c *connection) refill(r *reading) {
 		}
 		o.mu.Unlock()
 	} else {
-		s.durable.pumpOut()
+		s.out.durable.pumpOut()
 	}
 	if !c.even {
 		s.share()
@@ -303,7 +303,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 	if !s.in.Release(a.ID) {
 		answer.Reason = packet.PacketIdentifierNotFound
 	}
-	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
+	if d := s.out.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
 		c.b.cfg().Store.Delete(d.serial.held(a.ID))
 		b, err := answer.Append(r.over.bytes, c.version)
 		r.over.packets++
@@ -370,7 +370,7 @@ func (c *connection) Timeout() {
 	}
 	c.b.count.keepAliveLost.Add(1)
 	c.ended = true
-	c.b.log.Info("client did not send anything in time", "client", string(c.session.id), "keepalive", time.Duration(c.keepAlive)*time.Second)
+	c.b.log.Info("client did not send anything in time", "client", c.session.id, "keepalive", time.Duration(c.keepAlive)*time.Second)
 	c.lastWords(packet.KeepAliveTimeout, "")
 }
 
@@ -392,7 +392,7 @@ func (c *connection) Take(done []byte) []byte {
 	dropped := 0
 	if len(o.pending) == 0 && !o.closing {
 		o.fill(c.b)
-		if o.queue.len() == 0 {
+		if o.dropping > 0 && o.queue.len() == 0 {
 			dropped, o.dropping = o.dropping, 0
 		}
 	}

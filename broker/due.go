@@ -145,7 +145,7 @@ func (b *Broker) restoreDue(all map[serial]*session) (strays []string) {
 		return true
 	})
 	for n, s := range all {
-		for _, sub := range s.durable.due {
+		for _, sub := range s.out.durable.due {
 			b.replayRetained(s, sub, false, func(kept *retained) bool {
 				key := n.given(sub.filter.String(), kept.topic())
 				had := given[key]

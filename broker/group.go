@@ -143,7 +143,7 @@ func (g *group) reckon() {
 	for _, m := range g.members {
 		q := m.load().qos()
 		most = max(most, q)
-		stored = stored || q > 0 && m.session.durable != nil
+		stored = stored || q > 0 && m.session.out.durable != nil
 	}
 	g.most.Store(int32(most))
 	if stored && g.queue == nil {

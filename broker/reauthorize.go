@@ -31,7 +31,7 @@ func (b *Broker) Reauthorize() (gone int) {
 			continue
 		}
 		if g := p.s.out.granted.Load(); g != nil { // messages are queued for it while it is away
-			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: string(p.s.id), Listener: g.listener}))
+			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: p.s.id, Listener: g.listener}))
 		}
 	}
 	for _, p := range leaving {
@@ -43,7 +43,7 @@ func (b *Broker) Reauthorize() (gone int) {
 // turnOut disconnects a client whose login does not hold any more.
 func (c *connection) turnOut(s *session) {
 	c.b.count.revoked.Add(1)
-	c.b.log.Info("client disconnected: its login does not hold any more", "client", string(s.id), "user", c.user, "peer", c.peer())
+	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id, "user", c.user, "peer", c.peer())
 	c.kick(packet.AdministrativeAction)
 }
 

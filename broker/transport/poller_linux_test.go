@@ -43,7 +43,7 @@ func noGoroutines(t *testing.T) {
 		t.Errorf("%d frames of ours for %d idle connections", ours, n)
 	}
 	for _, e := range all {
-		c := e.conn.driver.(*polled)
+		c := e.conn.driver
 		e.conn.Shutdown() // its poller is through with it when it was told of the end
 		<-e.closed
 		if c.part != nil {
