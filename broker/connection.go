@@ -21,11 +21,7 @@ type connection struct {
 
 	generation uint32        // of out, here so that nothing is padded
 	heard      time.Duration // since Broker.began: when the last whole packet came, or before, when it was accepted
-	id         string        // the client id, as CONNECT gave it or as it was assigned
-	user       string        // who logged in; empty: nobody
 	credential uint64        // what Users said of the user before it was asked
-	epoch      uint64        // of Broker.accessEpoch, when the login began
-	granted    *granted      // what it may do, until it has a session, which knows it from then on; nil: everything
 	session    *session      // nil before CONNECT is accepted
 	token      uint64        // what Entry.Publisher says
 	aliases    *aliases      // nil before the first one
@@ -45,6 +41,14 @@ type connection struct {
 	counted    *limit     // of its listener; nil: the connection is not counted
 }
 
+// login is what is known of a client before it has a session.
+type login struct {
+	id      string   // the client id, as CONNECT gave it or as it was assigned
+	user    string   // who logged in; empty: nobody
+	epoch   uint64   // of Broker.accessEpoch, when the login began
+	granted *granted // what it may do; nil: everything
+}
+
 // aliases are topics by alias, 1 to the announced maximum.
 type aliases [][]byte
 
@@ -56,12 +60,12 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, told: b.cfg(), conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.connections) >= c.told.sockets() || !b.connecting.take(c, conn.RemoteAddr()) {
+	if len(b.connections) >= c.told.sockets() || !b.connecting.take(c, conn.RemoteIP()) {
 		b.count.refused.Add(1)
 		return nil
 	}
 	if !b.roomToRefuse(c.cost()) {
-		b.connecting.give(c, conn.RemoteAddr())
+		b.connecting.give(c, conn.RemoteIP())
 		b.count.refused.Add(1)
 		return nil
 	}

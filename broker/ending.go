@@ -109,7 +109,7 @@ func (c *connection) Closed(err error) {
 	b.mu.Lock()
 	delete(b.connections, c)
 	if c.connecting {
-		b.connecting.give(c, c.conn.RemoteAddr())
+		b.connecting.give(c, c.conn.RemoteIP())
 	}
 	b.mu.Unlock()
 	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))

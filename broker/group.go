@@ -71,7 +71,7 @@ func (b *Broker) join(s *subscription) {
 	g := b.groups.all[name]
 	if g == nil {
 		g = b.newGroup(name)
-		g.entry = &subscription{filter: s.filter, elsewhere: &elsewhere{group: g}}
+		g.entry = &subscription{filter: s.filter, extra: &extra{group: g}}
 		if b.groups.all == nil {
 			b.groups.all = map[string]*group{}
 		}

@@ -13,14 +13,15 @@ type reading struct {
 	token uint64 // unlike any other reading's
 	stamp message.Stamp
 
-	messages []*message.Message // decoded in place; the first used of them are in batch
-	used     int
-	batch    toJournal
-	touched  []*connection // got something that is not flushed yet
-	queued   []sender      // they were given something to send, or the journal was for their queues
-	counts   counts
-	kept     promise // SUBACKs and UNSUBACKs, to be sent when what they say is kept
-	over     promise // the same for PUBCOMPs
+	subscribe packet.Subscribe   // decoded in place
+	messages  []*message.Message // decoded in place; the first used of them are in batch
+	used      int
+	batch     toJournal
+	touched   []*connection // got something that is not flushed yet
+	queued    []sender      // they were given something to send, or the journal was for their queues
+	counts    counts
+	kept      promise // SUBACKs and UNSUBACKs, to be sent when what they say is kept
+	over      promise // the same for PUBCOMPs
 
 	origin []byte  // the client id of who sent the batch; empty before somebody asks, see from
 	memory matches // which subscriptions topics have
@@ -110,6 +111,9 @@ func (r *reading) finish() {
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
 	r.kept, r.over = promise{}, promise{}
 	r.origin = r.origin[:0]
+	if r.subscribe.ID != 0 {
+		r.forgetSubscribe()
+	}
 	b.readings.Put(r)
 }
 
@@ -119,6 +123,16 @@ func (r *reading) from(s *session) []byte {
 		r.origin = append(r.origin, s.id...)
 	}
 	return r.origin
+}
+
+// forgetSubscribe forgets what was subscribed to, but for the room of a few filters.
+func (r *reading) forgetSubscribe() {
+	filters := r.subscribe.Filters
+	clear(filters[:cap(filters)])
+	if cap(filters) > 64 {
+		filters = nil
+	}
+	r.subscribe = packet.Subscribe{Filters: filters[:0]}
 }
 
 // message is space for the next message; it is used again unless the message goes to the journal.

@@ -226,7 +226,7 @@ func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which
 	}
 	o := &s.out
 	o.mu.Lock()
-	p := replay{sub: sub, list: list, round: sub.round()}
+	p := replay{sub: sub, list: list, round: sub.rounds()}
 	if len(list) > 0 {
 		o.own()
 		o.replay = append(o.replay, p)

@@ -9,7 +9,7 @@ import (
 // v5 [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1], 3.1.1 [MQTT-3.8.4-1] [MQTT-3.8.4-2]
 // [MQTT-3.8.4-4] [MQTT-3.8.4-5] [MQTT-3.9.3-1]
 func (c *connection) subscribe(r *reading, f packet.Frame) error {
-	var p packet.Subscribe
+	p := &r.subscribe
 	if err := p.Decode(f, c.version); err != nil {
 		return err
 	}

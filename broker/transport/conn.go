@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -130,6 +131,18 @@ func (c *Conn) RemoteAddr() net.Addr {
 		return c.served.listener.Addr()
 	}
 	return a
+}
+
+// RemoteIP is the IP address of the peer, which costs no allocation where a poller drives the connection; the zero one: it has none.
+func (c *Conn) RemoteIP() netip.Addr {
+	if c.driver != nil {
+		return c.driver.remoteIP()
+	}
+	from, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr()
 }
 
 // Identity is the name that the client's certificate gives it, if the listener is to take it; empty: none. It is known

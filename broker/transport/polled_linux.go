@@ -64,16 +64,24 @@ func newPolled(fd int, peer unix.Sockaddr, s *served, p *poller) *polled {
 
 // remoteAddr is Conn.RemoteAddr.
 func (c *polled) remoteAddr() net.Addr {
-	if c.peer == [18]byte{} {
+	ip := c.remoteIP()
+	if !ip.IsValid() {
 		return c.served.listener.Addr() // clients of a Unix socket have no address
 	}
-	ip := netip.AddrFrom16([16]byte(c.peer[:16])).Unmap()
 	if c.zone != 0 {
 		if i, err := net.InterfaceByIndex(int(c.zone)); err == nil {
 			ip = ip.WithZone(i.Name)
 		}
 	}
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, binary.BigEndian.Uint16(c.peer[16:])))
+}
+
+// remoteIP is Conn.RemoteIP, without a zone.
+func (c *polled) remoteIP() netip.Addr {
+	if c.peer == [18]byte{} {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16([16]byte(c.peer[:16])).Unmap()
 }
 
 // setPeer keeps an address in 22 bytes.

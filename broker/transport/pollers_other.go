@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 )
 
 // Pollers would drive plain connections without a goroutine for each; on this system every connection has one.
@@ -26,6 +27,7 @@ func (*Pollers) Close() {}
 type polled struct{}
 
 func (*polled) remoteAddr() net.Addr { return nil }
+func (*polled) remoteIP() netip.Addr { return netip.Addr{} }
 func (*polled) shutdown()            {}
 func (*polled) writeOut()            {}
 func (*polled) failed()              {}
