@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,6 +79,13 @@ func still(t *testing.T, e *echo) (*poller, *polled, *os.File) {
 		peer.Close()
 	})
 	return p, c, peer
+}
+
+// TestPolledSize: there may be very many of them. 144 is a size of the allocator; the next one is 160.
+func TestPolledSize(t *testing.T) {
+	if n := unsafe.Sizeof(polled{}); n > 144 {
+		t.Errorf("a connection has %d bytes, want 144 at most", n)
+	}
 }
 
 // TestShare: one connection that floods has its share of each round, no more.
