@@ -3,6 +3,7 @@ package chip
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"weir/sensors"
@@ -158,14 +159,17 @@ func within(m sensors.Measure, v float64) bool { return v >= m.Min && v <= m.Max
 
 // i2cKeys are the settings every I2C driver takes.
 func i2cKeys(addresses []uint16, own ...sensors.Key) []sensors.Key {
-	low, high := addresses[0], addresses[0]
-	for _, a := range addresses {
-		low, high = min(low, a), max(high, a)
+	low, high := slices.Min(addresses), slices.Max(addresses)
+	var choices []string
+	if int(high-low) >= len(addresses) { // there are others between them
+		for _, a := range slices.Sorted(slices.Values(addresses)) {
+			choices = append(choices, fmt.Sprintf("0x%02x", a))
+		}
 	}
 	return append([]sensors.Key{
 		{Name: "bus", Kind: sensors.KindString, Example: `"1"`,
 			Meaning: "I2C bus by number or adapter name; when not set, bus 1 or the one where a single chip fits"},
-		{Name: "address", Kind: sensors.KindAddress, Min: float64(low), Max: float64(high), Example: fmt.Sprintf("0x%02x", low),
+		{Name: "address", Kind: sensors.KindAddress, Min: float64(low), Max: float64(high), Choices: choices, Example: fmt.Sprintf("0x%02x", low),
 			Meaning: "I2C address; when not set, the one where a single chip fits"},
 	}, own...)
 }
