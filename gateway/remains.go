@@ -10,19 +10,20 @@ import (
 	"sync"
 	"time"
 
+	"weir/bridge"
 	"weir/broker/message"
 	"weir/broker/packet"
 )
 
-// remains are the retained messages of sensors: their states, and their values where retain is set. Those of a sensor that
-// was removed, renamed or moved to another topic would otherwise stay in the broker for ever and look alive. So each topic
-// is kept in the store, soon after a sensor has it, and cleared when no sensor has it any more.
+// remains are the retained messages of the gateway: the states of sensors and bridges, and the values of sensors where retain
+// is set. Those of a sensor or bridge that was removed, renamed or moved to another topic would otherwise stay in the broker
+// for ever and look alive. So each topic is kept in the store before it is used, and cleared when it is used no more.
 //
 //	left/TOPIC   (no value)
 type remains struct {
 	keep    keeper
 	publish func(topic string, payload []byte) error // at QoS 1, retained
-	sensors func() []*sampler                        // those there are now
+	topics  func() []string                          // those that are used now
 	sought  func() bool                              // sensors that are found have been looked for
 	log     *slog.Logger
 
@@ -34,7 +35,7 @@ type remains struct {
 const keyLeft = "left/"
 
 func (g *Gateway) newRemains() *remains {
-	r := &remains{keep: g.store.journal, publish: g.retainer(), sensors: g.all, sought: g.hasSought, log: g.log, known: map[string]bool{}}
+	r := &remains{keep: g.store.journal, publish: g.retainer(), topics: g.retains, sought: g.hasSought, log: g.log, known: map[string]bool{}}
 	r.keep.Range(keyLeft, func(key string, _ []byte) bool {
 		r.known[key[len(keyLeft):]] = true
 		return true
@@ -42,7 +43,7 @@ func (g *Gateway) newRemains() *remains {
 	return r
 }
 
-// look remembers the topics that sensors have now and clears those they have no more. Before it is known which sensors are
+// look remembers the topics that are used now and clears those that are no more. Before it is known which sensors are
 // found, nothing is cleared. A sensor that is found runs only after a look since it was added: so what it publishes is
 // remembered, and not cleared by a look that began before.
 func (r *remains) look() {
@@ -50,10 +51,8 @@ func (r *remains) look() {
 	defer r.mu.Unlock()
 	sought := r.sought() // asked first: a sensor that is found after it is among those there are
 	now := map[string]bool{}
-	for _, s := range r.sensors() {
-		for _, topic := range s.retains() {
-			now[topic] = true
-		}
+	for _, topic := range r.topics() {
+		now[topic] = true
 	}
 	var errs []error
 	for _, topic := range slices.Sorted(maps.Keys(now)) {
@@ -69,7 +68,7 @@ func (r *remains) look() {
 	err := errors.Join(errs...)
 	if failed := fmt.Sprint(err); err != nil && failed != r.failed {
 		r.failed = failed
-		r.log.Warn("not all that sensors leave retained is known, or cleared when they are no more", "err", err)
+		r.log.Warn("not all that is left retained is known, or cleared when it is used no more", "err", err)
 	}
 }
 
@@ -87,7 +86,7 @@ func (r *remains) clear(topic string) error {
 	}
 	r.keep.Delete(keyLeft + topic)
 	delete(r.known, topic)
-	r.log.Info("cleared what a sensor that is no more had left retained", "topic", topic)
+	r.log.Info("cleared what was left retained at a topic that is used no more", "topic", topic)
 	return nil
 }
 
@@ -103,6 +102,17 @@ func (g *Gateway) clearRemains(ctx context.Context) error {
 			g.remains.look()
 		}
 	}
+}
+
+// retains are all topics at which something is retained, or may be.
+func (g *Gateway) retains() (topics []string) {
+	for _, s := range g.all() {
+		topics = append(topics, s.retains()...)
+	}
+	for name := range g.cfg.Bridge {
+		topics = append(topics, bridge.StateTopic(g.cfg.Gateway.ID, name))
+	}
+	return topics
 }
 
 // retains are the topics at which the sensor has something retained, or may have: its state, and its values where that is set.

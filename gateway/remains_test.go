@@ -10,10 +10,12 @@ import (
 	"weir/sensors/sim"
 )
 
-// left are the topics that are remembered as retained.
+// left are the topics that are remembered as retained, but for those of bridges.
 func (s *site) left() (topics []string) {
 	s.gateway.store.journal.Range(keyLeft, func(key string, _ []byte) bool {
-		topics = append(topics, strings.TrimPrefix(key, keyLeft))
+		if topic := strings.TrimPrefix(key, keyLeft); !strings.Contains(topic, "/bridge/") {
+			topics = append(topics, topic)
+		}
 		return true
 	})
 	slices.Sort(topics)
@@ -118,4 +120,29 @@ func TestRemainsOfWhatIsFound(t *testing.T) {
 	s.gateway.lookAgain()
 	s.want("found once more", found)
 	s.wantLeft(state)
+}
+
+// TestRemainsOfABridgeThatIsGone: the state of a bridge that has another name now does not stay as it was last.
+func TestRemainsOfABridgeThatIsGone(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	s.startTelling(head + noSensors + toCloud)
+	reader := s.subscribe("weir/#")
+	reader.at("weir/g1/bridge/cloud", func(payload string) bool { return strings.Contains(payload, `"connected"`) })
+	reader.close()
+	s.stop()
+
+	s.startTelling(head + noSensors + strings.ReplaceAll(toCloud, "bridge.cloud", "bridge.sky"))
+	reader = s.subscribe("weir/#")
+	reader.at("weir/g1/bridge/sky", func(payload string) bool { return strings.Contains(payload, `"connected"`) })
+	reader.close()
+	var still string
+	if !within(limit, func() bool {
+		later := s.subscribe("weir/#")
+		defer later.close()
+		later.at("weir/g1/bridge/sky", anything)
+		still = later.String()
+		return !strings.Contains(still, "bridge/cloud")
+	}) {
+		t.Errorf("still retained:%s", still)
+	}
 }

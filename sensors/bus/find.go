@@ -227,6 +227,11 @@ func whyNone(errs []error, buses []string, addresses []uint16) error {
 	if len(errs) == 1 {
 		return errs[0]
 	}
+	for _, err := range errs {
+		if errors.As(err, new(muxUnheardError)) { // no address behind it could answer
+			return err
+		}
+	}
 	for _, f := range []sensors.Fault{sensors.WrongChip, sensors.Garbage, sensors.Stuck, sensors.Timeout, sensors.Gone} {
 		if all := ofClass(errs, f); len(all) > 0 {
 			return together(all)

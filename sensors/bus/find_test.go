@@ -34,6 +34,7 @@ func TestFindsTheOneThatFits(t *testing.T) {
 		{"two wrong chips", "3", both, 0x55, "id 0x60 at 0x76 on bus 3; id 0x58 at 0x77 on bus 3", sensors.WrongChip},
 		{"nobody", "1", []uint16{0x76}, 0x60, "0x76 on bus 1: not answering", sensors.NotAnswering},
 		{"nobody at two addresses", "1", []uint16{0x10, 0x11}, 0x60, "nothing at 0x10, 0x11 on bus 1", sensors.NotAnswering},
+		{"no multiplexer", "1/0x71/5", both, 0x60, "0x76 on bus 1 behind mux 0x71 channel 5: not answering: the multiplexer 0x71 on bus 1 does not answer", sensors.NotAnswering},
 		{"no such bus", "9", []uint16{0x76}, 0x60, "bus 9: gone: no such bus", sensors.Gone},
 		{"no such name", "ft232", both, 0x60, `no bus called "ft232"; there are: 3 (i2c-tiny-usb at 001:004)`, sensors.Gone},
 		{"the kernel has it", "1", []uint16{0x48}, 0x60, `0x48 on bus 1: refused: the kernel's driver "lm75"`, sensors.Refused},

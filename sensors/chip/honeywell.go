@@ -65,7 +65,8 @@ func honeywellDriver(name, series string, addresses []uint16, transfers map[stri
 		measures := honeywellMeasures(s)
 		d := &honeywell{name: name, span: r, transfer: transfers[s.Text("function")], bits: uint(bits), warm: len(measures) > 1,
 			pressure: measures[len(measures)-1]}
-		d.attached = attached{machine: m, settings: s, addresses: addresses, fits: answers, begin: d.setUp, once: d.sample}
+		only := []uint16{uint16(s.Int("address"))} // anything that answers elsewhere would fit
+		d.attached = attached{machine: m, settings: s, addresses: only, fits: answers, begin: d.setUp, once: d.sample}
 		return d, nil
 	}
 	takes := hscTakes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"weir/sensors"
@@ -95,10 +96,27 @@ func (r *registers) connect(ctx context.Context, m sensors.Machine, s sensors.Se
 	}
 	c, err := m.I2C(ctx, s.Text("bus"), candidates(s, all), fits)
 	if err != nil {
-		return err
+		return elsewhere(ctx, m, s, all, fits, err)
 	}
 	r.conn = c
 	return nil
+}
+
+// elsewhere adds to the error of a chip that does not answer at the address that is set whether one does at another.
+func elsewhere(ctx context.Context, m sensors.Machine, s sensors.Settings, all []uint16, fits sensors.Fits, err error) error {
+	set := uint16(s.Int("address"))
+	others := slices.DeleteFunc(slices.Clone(all), func(a uint16) bool { return a == set })
+	if !s.Has("address") || len(others) == 0 || sensors.FaultOf(err) != sensors.NotAnswering {
+		return err
+	}
+	c, otherwise := m.I2C(ctx, s.Text("bus"), others, fits)
+	if otherwise != nil {
+		return err
+	}
+	at := c.String()
+	_ = c.Close() // only gives the address back
+	address, _, _ := strings.Cut(at, " ")
+	return sensors.Errorf(sensors.NotAnswering, "", "nothing at 0x%02x, but one that fits at %s: write address = %s", set, at, address)
 }
 
 // disconnect gives the address back, if there is one.
