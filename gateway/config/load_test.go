@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 )
+
 // An empty file is valid and gives the defaults of the documentation, and so
 // does a file that is not there when it is optional.
 func TestEmpty(t *testing.T) {
