@@ -89,7 +89,7 @@ type answers struct {
 func New(cfg Config, src Source, sink Sink, clock Clock, log *slog.Logger) *Bridge {
 	cfg.complete()
 	b := &Bridge{
-		cfg: cfg, src: src, clock: clock, log: log, topic: stateTopic(cfg.Gateway, cfg.Name),
+		cfg: cfg, src: src, clock: clock, log: log, topic: StateTopic(cfg.Gateway, cfg.Name),
 		settledWake: make(chan struct{}, 1), results: make(chan result, 1), answers: make(chan answers), version: cfg.Connect.Version,
 		known:  make([]bool, len(cfg.Servers)),
 		intake: &intake{rules: cfg.Receive, sink: sink, clock: clock, origin: []byte("bridge/" + cfg.Name), maxHops: cfg.MaxHops},

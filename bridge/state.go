@@ -148,8 +148,8 @@ func (b *Bridge) Status() Status {
 	return st
 }
 
-// stateTopic is where the state of a bridge is published, here and upstream.
-func stateTopic(gateway, name string) string { return "weir/" + gateway + "/bridge/" + name }
+// StateTopic is where the state of a bridge is published, here and upstream.
+func StateTopic(gateway, name string) string { return "weir/" + gateway + "/bridge/" + name }
 
 // report is what the state topic says.
 type report struct {

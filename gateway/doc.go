@@ -29,6 +29,10 @@
 // A reading costs no memory once everything has been seen: buffers, messages and the context of the read are used again
 // (BenchmarkReading, BenchmarkPublish).
 //
+// The state, and the values where retain is set, of a sensor that was removed, renamed or moved to another topic are cleared, and
+// the state of a bridge that is no more: the topics are kept in the store under left/TOPIC (remains.go). Of sensors that are found, those are cleared that the
+// first search does not find; one that is pulled out while the gateway runs is failing, and stays.
+//
 // # Home Assistant
 //
 // With [home_assistant] discovery, the documents of gateway/discovery are published, retained, for the gateway and each

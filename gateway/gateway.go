@@ -45,7 +45,14 @@ type Options struct {
 	Ready func(addresses []string)
 
 	time      clock.System  // nil: this machine's
-	homeEvery time.Duration // 0: that of home.go
+	lookEvery time.Duration // how often home and remains look whether something has changed; 0: every other second
+}
+
+func (o *Options) looksEvery() time.Duration {
+	if o.lookEvery == 0 {
+		return 2 * time.Second
+	}
+	return o.lookEvery
 }
 
 // Gateway is one gateway, built and not yet running.
@@ -62,6 +69,7 @@ type Gateway struct {
 	listeners []*listener
 	readings  *broker.Publisher
 	links     []*link
+	remains   *remains
 
 	access      *access
 	reloadables []reloadable
@@ -107,6 +115,7 @@ func (g *Gateway) build() error {
 	}
 	g.machine = bus.New(g.busOptions())
 	g.readings = g.broker.NewPublisher("", nil)
+	g.remains = g.newRemains()
 	return g.buildSamplers()
 }
 
@@ -163,6 +172,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		links = append(links, stages.start(l.bridge.Run))
 	}
 	buses := stages.start(g.machine.Run)
+	g.remains.look()
 	var readers []*stage
 	for _, s := range g.all() {
 		readers = append(readers, stages.start(func(ctx context.Context) error { s.run(ctx); return nil }))
@@ -170,14 +180,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.cfg.Sensors.Auto {
 		readers = append(readers, stages.start(g.seek))
 	}
-	telling := stages.start(g.tellHome)
+	telling, clearing := stages.start(g.tellHome), stages.start(g.clearRemains)
 	g.ready()
 	back := g.attend(ctx, stages.failed)
 	g.notify("STOPPING=1")
 
 	stages.stop(control)
 	stages.stop(readers...)
-	stages.stop(buses, telling)
+	stages.stop(buses, telling, clearing)
 	if err := g.store.journal.Commit(); err == nil { // so that clients hear of what is kept before they are told to go
 		g.broker.Notify()
 	}

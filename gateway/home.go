@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"weir/broker/message"
-	"weir/broker/packet"
 	"weir/broker/topic"
 	"weir/gateway/config"
 	"weir/gateway/discovery"
@@ -61,9 +60,6 @@ const keyHome = "home/"
 // A sensor that was found before a restart and is not there yet may only be unplugged, or slow. Taking it back would have
 // Home Assistant forget what people have set for it.
 const foundAgainWithin = 10 * time.Minute
-
-// homeEvery is how often it is looked whether something has changed.
-const homeEvery = 2 * time.Second
 
 // recall reads what was announced.
 func (h *home) recall() {
@@ -159,11 +155,7 @@ func (g *Gateway) newHome() *home {
 	h := &home{
 		on: c.Discovery, keep: g.store.journal, log: g.log, began: time.Now(),
 		gateway: discovery.Gateway{Prefix: c.Prefix, ID: g.cfg.Gateway.ID, Version: g.o.Version},
-		sought: func() bool {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			return g.sought || !g.cfg.Sensors.Auto
-		},
+		sought:  g.hasSought, publish: g.retainer(),
 		sensors: func() (all []announced) {
 			for _, s := range g.all() {
 				all = append(all, s.announced())
@@ -176,10 +168,6 @@ func (g *Gateway) newHome() *home {
 		if g.cfg.Bridge[name].Profile == "home-assistant" {
 			h.gateway.Through = append(h.gateway.Through, name)
 		}
-	}
-	out := g.broker.NewPublisher("", nil)
-	h.publish = func(topic string, payload []byte) error {
-		return out.Publish([]message.Message{{Stamp: g.clock.Now(), Publish: packet.Publish{QoS: 1, Retain: true, Topic: []byte(topic), Payload: payload}}})
 	}
 	h.recall()
 	return h
@@ -203,11 +191,7 @@ func (g *Gateway) tellHome(ctx context.Context) error {
 	} else {
 		first = say("")
 	}
-	every := g.o.homeEvery
-	if every == 0 {
-		every = homeEvery
-	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(g.o.looksEvery())
 	defer tick.Stop()
 	failed := ""
 	for everything := false; ; {

@@ -26,7 +26,7 @@ const room1Config = "homeassistant/device/weir_g1__room1/config"
 func (s *site) startTelling(text string) {
 	s.Helper()
 	o := s.options()
-	o.homeEvery = 5 * time.Millisecond
+	o.lookEvery = 5 * time.Millisecond
 	o.OpenI2C = func(int) (i2c.BusCloser, error) { return lasting{s.bus}, nil }
 	s.startWith(s.config(text), o)
 }

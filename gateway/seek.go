@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"weir/broker/message"
-	"weir/broker/packet"
 	"weir/gateway/config"
 	"weir/sensors"
 	"weir/sensors/bus"
@@ -58,6 +56,7 @@ func (g *Gateway) seek(ctx context.Context) error {
 			s.found = true
 			g.log.Info("sensor found", "sensor", name, "driver", s.driver)
 			g.add(s)
+			g.remains.look()
 			running[name] = startFound(ctx, &samplers, s)
 		}
 		g.mu.Lock()
@@ -97,16 +96,12 @@ func (f *foundSampler) end() {
 	<-f.ended
 }
 
-// retire takes a sampler that has ended out of the status, and its state out of the broker.
+// retire takes a sampler that has ended out of the status; what it has left retained is cleared (remains.go).
 func (g *Gateway) retire(s *sampler) {
 	g.log.Warn("another chip has taken the place of a sensor that was found", "sensor", s.name)
 	g.mu.Lock()
 	g.samplers = slices.DeleteFunc(g.samplers, func(o *sampler) bool { return o == s })
 	g.mu.Unlock()
-	err := g.readings.Publish([]message.Message{{Stamp: g.clock.Now(), Publish: packet.Publish{QoS: 1, Retain: true, Topic: []byte(s.stateTopic)}}})
-	if err != nil {
-		g.log.Warn("the state of a sensor that is gone stays retained", "sensor", s.name, "err", err)
-	}
 }
 
 // lookAgain has seek look for sensors at once. It does not block.

@@ -36,7 +36,7 @@ type Key struct {
 	Kind     Kind
 	Unit     string   // of the number, for people: "°C", "Pa/s"
 	Min, Max float64  // inclusive bounds of a number; both zero: none
-	Choices  []string // KindEnum, and KindInt when only some numbers make sense
+	Choices  []string // KindEnum; KindInt, and KindAddress in hexadecimal ("0x28"), when only some numbers make sense
 	Default  any      // as it would stand in the file (string, int, float64, bool, []any); nil: none
 	Required bool
 	Meaning  string // one sentence
@@ -135,7 +135,11 @@ func (k *Key) checkInt(v any) (any, error) {
 	if !ok || !k.inRange(float64(n)) {
 		return nil, k.wrong(v)
 	}
-	if len(k.Choices) > 0 && !slices.Contains(k.Choices, itoa(n)) {
+	written := itoa(n)
+	if k.Kind == KindAddress {
+		written = hex(float64(n))
+	}
+	if len(k.Choices) > 0 && !slices.Contains(k.Choices, written) {
 		return nil, k.wrong(v)
 	}
 	return n, nil
@@ -226,6 +230,12 @@ func (k *Key) Want() string {
 		}
 		return "an integer" + k.bounds(number)
 	case KindAddress:
+		switch {
+		case len(k.Choices) > 0:
+			return orList(k.Choices, false)
+		case k.Min == k.Max && k.Min != 0:
+			return "the address " + hex(k.Min)
+		}
 		return "an address" + k.bounds(hex)
 	case KindFloat:
 		return "a number" + k.bounds(number)

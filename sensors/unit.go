@@ -112,6 +112,19 @@ func (u Unit) Base() Unit {
 	return u
 }
 
+// Alike returns all units that u can be shown in, in the order of a list for people; u alone if it is of no known dimension.
+func (u Unit) Alike() (units []Unit) {
+	for _, c := range conversions {
+		if c.base == u.Base() {
+			units = append(units, c.unit)
+		}
+	}
+	if units == nil {
+		units = []Unit{u}
+	}
+	return units
+}
+
 // Shown returns the unit a value in u is published in when nothing else is set:
 // hPa for pressures, g/m³ for what is in it, the base unit otherwise.
 func (u Unit) Shown() Unit {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -42,8 +43,12 @@ func printStatus(out io.Writer, s *status.Snapshot) {
 	fmt.Fprintf(out, "%s, weir %s, up for %s\n%s\n", s.ID, s.Version, s.Taken.Sub(s.Started).Round(time.Second), s.Verdict())
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	defer w.Flush()
+	fmt.Fprintln(w)
+	for i := range s.Sensors {
+		fmt.Fprintf(w, "sensor %s\t%s\n", s.Sensors[i].Name, sensorLine(&s.Sensors[i], s.Taken))
+	}
 	b := &s.Broker
-	fmt.Fprintf(w, "\nclients\t%d connected, %d sessions, %d subscriptions\n", b.Connections, b.Sessions, b.Subscriptions)
+	fmt.Fprintf(w, "clients\t%d connected, %d sessions, %d subscriptions\n", b.Connections, b.Sessions, b.Subscriptions)
 	fmt.Fprintf(w, "messages\t%d received, %d delivered, %d retained\n", b.Received, b.Delivered, b.Retained)
 	for _, n := range b.Lost() {
 		fmt.Fprintf(w, "%s\t%d\n", n.Name, n.Count)
@@ -62,4 +67,39 @@ func printStatus(out io.Writer, s *status.Snapshot) {
 		l := &s.Listeners[i]
 		fmt.Fprintf(w, "listener %s\t%s at %v, %d connections\n", l.Name, l.Protocol, l.Addresses, l.Connections)
 	}
+}
+
+// sensorLine says what a sensor measured last and how long ago that was, or why it measures nothing.
+func sensorLine(s *status.Sensor, now time.Time) string {
+	age := "never read since the start"
+	if !s.LastGood.IsZero() {
+		age = ago(now.Sub(s.LastGood))
+	}
+	switch s.State {
+	case "ok":
+	case "failing":
+		return s.Err + "; last good: " + age
+	default:
+		return s.State
+	}
+	var values []string
+	for _, v := range s.Values {
+		switch {
+		case v.Text == "":
+			values = append(values, fmt.Sprintf("%s bad (%s)", v.Quantity, v.Reason))
+		case v.Reason != "":
+			values = append(values, fmt.Sprintf("%s %s %s %s (%s)", v.Quantity, v.Text, v.Unit, v.Quality, v.Reason))
+		default:
+			values = append(values, fmt.Sprintf("%s %s %s", v.Quantity, v.Text, v.Unit))
+		}
+	}
+	return strings.Join(append(values, age), ", ")
+}
+
+// ago writes an age so that it can be told at a glance whether it is one.
+func ago(d time.Duration) string {
+	if d < 2*time.Minute {
+		return d.Round(time.Second).String() + " ago"
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s") + " ago"
 }

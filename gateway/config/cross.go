@@ -117,7 +117,7 @@ func (c *checker) placeOf(p *pending, places map[string]*pending) {
 			return
 		}
 	}
-	address := s.Text("address")
+	address := strings.ToLower(s.Text("address"))
 	if address == "" {
 		address = "0x" + strconv.FormatInt(s.Int("address"), 16)
 	}

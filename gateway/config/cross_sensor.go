@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,7 +140,7 @@ func (c *checker) corrections(p *pending) {
 	for q, u := range s.Units {
 		if m, ok := p.find(q); ok && m.Unit != "" {
 			if _, fits := sensors.Convert(0, m.Unit, u); !fits {
-				c.wrong(c.quantityPath(p, "units", q), "%s is in %s, which cannot be shown in %q", m.Quantity, m.Unit, string(u))
+				c.wrong(c.quantityPath(p, "units", q), "%s is in %s, which cannot be shown in %q%s", m.Quantity, m.Unit, string(u), otherUnits(u, m.Unit))
 			}
 		}
 	}
@@ -248,4 +249,16 @@ func (c *checker) namesOf(p *pending) {
 		}
 		names[name] = m.Quantity
 	}
+}
+
+// otherUnits says what to write in place of a unit that does not fit.
+func otherUnits(given, unit sensors.Unit) string {
+	var names []string
+	for _, u := range unit.Alike() {
+		names = append(names, string(u))
+	}
+	if near := nearest(string(given), names); near != "" {
+		return fmt.Sprintf(", did you mean %q?", near)
+	}
+	return ", only in " + strings.Join(names, ", ")
 }

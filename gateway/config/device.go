@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,7 +90,7 @@ func (c *checker) serialKeys(t *table) {
 	s := t.target.(*Serial)
 	given := c.known(t, sensors.SerialKeys)
 	settings, wrong := sensors.MakeSettings(s.Name, sensors.SerialKeys, given)
-	c.keyErrors(t.path, wrong, false)
+	c.keyErrors(t.path, wrong, nil)
 	s.Settings, s.Device, s.Mode = settings, settings.Text("device"), settings.Mode("mode")
 }
 
@@ -99,7 +100,7 @@ func (c *checker) rowKeys(table *sensors.Table, t *table) {
 	name, quantity := t.names[0], t.names[1]
 	given := c.known(t, table.Keys)
 	_, wrong := sensors.MakeSettings(quantity, table.Keys, given)
-	c.keyErrors(t.path, wrong, false)
+	c.keyErrors(t.path, wrong, nil)
 	maps := c.cfg.Tables[table.Section]
 	if maps == nil {
 		maps = map[string][]sensors.Row{}
@@ -127,20 +128,19 @@ func (c *checker) known(t *table, keys []sensors.Key) map[string]any {
 	return given
 }
 
-// keyErrors reports what a room said about the keys of a table; i2c says that
-// its address is one of an I2C bus.
-func (c *checker) keyErrors(path string, wrong []*sensors.KeyError, i2c bool) {
+// keyErrors reports what a room said about the keys of a table; i2c are the addresses its chip can have, if it has any.
+func (c *checker) keyErrors(path string, wrong []*sensors.KeyError, i2c []uint16) {
 	for _, e := range wrong {
 		at := join(path, e.Key)
 		if c.meant[at] && !c.ix.has(at) {
 			continue
 		}
 		text := e.Text
-		if got, want, ok := strings.Cut(text, ", want "); ok && isNumber(strings.TrimPrefix(got, "got ")) {
+		if got, want, ok := strings.Cut(text, ", want "); ok && isNumber(strings.Trim(strings.TrimPrefix(got, "got "), `"`)) {
 			text = "got " + c.shownOr(at, strings.TrimPrefix(got, "got ")) + ", want " + want // 0xEC, not 236
 		}
-		if n, ok := c.number(at); ok && i2c && n >= 0x78 && n <= 0xff && e.Key == "address" && n%2 == 0 {
-			text += hint8bit(n)
+		if e.Key == "address" && i2c != nil {
+			text += otherForm(strings.Trim(c.ix.raw(at), `"'`), i2c)
 		}
 		c.wrong(at, "%s", text)
 	}
@@ -151,13 +151,14 @@ func isNumber(s string) bool {
 	return err == nil
 }
 
-// number is an integer as the file writes it.
-func (c *checker) number(path string) (int64, bool) {
-	n, err := strconv.ParseInt(strings.Trim(c.ix.raw(path), `"'`), 0, 32)
-	return n, err == nil
-}
-
-// hint8bit explains an address that has the read/write bit of the bus in it.
-func hint8bit(n int64) string {
-	return "; 0x" + strconv.FormatInt(n, 16) + " is the 8-bit form of 0x" + strconv.FormatInt(n/2, 16)
+// otherForm explains an address that is one of these in another form: with the bus's bit for reading or writing behind it, or
+// in hexadecimal digits without 0x in front.
+func otherForm(written string, addresses []uint16) string {
+	if n, err := strconv.ParseUint(written, 0, 8); err == nil && slices.Contains(addresses, uint16(n/2)) {
+		return fmt.Sprintf("; 0x%02x is the 8-bit form of 0x%02x", n, n/2)
+	}
+	if n, err := strconv.ParseUint(written, 16, 8); err == nil && slices.Contains(addresses, uint16(n)) {
+		return fmt.Sprintf(", did you mean 0x%02x?", n)
+	}
+	return ""
 }

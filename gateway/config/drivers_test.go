@@ -23,8 +23,8 @@ func testDrivers() []sensors.Driver {
 	}
 	line := sensors.Key{Name: "bus", Kind: sensors.KindString, Meaning: "the serial line", Example: `"rs485"`}
 	return []sensors.Driver{
-		{Name: "bme280", Connection: sensors.OnI2C, Measures: []sensors.Measure{celsius, pascal, humidity}, Keys: i2c, Least: least},
-		{Name: "bmp280", Connection: sensors.OnI2C, Measures: []sensors.Measure{celsius, pascal}, Keys: i2c, Least: least},
+		{Name: "bme280", Connection: sensors.OnI2C, Addresses: []uint16{0x76, 0x77}, Measures: []sensors.Measure{celsius, pascal, humidity}, Keys: i2c, Least: least},
+		{Name: "bmp280", Connection: sensors.OnI2C, Addresses: []uint16{0x76, 0x77}, Measures: []sensors.Measure{celsius, pascal}, Keys: i2c, Least: least},
 		{Name: "ds18b20", Connection: sensors.OnOneWire, Measures: []sensors.Measure{celsius}, Keys: []sensors.Key{
 			{Name: "address", Kind: sensors.KindString, Meaning: "the id on the 1-wire bus", Example: `"28-0316a2794cff"`},
 		}},

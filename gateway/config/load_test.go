@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"weir/configs"
 )
 
 // An empty file is valid and gives the defaults of the documentation, and so
@@ -189,30 +187,6 @@ func TestEffective(t *testing.T) {
 	}
 	if _, there := got["buffer.max_size"]; there {
 		t.Error("max_size is listed though it is not set")
-	}
-}
-
-// Each file that people copy loads without a word, on the machine it is for.
-func TestConfigs(t *testing.T) {
-	files, err := fs.Glob(configs.Files, "*.toml")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("got files %v, %v", files, err)
-	}
-	for _, file := range files {
-		data, err := configs.Files.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		opts := testOptions()
-		opts.SkipFiles, opts.Shared = true, false
-		cfg, problems, err := Parse(file, data, opts)
-		if err != nil || len(problems) > 0 {
-			t.Errorf("%s: got %v\n%s", file, err, Report(problems))
-			continue
-		}
-		if len(cfg.Sensor)+len(cfg.Bridge)+len(cfg.User) == 0 {
-			t.Errorf("%s: holds nothing", file)
-		}
 	}
 }
 

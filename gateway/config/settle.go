@@ -132,7 +132,7 @@ func (c *checker) settleSensor(p *pending) {
 	ofRow := func(e *sensors.KeyError) bool {
 		return p.driver.Table != nil && strings.HasPrefix(e.Key, p.driver.Table.Section+".")
 	}
-	c.keyErrors(p.path, slices.DeleteFunc(slices.Clone(wrong), ofRow), p.driver.Connection == sensors.OnI2C)
+	c.keyErrors(p.path, slices.DeleteFunc(slices.Clone(wrong), ofRow), p.driver.Addresses)
 	for _, e := range wrong {
 		if ofRow(e) && !c.bad[e.Key] { // some were said when the row was read
 			c.wrong(e.Key, "%s", e.Text)

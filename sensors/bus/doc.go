@@ -12,7 +12,8 @@
 // transact). Errors have lost their number on the way through periph and are
 // sorted by their text. An adapter that is gone is opened anew with the next
 // request. An address has one user; one that belongs to a driver of the kernel
-// is refused. Without a bus name, bus 1 is looked at first, then all others.
+// is refused. Those who look for their chips on a bus do so one after the other, since each has the addresses it asks to
+// itself meanwhile. Without a bus name, bus 1 is looked at first, then all others.
 //
 // Multiplexers. A bus named "1/0x70/3" is channel 3 of the one at 0x70 on bus 1.
 // Opening the channel, the transfer and closing the channel are one piece of work

@@ -37,9 +37,9 @@ func (m *Machine) I2C(ctx context.Context, name string, addresses []uint16, fits
 		for _, s := range segments {
 			asked = append(asked, strings.TrimPrefix(s.name, "bus "))
 		}
-		found, failed := m.search(ctx, segments, addresses, fits)
-		if len(found) > 0 {
-			return choose(found)
+		c, failed, err := m.searchAlone(ctx, segments, addresses, fits)
+		if c != nil || err != nil {
+			return c, err
 		}
 		errs = append(errs, failed...)
 	}
@@ -56,7 +56,7 @@ func (m *Machine) searchOrder(name string) ([][]int, error) {
 		}
 		return [][]int{{n}}, nil
 	}
-	all := m.buses()
+	all := slices.Sorted(slices.Values(m.buses()))
 	if len(all) == 0 {
 		return nil, sensors.Errorf(sensors.Gone, "I2C",
 			"this machine shows no I2C bus: on a Raspberry Pi switch it on (dtparam=i2c_arm=on in config.txt), or plug an adapter in")
@@ -139,6 +139,23 @@ type candidate struct {
 	score int
 }
 
+// searchAlone searches and chooses while no other search uses the same buses: each claims what it asks, and would refuse the
+// other an address that it gives back at once. Nothing found is no error.
+func (m *Machine) searchAlone(ctx context.Context, segments []*segment, addresses []uint16, fits sensors.Fits) (sensors.Conn, []error, error) {
+	for _, s := range segments { // in the order of their buses, as all do, so that no two wait for each other
+		if err := s.a.search(ctx); err != nil {
+			return nil, nil, err
+		}
+		defer s.a.searched()
+	}
+	found, failed := m.search(ctx, segments, addresses, fits)
+	if len(found) == 0 {
+		return nil, failed, nil
+	}
+	c, err := choose(found)
+	return c, nil, err
+}
+
 // search asks every free address on every wire: which chips fit, and what the
 // others said.
 func (m *Machine) search(ctx context.Context, segments []*segment, addresses []uint16, fits sensors.Fits) (found []candidate, failed []error) {
@@ -209,6 +226,11 @@ func choose(found []candidate) (sensors.Conn, error) {
 func whyNone(errs []error, buses []string, addresses []uint16) error {
 	if len(errs) == 1 {
 		return errs[0]
+	}
+	for _, err := range errs {
+		if errors.As(err, new(muxUnheardError)) { // no address behind it could answer
+			return err
+		}
 	}
 	for _, f := range []sensors.Fault{sensors.WrongChip, sensors.Garbage, sensors.Stuck, sensors.Timeout, sensors.Gone} {
 		if all := ofClass(errs, f); len(all) > 0 {

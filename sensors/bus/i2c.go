@@ -27,6 +27,7 @@ type adapter struct {
 	requests chan *transfer
 	ended    chan struct{} // closed when the owner has returned
 	counter  counter
+	searches chan struct{} // capacity 1: full while somebody claims addresses to ask what is there
 
 	mu     sync.Mutex // guards claims, and the lists of segments and multiplexers
 	claims map[claim]bool
@@ -56,7 +57,7 @@ type transfer struct {
 }
 
 func newAdapter(number int, open func(int) (i2c.BusCloser, error)) *adapter {
-	a := &adapter{number: number, open: open, requests: make(chan *transfer), ended: make(chan struct{}), claims: map[claim]bool{}}
+	a := &adapter{number: number, open: open, requests: make(chan *transfer), ended: make(chan struct{}), searches: make(chan struct{}, 1), claims: map[claim]bool{}}
 	a.root = &segment{a: a, name: a.String()}
 	return a
 }
@@ -163,6 +164,18 @@ func transact(b i2c.Bus, t *transfer) error {
 //
 //go:noinline
 func weigh(b *[16 << 10]byte) { b[len(b)-1]++ }
+
+// search waits until nobody else searches on the bus; searched must follow.
+func (a *adapter) search(ctx context.Context) error {
+	select {
+	case a.searches <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &sensors.Error{Fault: sensors.Timeout, Where: a.String(), Text: "other sensors are still being looked for there", Err: context.Cause(ctx)}
+	}
+}
+
+func (a *adapter) searched() { <-a.searches }
 
 // claim takes an address for one user. It returns who has it already, or "".
 func (s *segment) claim(addr uint16) (user string) {

@@ -204,6 +204,9 @@ func (a *adapter) enter(t *transfer) *sensors.Error {
 	}
 }
 
+// muxUnheardError is what the system said when a multiplexer on the way did not answer.
+type muxUnheardError struct{ error }
+
 // choose selects a channel.
 func (a *adapter) choose(s step, t *transfer) *sensors.Error {
 	err := a.tell(s.m, s.mask)
@@ -215,6 +218,7 @@ func (a *adapter) choose(s step, t *transfer) *sensors.Error {
 	switch e.Fault {
 	case sensors.NotAnswering:
 		e.Text = fmt.Sprintf("the multiplexer %s does not answer; look at its power, wiring and address", s.m.on.where(s.m.addr))
+		e.Err = muxUnheardError{e.Err}
 		s.m.state = muxUnheard // it may have taken the byte, and only its answer was disturbed
 		if a.tell(s.m, 0) == nil {
 			s.m.state = muxClosed

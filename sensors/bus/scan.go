@@ -208,6 +208,10 @@ func (m *Machine) look(ctx context.Context, s *segment, addr uint16, drivers []s
 	if known, err := s.lookAtMux(ctx, &f); known || err != nil {
 		return f, err
 	}
+	if err := s.a.search(ctx); err != nil {
+		return f, err
+	}
+	defer s.a.searched()
 	c := s.connect(addr)
 	user := s.claim(addr)
 	if user != "" && s.taken(addr) {

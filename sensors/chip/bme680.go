@@ -9,7 +9,8 @@ import (
 
 // BME680 and BME688, Bosch Sensortec. BME680 data sheet BST-BME680-DS001 and BME688
 // data sheet BST-BME688-DS000: forced mode 3.1, oversampling 3.2, gas measurement
-// and heater 3.3 and 3.4, registers chapter 5, calibration words tables 11 to 16.
+// and heater 3.3 and 3.4, filter 3.2.4, registers chapter 5, calibration words tables
+// 11 to 16.
 //
 // The two say the same id and differ in a variant register and in the gas
 // converter; either driver reads both, and each sample says which it was.
@@ -24,6 +25,7 @@ const (
 	bme68xGas1     = 0x71 // bit 4 (BME680), bit 5 (BME688): measure gas; 3..0 step
 	bme68xCtrlHum  = 0x72
 	bme68xCtrlMeas = 0x74 // temperature 7..5, pressure 4..2, mode 1..0
+	bme68xConfig   = 0x75 // filter 4..2, of temperature and pressure
 	bme68xField    = 0x1d // 17 bytes: one measurement
 	bme68xVariant  = 0xf0 // 0 BME680, 1 BME688
 
@@ -43,6 +45,13 @@ var (
 	bme68xGas         = sensors.Measure{Quantity: sensors.GasResistance, Unit: sensors.Ohm, Min: 170, Max: 105e6} // what the converter can express
 )
 
+// bme68xFilter is the filter of the family, which here leaves humidity and gas alone.
+var bme68xFilter = func() sensors.Key {
+	k := boschFilter
+	k.Meaning = "the chip's own smoothing of temperature and pressure over this many readings, against gusts and slamming doors; 0 is off"
+	return k
+}()
+
 var bme680 = bme68xDriver("bme680", "Bosch BME680, temperature, air pressure, humidity and gas resistance", false, "BME680")
 
 var bme688 = bme68xDriver("bme688", "Bosch BME688, temperature, air pressure, humidity and gas resistance", true, "BME688")
@@ -53,6 +62,7 @@ func bme68xDriver(name, doc string, high bool, chip string) sensors.Driver {
 		Keys: i2cKeys(bmxAddresses,
 			sensors.Key{Name: "oversample", Kind: sensors.KindInt, Choices: []string{"1", "2", "4", "8", "16"}, Default: 4,
 				Meaning: "measurements averaged inside the chip for each value; more is slower, quieter and warmer"},
+			bme68xFilter,
 			sensors.Key{Name: "gas", Kind: sensors.KindBool, Default: false,
 				Meaning: "measure the resistance of the gas layer too; its heater warms the chip and so the temperature by a few degrees"},
 			sensors.Key{Name: "heater_temperature", Kind: sensors.KindInt, Unit: "°C", Min: 200, Max: 400, Default: 320,
@@ -115,6 +125,7 @@ type bme68x struct {
 	calibrated[bme68xCalibration]
 	driverHigh bool // the driver is bme688
 	over       byte // code of the oversampling, 1 to 5
+	filter     byte // code of the filter, 0 to 7
 	gas        bool
 
 	high    bool    // the chip is a BME688
@@ -123,7 +134,7 @@ type bme68x struct {
 }
 
 func openBME68x(m sensors.Machine, s sensors.Settings, high bool) *bme68x {
-	d := &bme68x{driverHigh: high, gas: s.Bool("gas"), over: log2(s.Int("oversample")) + 1, celsius: 25}
+	d := &bme68x{driverHigh: high, gas: s.Bool("gas"), over: log2(s.Int("oversample")) + 1, filter: log2(s.Int("filter")), celsius: 25}
 	d.attached = attached{machine: m, settings: s, addresses: bmxAddresses, fits: d.isOne, begin: d.setUp, once: d.sample}
 	return d
 }

@@ -82,18 +82,18 @@ func (d *bme68x) ctrlMeas() byte { return d.over<<5 | d.over<<2 }
 // prepare writes what stays the same between measurements, in sleep.
 func (d *bme68x) prepare(ctx context.Context) error {
 	heat, run := d.gasBits()
-	return d.set(ctx, bme68xGas0, heat, bme68xGas1, run)
+	return d.set(ctx, bme68xGas0, heat, bme68xGas1, run, bme68xConfig, d.filter<<2)
 }
 
 // convert checks that the chip still has its settings, and measures.
 func (d *bme68x) convert(ctx context.Context) (bme68xRaw, error) {
-	b, err := d.get(ctx, bme68xGas0, 5)
+	b, err := d.get(ctx, bme68xGas0, 6)
 	if err != nil {
 		return bme68xRaw{}, err
 	}
 	heat, run := d.gasBits()
-	if b[0]&bme68xNoHeat != heat || b[1]&(bme68xRun680|bme68xRun688) != run || b[2]&7 != d.over || b[4] != d.ctrlMeas() {
-		return bme68xRaw{}, d.garbage("it lost its settings (registers 0x70 to 0x74 are % x): its power failed for a moment, or the bus is bad", b)
+	if b[0]&bme68xNoHeat != heat || b[1]&(bme68xRun680|bme68xRun688) != run || b[2]&7 != d.over || b[4] != d.ctrlMeas() || b[5]&0x1c != d.filter<<2 {
+		return bme68xRaw{}, d.garbage("it lost its settings (registers 0x70 to 0x75 are % x): its power failed for a moment, or the bus is bad", b)
 	}
 	if err := d.trigger(ctx); err != nil {
 		return bme68xRaw{}, err

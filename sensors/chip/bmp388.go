@@ -9,7 +9,8 @@ import (
 
 // BMP388 and BMP390, Bosch Sensortec. BMP388 data sheet BST-BMP388-DS001 and BMP390
 // data sheet BST-BMP390-DS002: oversampling table 6, forced mode 3.3, measurement
-// time 3.9.2, registers chapter 4, compensation in the appendix.
+// time 3.9.2, filter 3.4.3 and register 4.3.21, registers chapter 4, compensation in
+// the appendix.
 //
 // The two differ in their id and their noise only, so that either driver reads
 // both, and each sample says which it was. The chip is run in forced mode. The
@@ -21,6 +22,7 @@ const (
 	bmp3Data     = 0x04 // pressure, temperature: 3 bytes each, low byte first
 	bmp3Power    = 0x1b // bit 0 pressure on, bit 1 temperature on, bits 5..4 mode
 	bmp3Over     = 0x1c // temperature 5..3, pressure 2..0
+	bmp3Config   = 0x1f // filter 3..1
 	bmp3Cal      = 0x31 // 21 bytes
 	bmp3Command  = 0x7e
 	bmp3Reset    = 0xb6
@@ -59,9 +61,9 @@ func bmp3Driver(name, doc string, id byte, chip string) sensors.Driver {
 		Keys: i2cKeys(bmxAddresses, sensors.Key{
 			Name: "oversample", Kind: sensors.KindInt, Choices: []string{"1", "2", "4", "8", "16", "32"}, Default: 8,
 			Meaning: "pressure measurements averaged inside the chip for each value; more is slower, quieter and warmer",
-		}),
+		}, boschFilter),
 		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			d := &bmp3{id: id, over: log2(s.Int("oversample"))}
+			d := &bmp3{id: id, over: log2(s.Int("oversample")), filter: log2(s.Int("filter"))}
 			d.attached = attached{machine: m, settings: s, addresses: bmxAddresses, fits: d.isOne, begin: d.setUp, once: d.sample}
 			return d, nil
 		},
@@ -78,9 +80,10 @@ func bmp3Driver(name, doc string, id byte, chip string) sensors.Driver {
 type bmp3 struct {
 	attached
 	calibrated[bmp3Calibration]
-	id   byte // that of the driver
-	over byte // code of the pressure's oversampling, 0 to 5
-	chip string
+	id     byte // that of the driver
+	over   byte // code of the pressure's oversampling, 0 to 5
+	filter byte // code of the filter, 0 to 7
+	chip   string
 }
 
 // bmp3OverT is the oversampling of the temperature that goes with that of the
@@ -124,7 +127,7 @@ func (d *bmp3) setUp(ctx context.Context) error {
 	if err := d.calibrate(ctx); err != nil {
 		return err
 	}
-	if err := d.set(ctx, bmp3Over, d.overBits(), bmp3Power, bmp3On); err != nil {
+	if err := d.set(ctx, bmp3Over, d.overBits(), bmp3Config, d.filter<<1, bmp3Power, bmp3On); err != nil {
 		return err
 	}
 	_, _, err := d.convert(ctx) // the first one after a reset is not used
@@ -181,12 +184,12 @@ func (d *bmp3) calibrate(ctx context.Context) error {
 
 // convert checks that the chip still has its settings, and measures.
 func (d *bmp3) convert(ctx context.Context) (p, t uint32, err error) {
-	b, err := d.get(ctx, bmp3Power, 2)
+	b, err := d.get(ctx, bmp3Power, 5)
 	if err != nil {
 		return 0, 0, err
 	}
-	if b[0] != bmp3On || b[1]&0x3f != d.overBits() {
-		return 0, 0, d.garbage("it lost its settings (registers 0x1b, 0x1c are 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", b[0], b[1])
+	if b[0] != bmp3On || b[1]&0x3f != d.overBits() || b[4]&0x0e != d.filter<<1 {
+		return 0, 0, d.garbage("it lost its settings (registers 0x1b, 0x1c, 0x1f are 0x%02x, 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", b[0], b[1], b[4])
 	}
 	if err := d.set(ctx, bmp3Power, bmp3On|bmp3Forced); err != nil {
 		return 0, 0, err

@@ -9,7 +9,8 @@ import (
 
 // BMP581 and BMP585, Bosch Sensortec. BMP581 data sheet BST-BMP581-DS004 and BMP585
 // data sheet BST-BMP585-DS003: power modes 4.3, conversion times table 7,
-// oversampling table 8, start and soft reset 4.3 and 7.24, registers chapter 7.
+// oversampling table 8, filter 4.4.4, start and soft reset 4.3 and 7.24, registers
+// chapter 7.
 //
 // The two differ in their id and their housing only, so that either driver reads
 // both. The chip compensates by itself. It is run in forced mode, out of standby
@@ -21,12 +22,15 @@ const (
 	bmp5Source   = 0x15 // bit 0: data ready shows in the interrupt status
 	bmp5Data     = 0x1d // temperature, pressure: 3 bytes each, low byte first
 	bmp5Event    = 0x27 // bit 0 data ready, bit 4 power-up or reset done; reading clears it
+	bmp5Path     = 0x30 // bits 1..0 compensated; the data registers show filtered temperature, bit 3, and pressure, bit 5; bit 2 a forced measurement empties the filter
+	bmp5Filter   = 0x31 // pressure 5..3, temperature 2..0
 	bmp5Over     = 0x36 // bit 6 pressure on, pressure 5..3, temperature 2..0
 	bmp5Rate     = 0x37 // bit 7 deep standby off, rate 6..2, mode 1..0
 	bmp5Command  = 0x7e
 	bmp5Reset    = 0xb6
 	bmp5Standby  = 0xf0 // deep standby off, 1 Hz (of no meaning here), standby
 	bmp5Forced   = bmp5Standby | 2
+	bmp5Filtered = 0x2b
 	bmp5Pressure = 1 << 6
 	bmp5Ready    = 1 << 0
 	bmp5Began    = 1 << 4
@@ -63,9 +67,9 @@ func bmp5Driver(name, doc string, id byte, chip string) sensors.Driver {
 		Keys: i2cKeys(bmp5Addresses, sensors.Key{
 			Name: "oversample", Kind: sensors.KindInt, Choices: []string{"1", "2", "4", "8", "16", "32", "64", "128"}, Default: 16,
 			Meaning: "pressure measurements averaged inside the chip for each value; more is slower, quieter and warmer",
-		}),
+		}, boschFilter),
 		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			d := &bmp5{id: id, over: log2(s.Int("oversample"))}
+			d := &bmp5{id: id, over: log2(s.Int("oversample")), filter: log2(s.Int("filter"))}
 			d.attached = attached{machine: m, settings: s, addresses: bmp5Addresses, fits: d.isOne, begin: d.setUp, once: d.sample}
 			return d, nil
 		},
@@ -81,9 +85,10 @@ func bmp5Driver(name, doc string, id byte, chip string) sensors.Driver {
 // bmp5 is a BMP581 or BMP585.
 type bmp5 struct {
 	attached
-	id   byte // that of the driver
-	over byte // code of the pressure's oversampling, 0 to 7
-	chip string
+	id     byte // that of the driver
+	over   byte // code of the pressure's oversampling, 0 to 7
+	filter byte // code of the filter, 0 to 7
+	chip   string
 }
 
 // bmp5OverT is the oversampling of the temperature that goes with that of the
@@ -146,9 +151,26 @@ func (d *bmp5) setUp(ctx context.Context) error {
 	if err := d.set(ctx, bmp5Over, d.overBits()); err != nil {
 		return err
 	}
+	if err := d.setFilter(ctx); err != nil {
+		return err
+	}
 	_, err := d.one(ctx) // the first one after a reset may be no measurement at all: not looked at
 	return err
 }
+
+// setFilter lets values pass through the filter, in standby, where alone it can be
+// told. Without, the registers stay as they are after a reset: no filter.
+func (d *bmp5) setFilter(ctx context.Context) error {
+	if d.filter == 0 {
+		return nil
+	}
+	if err := d.set(ctx, bmp5Path, bmp5Filtered); err != nil {
+		return err
+	}
+	return d.set(ctx, bmp5Filter, d.filterBits())
+}
+
+func (d *bmp5) filterBits() byte { return d.filter<<3 | d.filter }
 
 func (d *bmp5) overBits() byte { return bmp5Pressure | d.over<<3 | bmp5OverT(d.over) }
 
@@ -181,12 +203,14 @@ func (d *bmp5) reset(ctx context.Context) error {
 
 // convert checks that the chip still has its settings, and measures.
 func (d *bmp5) convert(ctx context.Context) (t, p uint32, err error) {
-	b, err := d.get(ctx, bmp5Over, 2)
+	b, err := d.get(ctx, bmp5Path, 8)
 	if err != nil {
 		return 0, 0, err
 	}
-	if b[0]&0x7f != d.overBits() || b[1] != bmp5Standby {
-		return 0, 0, d.garbage("it lost its settings (registers 0x36, 0x37 are 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", b[0], b[1])
+	path, filter, over, rate := b[0], b[1], b[6], b[7]
+	lostFilter := filter&0x3f != d.filterBits() || d.filter > 0 && path != bmp5Filtered
+	if over&0x7f != d.overBits() || rate != bmp5Standby || lostFilter {
+		return 0, 0, d.garbage("it lost its settings (registers 0x31, 0x36, 0x37 are 0x%02x, 0x%02x, 0x%02x): its power failed for a moment, or the bus is bad", filter, over, rate)
 	}
 	if b, err = d.one(ctx); err != nil {
 		return 0, 0, err

@@ -32,6 +32,13 @@ var boschChips = []identity{
 	{bmp5ID, idBMP585, "BMP585", "bmp585"},
 }
 
+// boschFilter is the filter that the chips since the BMP388 have: of what they show,
+// one part in so many is new. Their sheets name the coefficient, which is one less.
+var boschFilter = sensors.Key{
+	Name: "filter", Kind: sensors.KindInt, Choices: []string{"0", "2", "4", "8", "16", "32", "64", "128"}, Default: 0,
+	Meaning: "the chip's own smoothing over this many readings, against gusts and slamming doors; 0 is off",
+}
+
 // boschChip returns the chip that says this id in this register, or nil.
 func boschChip(register, id byte) *identity {
 	for i := range boschChips {

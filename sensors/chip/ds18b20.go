@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,10 +21,13 @@ import (
 // Devices (Maxim) DS18B20 data sheet 19-7487 revision 6: temperature register
 // figure 4 and table 1, scratchpad figure 9, configuration figure 10 and table 2.
 // DS18S20 data sheet 19-5474: temperature with higher resolution, page 6. Files:
-// Documentation/w1/slaves/w1_therm.rst of Linux.
+// Documentation/w1/slaves/w1_therm.rst and Documentation/ABI/testing/
+// sysfs-driver-w1_therm of Linux.
 const (
 	w1Devices = "/sys/bus/w1/devices"
 	w1Fresh   = time.Second // a bulk conversion may be this old
+
+	w1Checks = 1 // in features: the kernel shows nothing of a conversion that failed
 )
 
 // w1Families are the family codes of thermometers, with the chip they mean.
@@ -55,7 +59,7 @@ var ds18b20 = sensors.Driver{
 		if err := checkW1(s); err != nil {
 			return nil, err
 		}
-		return &w1{machine: m, id: strings.ToLower(s.Text("address")), bits: int(s.Int("resolution"))}, nil
+		return &w1{machine: m, name: s.Name, id: strings.ToLower(s.Text("address")), bits: int(s.Int("resolution"))}, nil
 	},
 	Least: func(s sensors.Settings) time.Duration { // 750 ms at 12 bit, half of it for each bit less: table 2
 		bits := 12
@@ -110,8 +114,13 @@ type w1 struct {
 	pause
 	file    slowFile
 	machine sensors.Machine
+	name    string // of the sensor
 	id      string // "": the only one there
 	bits    int    // 0: as the chip has it
+
+	known    string // the chip whose supply was looked at since it was last lost
+	parasite bool   // it has no supply but its data line
+	told     string // the chip that this was told of
 }
 
 // Read implements sensors.Device.
@@ -122,7 +131,7 @@ func (d *w1) Read(ctx context.Context, s *sensors.Sample) error {
 // Close implements sensors.Device.
 func (d *w1) Close() error { return nil }
 
-func (d *w1) lost() {}
+func (d *w1) lost() { d.known = "" }
 
 func (d *w1) measure(ctx context.Context, s *sensors.Sample) error {
 	if ctx.Err() != nil {
@@ -137,12 +146,39 @@ func (d *w1) measure(ctx context.Context, s *sensors.Sample) error {
 	if err != nil {
 		return sensors.Errorf(sensors.Gone, id, "no such device on the 1-wire bus; there are: %s", orNone(w1Thermometers(d.machine)))
 	}
+	if err := d.lookAtSupply(ctx, dir, id); err != nil {
+		return err
+	}
 	// Without a bulk conversion, or when it fails, reading the file converts.
-	if _, err := d.machine.OneWire().Convert(ctx, filepath.Dir(real), w1Fresh); err != nil && ctx.Err() != nil {
+	bulk, err := d.machine.OneWire().Convert(ctx, filepath.Dir(real), w1Fresh)
+	if err != nil && ctx.Err() != nil {
 		return err
 	}
 	s.Chip = w1Families[id[:2]]
-	return d.read(ctx, s, dir, id)
+	return d.read(ctx, s, dir, id, bulk)
+}
+
+// lookAtSupply asks the chip once, through the kernel, whether it has a supply, and
+// says so if not. Older kernels have no file for that, and a chip that gives no answer
+// here says why in its temperature.
+func (d *w1) lookAtSupply(ctx context.Context, dir, id string) error {
+	if d.known == id {
+		return nil
+	}
+	text, err := d.file.read(ctx, filepath.Join(dir, "ext_power"))
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	d.known, d.parasite = id, strings.TrimSpace(text) == "0"
+	switch {
+	case !d.parasite:
+		d.told = ""
+	case d.told != id:
+		d.told = id
+		d.machine.Log().Warn("the thermometer is powered through its data line alone: each conversion holds up all others there, and with a weak pull-up it fails; connect its VDD pin",
+			"sensor", d.name, "id", id)
+	}
+	return nil
 }
 
 func (d *w1) which() (string, error) {
@@ -168,15 +204,18 @@ func orNone(names []string) string {
 
 // read reads w1_slave, which has the whole scratchpad, or else the newer file
 // temperature, which has only the number.
-func (d *w1) read(ctx context.Context, s *sensors.Sample, dir, id string) error {
+func (d *w1) read(ctx context.Context, s *sensors.Sample, dir, id string, bulk bool) error {
 	text, err := d.file.read(ctx, filepath.Join(dir, "w1_slave"))
 	if sensors.FaultOf(err) == sensors.Gone {
-		return d.readNumber(ctx, s, dir, id)
+		return d.readNumber(ctx, s, dir, id, bulk)
 	}
 	if err != nil {
-		return err
+		return nothingW1(id, err)
 	}
 	v, err := parseW1Slave(id, text)
+	if d.parasite && v.pad.afterPowerUp(id) {
+		return sensors.Errorf(sensors.Garbage, id, "it has not converted (85 °C, the value after power-up): it is powered through its data line alone, which is too weak; connect its VDD pin")
+	}
 	if err != nil {
 		return err
 	}
@@ -190,9 +229,19 @@ func (d *w1) read(ctx context.Context, s *sensors.Sample, dir, id string) error 
 	return nil
 }
 
+// nothingW1 explains a file that the kernel leaves empty: the chip did not answer, or
+// the kernel checks conversions and this one failed.
+func nothingW1(id string, err error) error {
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	return sensors.Errorf(sensors.NotAnswering, id, "the kernel has nothing from it: no answer, or a conversion that failed; look at its supply and wiring")
+}
+
 // readNumber reads the file temperature. The scratchpad that would tell false values
-// apart is not there.
-func (d *w1) readNumber(ctx context.Context, s *sensors.Sample, dir, id string) error {
+// apart is not there; the kernel looks at it if it is told to, except after a bulk
+// conversion.
+func (d *w1) readNumber(ctx context.Context, s *sensors.Sample, dir, id string, bulk bool) error {
 	step := 0.0625
 	if d.bits != 0 {
 		if has := lineOf(filepath.Join(dir, "resolution")); has != strconv.Itoa(d.bits) {
@@ -205,7 +254,7 @@ func (d *w1) readNumber(ctx context.Context, s *sensors.Sample, dir, id string) 
 	path := filepath.Join(dir, "temperature")
 	text, err := d.file.read(ctx, path)
 	if err != nil {
-		return err
+		return nothingW1(id, err)
 	}
 	n, err := milli(path, text)
 	if err != nil {
@@ -217,7 +266,10 @@ func (d *w1) readNumber(ctx context.Context, s *sensors.Sample, dir, id string) 
 	s.Add(w1Temperature, float64(n)/1000, step, n)
 	switch n {
 	case 85000:
-		s.Doubt(sensors.ResetValue)
+		features, _ := strconv.Atoi(lineOf(filepath.Join(dir, "features"))) // without it nothing is checked
+		if bulk || features&w1Checks == 0 {
+			s.Doubt(sensors.ResetValue)
+		}
 	case 0, -62: // all bytes 00 pass the checksum; all FF are -0.0625 °C
 		s.Doubt(sensors.ShortedValue)
 	}

@@ -55,10 +55,10 @@ func parseW1Slave(id, text string) (w1Value, error) {
 	if allSame(pad[:], 0) { // eight zeros have the checksum zero
 		return v, sensors.Errorf(sensors.Garbage, id, "all bytes are zero: the data line is shorted")
 	}
+	v.pad, v.raw = pad, int64(signed(uint32(pad[0])|uint32(pad[1])<<8, 16))
 	if pad.afterPowerUp(id) {
 		return v, sensors.Errorf(sensors.Garbage, id, "it has not converted (85 °C, the value after power-up): its supply is too weak")
 	}
-	v.pad, v.raw = pad, int64(signed(uint32(pad[0])|uint32(pad[1])<<8, 16))
 	n, kernelSays := kernelValue(second)
 	if v.raw == 0x07ff && !strings.HasPrefix(id, "10") {
 		return v, emptyW1(id)

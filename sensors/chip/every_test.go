@@ -2,6 +2,7 @@ package chip_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -28,7 +29,7 @@ type simulated struct {
 
 var (
 	outside = sim.Steady(indoors)
-	in15psi = map[string]any{"range_min": 0.0, "range_max": 15.0, "range_unit": "psi"}
+	in15psi = map[string]any{"range_min": 0.0, "range_max": 15.0, "range_unit": "psi", "reference": "absolute"}
 )
 
 // everyChip is one simulated chip for each driver of an I2C chip.
@@ -279,6 +280,26 @@ func TestFlippedBitsNameNoOtherChip(tt *testing.T) {
 			}
 			if named == 0 || named == 300 {
 				b.Errorf("%s: named %d times of 300 with every second answer flipped", c.chip, named)
+			}
+		})
+	}
+}
+
+// A chip that is at another of its addresses than the one that is set is found there, and the message says what to write. Of
+// a chip that cannot be recognised nothing is guessed.
+func TestEveryDriverSaysWhereItsChipIs(tt *testing.T) {
+	for _, c := range everyChip {
+		set, at := c.addresses[0], c.addresses[len(c.addresses)-1]
+		onBench(tt, func(b *bench) {
+			want := fmt.Sprintf("write address = 0x%02x", at)
+			if set == at {
+				want, at = "", sensors.Find(chip.Drivers, c.driver).Addresses[0]+0x10
+			}
+			b.wire.Add(at, c.make())
+			time.Sleep(time.Second)
+			_, err := b.read(b.open(c.driver, c.with(map[string]any{"address": int(set)})))
+			if sensors.FaultOf(err) != sensors.NotAnswering || !strings.Contains(err.Error(), want) || want == "" && strings.Contains(err.Error(), "write") {
+				b.Errorf("%s set to 0x%02x, at 0x%02x: %v, want %q", c.driver, set, at, err, want)
 			}
 		})
 	}

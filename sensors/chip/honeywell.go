@@ -65,7 +65,8 @@ func honeywellDriver(name, series string, addresses []uint16, transfers map[stri
 		measures := honeywellMeasures(s)
 		d := &honeywell{name: name, span: r, transfer: transfers[s.Text("function")], bits: uint(bits), warm: len(measures) > 1,
 			pressure: measures[len(measures)-1]}
-		d.attached = attached{machine: m, settings: s, addresses: addresses, fits: answers, begin: d.setUp, once: d.sample}
+		only := []uint16{uint16(s.Int("address"))} // anything that answers elsewhere would fit
+		d.attached = attached{machine: m, settings: s, addresses: only, fits: answers, begin: d.setUp, once: d.sample}
 		return d, nil
 	}
 	takes := hscTakes
@@ -87,23 +88,28 @@ func honeywellKeys(transfers map[string]honeywellTransfer) []sensors.Key {
 	}
 	return []sensors.Key{
 		{Name: "range", Kind: sensors.KindString, Example: `"015PA"`,
-			Meaning: "pressure range as in the order code; otherwise range_min, range_max and range_unit"},
+			Meaning: "pressure range as in the order code; otherwise range_min, range_max, range_unit and reference"},
 		{Name: "range_min", Kind: sensors.KindFloat, Meaning: "lowest pressure of the range, in range_unit"},
 		{Name: "range_max", Kind: sensors.KindFloat, Meaning: "highest pressure of the range, in range_unit"},
 		{Name: "range_unit", Kind: sensors.KindUnit, Example: `"bar"`, Meaning: "unit of range_min and range_max"},
+		{Name: "reference", Kind: sensors.KindEnum, Choices: []string{"absolute", "gauge", "differential"},
+			Meaning: "what range_min and range_max count from: a vacuum, the air around, or another vessel; only of an absolute one is sea level pressure computed"},
 		{Name: "function", Kind: sensors.KindEnum, Choices: functions, Default: "A",
 			Meaning: "transfer function as in the order code: which share of its numbers the range takes"},
 		{Name: "quantity", Kind: sensors.KindString, Example: `"inlet_pressure"`,
-			Meaning: "what the pressure is called; when not set, differential_pressure for a range that ends in D, otherwise pressure"},
+			Meaning: "what the pressure is called; when not set, differential_pressure for a differential sensor, otherwise pressure"},
 	}
 }
 
+// honeywellReferences are the kinds of sensors by the letter of the order code.
+var honeywellReferences = map[string]byte{"absolute": 'A', "gauge": 'G', "differential": 'D'}
+
 // honeywellSettings returns the range that the settings name.
 func honeywellSettings(s sensors.Settings) (honeywellRange, *sensors.KeyError) {
-	own := s.Has("range_min") || s.Has("range_max") || s.Has("range_unit")
+	own := s.Has("range_min") || s.Has("range_max") || s.Has("range_unit") || s.Has("reference")
 	switch {
 	case s.Has("range") && own:
-		return honeywellRange{}, &sensors.KeyError{Key: "range", Text: "given beside range_min, range_max or range_unit, want one or the other"}
+		return honeywellRange{}, &sensors.KeyError{Key: "range", Text: "given beside range_min, range_max, range_unit or reference, want one or the other"}
 	case s.Has("range"):
 		r, err := parseHoneywellRange(s.Text("range"))
 		if err != nil {
@@ -111,17 +117,27 @@ func honeywellSettings(s sensors.Settings) (honeywellRange, *sensors.KeyError) {
 		}
 		return r, nil
 	case !own:
-		return honeywellRange{}, &sensors.KeyError{Key: "range", Text: `missing, want the range of the order code, such as "015PA", or range_min, range_max and range_unit`}
+		return honeywellRange{}, &sensors.KeyError{Key: "range", Text: `missing, want the range of the order code, such as "015PA", or range_min, range_max, range_unit and reference`}
 	}
-	r := honeywellRange{reference: 'A'}
+	return honeywellOwnRange(s)
+}
+
+// honeywellOwnRange is a range in numbers. They do not tell a gauge sensor from an
+// absolute one, whose pressure would be taken for that of the air: it must be said.
+func honeywellOwnRange(s sensors.Settings) (honeywellRange, *sensors.KeyError) {
+	r := honeywellRange{reference: honeywellReferences[s.Text("reference")]}
 	unit := s.Unit("range_unit")
 	low, isPressure := sensors.Convert(s.Float("range_min"), unit, sensors.Pascal)
 	high, _ := sensors.Convert(s.Float("range_max"), unit, sensors.Pascal)
-	if !isPressure {
+	switch {
+	case !isPressure:
 		return r, &sensors.KeyError{Key: "range_unit", Text: `want the unit of range_min and range_max, such as "bar", "mbar", "kPa" or "psi"`}
-	}
-	if !(high > low) {
+	case !(high > low):
 		return r, &sensors.KeyError{Key: "range_max", Text: "want more than range_min"}
+	case r.reference == 0:
+		return r, &sensors.KeyError{Key: "reference", Text: `missing, want "absolute", "gauge" or "differential": A, G or D behind the range in the order code`}
+	case r.reference == 'A' && low < 0:
+		return r, &sensors.KeyError{Key: "range_min", Text: `want at least 0: no absolute pressure is below; write reference = "gauge" or "differential"`}
 	}
 	r.low, r.high = low, high
 	return r, nil

@@ -27,7 +27,7 @@ func TestHoneywellReads(tt *testing.T) {
 		"function B":   {"ssc", map[string]any{"range": "001PD", "function": "B"}, sim.NewHSC(sim.Steady(low), sim.TransferB, -psi, psi), low, "differential_pressure"},
 		"function C":   {"ssc", map[string]any{"range": "001PG", "function": "C"}, sim.NewHSC(sim.Steady(mid), sim.TransferC, 0, psi), mid, p},
 		"function F":   {"abp", map[string]any{"range": "001PG", "function": "F", "temperature": true}, sim.NewHSC(sim.Steady(mid), sim.TransferF, 0, psi), mid, p},
-		"own unit": {"hsc", map[string]any{"range_min": -50, "range_max": 100, "range_unit": "mbar"},
+		"own unit": {"hsc", map[string]any{"range_min": -50, "range_max": 100, "range_unit": "mbar", "reference": "gauge"},
 			sim.NewHSC(sim.Steady(mid), sim.TransferA, -5000, 10000), mid, p},
 		"ABP2":   {"abp2", map[string]any{"range": "001PD"}, sim.NewABP2(sim.Steady(low), sim.TransferA, -psi, psi), low, "differential_pressure"},
 		"ABP2 B": {"abp2", map[string]any{"range": "001PG", "function": "B"}, sim.NewABP2(sim.Steady(mid), sim.TransferBOfMPR, 0, psi), mid, p},
@@ -126,12 +126,59 @@ func TestHoneywellSettings(tt *testing.T) {
 		`range: got "15", want the range of the order code`:                 {"range": "15"},
 		`range: given beside range_min`:                                     {"range": "015PA", "range_unit": "bar"},
 		`range_unit: want the unit of range_min and range_max`:              {"range_min": 0, "range_max": 5},
+		`range: given beside range_min,`:                                    {"range": "015PG", "reference": "gauge"},
+		`reference: missing, want "absolute", "gauge" or "differential"`:    {"range_min": 0, "range_max": 5, "range_unit": "bar"},
+		`range_min: want at least 0: no absolute pressure is below`:         {"range_min": -1, "range_max": 5, "range_unit": "bar", "reference": "absolute"},
+		`reference: got "vacuum", want "absolute", "gauge" or`:              {"range_min": 0, "range_max": 5, "range_unit": "bar", "reference": "vacuum"},
 		`range_max: want more than range_min`:                               {"range_min": 5, "range_max": 5, "range_unit": "bar"},
 		`function: got "D", want "A", "B", "C" or "F"`:                      {"range": "015PA", "function": "D"},
 	} {
 		_, wrong := sensors.Find(chip.Drivers, "hsc").Settings("x", given, nil)
 		if len(wrong) != 1 || !strings.HasPrefix(wrong[0].Error(), text) {
 			tt.Errorf("%v: got %v, want %s", given, wrong, text)
+		}
+	}
+}
+
+// Only of an absolute sensor is the pressure that of the air, whatever it is called;
+// that is said by what the driver says it measures and by each reading.
+func TestHoneywellReference(tt *testing.T) {
+	own := func(reference string) map[string]any {
+		return map[string]any{"range_min": 0, "range_max": 2, "range_unit": "bar", "reference": reference, "quantity": "pressure"}
+	}
+	for name, v := range map[string]struct {
+		given map[string]any
+		gauge bool
+	}{
+		"015PA": {map[string]any{"range": "015PA"}, false}, "015PG": {map[string]any{"range": "015PG"}, true},
+		"015PD": {map[string]any{"range": "015PD", "quantity": "pressure"}, true},
+		"own A": {own("absolute"), false}, "own G": {own("gauge"), true}, "own D": {own("differential"), true},
+	} {
+		for _, driver := range []string{"hsc", "ssc", "abp", "abp2", "mpr"} {
+			tt.Run(driver+" "+name, func(tt *testing.T) {
+				onBench(tt, func(b *bench) {
+					found := sensors.Find(chip.Drivers, driver)
+					settings, wrong := found.Settings("x", v.given, nil)
+					if len(wrong) > 0 {
+						b.Fatal(wrong)
+					}
+					for _, m := range found.Named(settings) {
+						if m.Gauge != (v.gauge && m.Quantity == p) {
+							b.Errorf("%s: gauge is %v", m.Quantity, m.Gauge)
+						}
+					}
+					addr := found.Addresses[0]
+					if driver == "abp2" || driver == "mpr" {
+						b.wire.Add(addr, sim.NewABP2(sim.Steady(indoors), sim.TransferA, 0, 15*psi))
+					} else {
+						b.wire.Add(addr, sim.NewHSC(sim.Steady(indoors), sim.TransferA, 0, 15*psi))
+					}
+					s, err := b.read(b.open(driver, v.given))
+					if r, has := s.Get(p); err != nil || !has || r.Gauge != v.gauge {
+						b.Errorf("reading %+v, %v: gauge is %v, want %v", r, err, r.Gauge, v.gauge)
+					}
+				})
+			})
 		}
 	}
 }

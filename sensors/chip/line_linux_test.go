@@ -171,6 +171,11 @@ func TestModbusPresetAndMaps(t *testing.T) {
 	if sensors.FaultOf(err) != sensors.Refused || !strings.Contains(err.Error(), "exception 2 to reading holding register 500: it has no such register") {
 		t.Errorf("no such register: %v", err)
 	}
+	_, err = readWithin(t, opened(t, m, "modbus-rtu", map[string]any{"bus": "a", "address": 1, "map": "px"},
+		sensors.Row{Quantity: "x", Values: map[string]any{"register": 40005}}))
+	if !strings.Contains(err.Error(), `if 40005 stands in a manual, it is register = 4 with table = "holding"`) {
+		t.Errorf("a manual's number: %v", err)
+	}
 	_, err = readWithin(t, opened(t, m, "modbus-rtu", map[string]any{"bus": "a", "address": 99, "map": "xy-md02", "timeout": "100ms"}))
 	if sensors.FaultOf(err) != sensors.NotAnswering || !strings.Contains(err.Error(), "slave 99 on serial a: not answering: no answer within 100ms") {
 		t.Errorf("no such slave: %v", err)

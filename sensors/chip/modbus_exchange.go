@@ -69,7 +69,7 @@ func (x *modbusExchange) ask(ctx context.Context, p sensors.Port) error {
 		switch {
 		case exception != 0:
 			x.owedUntil = time.Time{}
-			return sensors.Errorf(exceptionFault(exception), x.where, "exception %d to reading %s: %s", exception, b, cmp.Or(exceptionNames[exception], "unknown"))
+			return sensors.Errorf(exceptionFault(exception), x.where, "exception %d to reading %s: %s%s", exception, b, cmp.Or(exceptionNames[exception], "unknown"), b.asInManual(exception))
 		case ok:
 			x.data, x.owedUntil = data, time.Time{}
 			return nil

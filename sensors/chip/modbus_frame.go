@@ -63,9 +63,11 @@ func crc16(data []byte) uint16 {
 	return crc
 }
 
+const noSuchRegister = 2
+
 // exceptionNames are those of the application protocol, section 7.
 var exceptionNames = map[byte]string{
-	1: "it does not know this function; is table right?", 2: "it has no such register", 3: "it refuses so many registers",
+	1: "it does not know this function; is table right?", noSuchRegister: "it has no such register", 3: "it refuses so many registers",
 	4: "it failed", 5: "it needs more time", 6: "it is busy", 8: "its memory is damaged",
 	10: "the gateway has no path", 11: "the device behind the gateway does not answer",
 }

@@ -24,6 +24,17 @@ func (b modbusBlock) String() string {
 	return fmt.Sprintf("%s registers %d to %d", table, b.first, int(b.first)+int(b.count)-1)
 }
 
+// asInManual says what to write instead, to a slave without a register whose number looks like that of a manual: those
+// have the table as their first digit and count from 1.
+func (b modbusBlock) asInManual(exception byte) string {
+	for table, first := range map[string]uint16{"input": 30001, "holding": 40001} {
+		if exception == noSuchRegister && b.first >= first && b.first < first+9999 {
+			return fmt.Sprintf("; if %d stands in a manual, it is register = %d with table = %q", b.first, b.first-first, table)
+		}
+	}
+	return ""
+}
+
 // planModbus sorts words into as few requests as possible, each of at most longest
 // registers. Registers between two words are read along if they are no more than
 // holes; some slaves refuse to read what they do not have.

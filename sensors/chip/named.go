@@ -3,6 +3,7 @@ package chip
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"weir/sensors"
 )
@@ -17,9 +18,25 @@ func unitOf(q sensors.Quantity, given sensors.Unit) (sensors.Unit, error) {
 	case given == "":
 		return base, nil
 	case known && given.Base() != base:
-		return "", fmt.Errorf("%s cannot be in %q, want a unit that converts to %q", q, given, base)
+		return "", fmt.Errorf("%s cannot be in %q, want %s", q, given, orUnits(base))
 	}
 	return given, nil
+}
+
+// orUnits lists the units that a unit can be shown in: "°C", "K" or "°F".
+func orUnits(base sensors.Unit) string {
+	var b strings.Builder
+	units := base.Alike()
+	for i, u := range units {
+		switch {
+		case i > 0 && i == len(units)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", string(u))
+	}
+	return b.String()
 }
 
 // converted is a quantity as a device sends it, and how it becomes a reading in

@@ -3,6 +3,8 @@ package chip
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"weir/sensors"
@@ -94,10 +96,27 @@ func (r *registers) connect(ctx context.Context, m sensors.Machine, s sensors.Se
 	}
 	c, err := m.I2C(ctx, s.Text("bus"), candidates(s, all), fits)
 	if err != nil {
-		return err
+		return elsewhere(ctx, m, s, all, fits, err)
 	}
 	r.conn = c
 	return nil
+}
+
+// elsewhere adds to the error of a chip that does not answer at the address that is set whether one does at another.
+func elsewhere(ctx context.Context, m sensors.Machine, s sensors.Settings, all []uint16, fits sensors.Fits, err error) error {
+	set := uint16(s.Int("address"))
+	others := slices.DeleteFunc(slices.Clone(all), func(a uint16) bool { return a == set })
+	if !s.Has("address") || len(others) == 0 || sensors.FaultOf(err) != sensors.NotAnswering {
+		return err
+	}
+	c, otherwise := m.I2C(ctx, s.Text("bus"), others, fits)
+	if otherwise != nil {
+		return err
+	}
+	at := c.String()
+	_ = c.Close() // only gives the address back
+	address, _, _ := strings.Cut(at, " ")
+	return sensors.Errorf(sensors.NotAnswering, "", "nothing at 0x%02x, but one that fits at %s: write address = %s", set, at, address)
 }
 
 // disconnect gives the address back, if there is one.
@@ -158,14 +177,17 @@ func within(m sensors.Measure, v float64) bool { return v >= m.Min && v <= m.Max
 
 // i2cKeys are the settings every I2C driver takes.
 func i2cKeys(addresses []uint16, own ...sensors.Key) []sensors.Key {
-	low, high := addresses[0], addresses[0]
-	for _, a := range addresses {
-		low, high = min(low, a), max(high, a)
+	low, high := slices.Min(addresses), slices.Max(addresses)
+	var choices []string
+	if int(high-low) >= len(addresses) { // there are others between them
+		for _, a := range slices.Sorted(slices.Values(addresses)) {
+			choices = append(choices, fmt.Sprintf("0x%02x", a))
+		}
 	}
 	return append([]sensors.Key{
 		{Name: "bus", Kind: sensors.KindString, Example: `"1"`,
 			Meaning: "I2C bus by number or adapter name; when not set, bus 1 or the one where a single chip fits"},
-		{Name: "address", Kind: sensors.KindAddress, Min: float64(low), Max: float64(high), Example: fmt.Sprintf("0x%02x", low),
+		{Name: "address", Kind: sensors.KindAddress, Min: float64(low), Max: float64(high), Choices: choices, Example: fmt.Sprintf("0x%02x", low),
 			Meaning: "I2C address; when not set, the one where a single chip fits"},
 	}, own...)
 }

@@ -64,7 +64,7 @@ var followers = []struct {
 	{"mpr", func(w sim.World) sim.Device { return sim.NewMPR(w, sim.TransferA, 0, 30*psi) }, 0, 6, 0, in30psi},
 }
 
-var in30psi = map[string]any{"range_min": 0.0, "range_max": 30.0, "range_unit": "psi"}
+var in30psi = map[string]any{"range_min": 0.0, "range_max": 30.0, "range_unit": "psi", "reference": "absolute"}
 
 // A day in a heated room, a recorded front that passes, and a slow ramp through frost:
 // what the world has at the moment of a reading is what every chip on the bus says.

@@ -69,7 +69,9 @@ func (c *BME68x) sample(at time.Time) {
 	rawT := c.trim.rawTemperature(air.Temperature)
 	if t > 0 {
 		raw.Temperature = c.converted(&c.filter[1], rawT, t)
-		rawT = int64(raw.Temperature)
+		if *c.at(bme68xConfig)>>2&7 == 0 { // the pressure is felt at the temperature there is, not at the smoothed one
+			rawT = int64(raw.Temperature)
+		}
 	}
 	fine := c.trim.fine(rawT)
 	if p > 0 {

@@ -292,7 +292,9 @@ func (c *BMP3) sample(at time.Time) {
 	rawT := c.trim.rawTemperature(air.Temperature)
 	if t > 0 {
 		raw.Temperature = c.converted(&c.filter[1], rawT, t)
-		rawT = int64(raw.Temperature)
+		if c.config>>1 == 0 { // the pressure is felt at the temperature there is, not at the smoothed one
+			rawT = int64(raw.Temperature)
+		}
 	}
 	if p > 0 {
 		raw.Pressure = c.converted(&c.filter[0], c.trim.rawPressure(air.Pressure, c.trim.celsius(rawT)), p)

@@ -152,7 +152,9 @@ func (c *BMx280) sample(at time.Time) {
 	rawT := c.trim.rawTemperature(air.Temperature)
 	if t > 0 {
 		raw.Temperature = c.converted(&c.filter[1], rawT, t)
-		rawT = int64(raw.Temperature)
+		if c.config>>2&7 == 0 { // the pressure is felt at the temperature there is, not at the smoothed one
+			rawT = int64(raw.Temperature)
+		}
 	}
 	fine := c.trim.fine(rawT)
 	if p > 0 {

@@ -97,6 +97,25 @@ func (p *Probe) ShowBadCRC(celsius float64) error {
 	return p.Break("temperature")
 }
 
+// ShowNothing lets the files be empty, as the kernel leaves them when the probe does
+// not answer, or when bit 0 of features is set and a conversion failed.
+func (p *Probe) ShowNothing() error {
+	if err := p.Set("w1_slave", ""); err != nil {
+		return err
+	}
+	return p.Set("temperature", "")
+}
+
+// SetParasite takes its supply away, so that it lives on its data line, or gives it
+// back.
+func (p *Probe) SetParasite(parasite bool) error {
+	supply := "1\n"
+	if parasite {
+		supply = "0\n"
+	}
+	return p.Set("ext_power", supply)
+}
+
 // show writes what w1_therm makes of a scratchpad.
 func (p *Probe) show(pad [8]byte, thousandths int, verdict string) error {
 	crc := crcDallas(pad[:])
