@@ -2,7 +2,6 @@ package broker
 
 import (
 	"hash/maphash"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -73,12 +72,8 @@ type attempt struct{ address, user origin }
 
 // from is the address logins are counted by: of IPv6 the network of 64 bits, which one host has to itself. A peer without
 // an IP address, such as one of a Unix socket, is one for all.
-func from(addr net.Addr) netip.Prefix {
-	ap, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	a := ap.Addr().Unmap().WithZone("")
+func from(ip netip.Addr) netip.Prefix {
+	a := ip.Unmap().WithZone("")
 	bits := 64
 	if a.Is4() {
 		bits = 32

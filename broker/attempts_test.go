@@ -2,7 +2,6 @@ package broker
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -10,7 +9,7 @@ import (
 	"weir/broker/packet"
 )
 
-func addressOf(s string) netip.Prefix { return from(&net.TCPAddr{IP: net.ParseIP(s), Port: 1234}) }
+func addressOf(s string) netip.Prefix { return from(netip.MustParseAddr(s)) }
 
 // usualLogins are the bounds by default.
 var usualLogins = func() (l Logins) { l.withDefaults(); return l }()
@@ -32,10 +31,10 @@ func TestFrom(t *testing.T) {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
 	}
-	if got := from(&net.UnixAddr{Name: "@", Net: "unix"}); got.IsValid() {
+	if got := from(netip.Addr{}); got.IsValid() {
 		t.Errorf("a Unix socket: %s", got)
 	}
-	if got := from(&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0"}).String(); got != "fe80::/64" {
+	if got := from(netip.MustParseAddr("fe80::1%eth0")).String(); got != "fe80::/64" {
 		t.Errorf("with a zone: %s", got)
 	}
 }

@@ -152,7 +152,7 @@ func (b *Broker) endAll() {
 	b.sessions = map[string]*session{}
 	b.calendar.list = nil
 	b.mu.Unlock()
-	maps.DeleteFunc(all, func(_ string, s *session) bool { return s.durable != nil })
+	maps.DeleteFunc(all, func(_ string, s *session) bool { return s.out.durable != nil })
 	for _, s := range all {
 		w := s.will
 		s.will = nil

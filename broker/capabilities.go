@@ -99,7 +99,7 @@ func (c *connection) countSubscription(f topic.Filter) bool {
 		b.count.tooManySubscriptions.Add(1)
 		if !c.many {
 			c.many = true
-			b.quiet.warn(b.log, "limit reached: subscriptions of one client", "client", string(c.session.id), "most", most)
+			b.quiet.warn(b.log, "limit reached: subscriptions of one client", "client", c.session.id, "most", most)
 		}
 		return false
 	}

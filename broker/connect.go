@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"weir/broker/message"
@@ -14,6 +15,31 @@ import (
 	"weir/broker/transport"
 )
 
+// connects are decoded CONNECTs, used again: they are large.
+var connects = sync.Pool{New: func() any { return new(packet.Connect) }}
+
+// grace is how long a client that connects is waited for: until its deadline. Most are not waited for at all, so the
+// context is made when somebody asks for it.
+type grace struct {
+	c      *connection
+	made   context.Context
+	cancel context.CancelFunc
+}
+
+// context ends at the deadline of the connection, which has no session yet, and when the broker is to stop.
+func (p *grace) context() context.Context {
+	if p.made == nil {
+		p.made, p.cancel = context.WithDeadline(p.c.b.serving, p.c.Deadline())
+	}
+	return p.made
+}
+
+func (p *grace) end() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+}
+
 // connect handles the first packet of a connection. It may block while the login is checked and while the connection that
 // has the session now lets go of it.
 func (c *connection) connect(f packet.Frame) error {
@@ -21,34 +47,38 @@ func (c *connection) connect(f packet.Frame) error {
 		return packet.Errorf(packet.ProtocolError, "%s before CONNECT", f.Type)
 	}
 	c.began()
-	var p packet.Connect
+	p := connects.Get().(*packet.Connect)
+	defer func() {
+		*p = packet.Connect{} // slices into the read buffer
+		connects.Put(p)
+	}()
 	if err := p.Decode(f, 0); err != nil {
-		return c.badConnect(&p, err)
+		return c.badConnect(p, err)
 	}
 	c.version = p.Version
-	c.heed(&p)
-	if refusal := c.check(&p); refusal != nil {
+	c.heed(p)
+	if refusal := c.check(p); refusal != nil {
 		return c.refuse(refusal)
 	}
-	assigned := c.identify(&p)
-	c.epoch = c.b.accessEpoch.Load()
-	ctx, cancel := context.WithDeadline(c.b.serving, c.Deadline())
-	defer cancel()
-	if refusal := c.login(ctx, &p); refusal != nil {
+	l := login{epoch: c.b.accessEpoch.Load()}
+	assigned := l.identify(p)
+	wait := grace{c: c}
+	defer wait.end()
+	if refusal := c.login(&wait, p, &l); refusal != nil {
 		return c.refuse(refusal)
 	}
-	if refusal := c.authorize(&p); refusal != nil {
+	if refusal := c.authorize(p, &l); refusal != nil {
 		return c.refuse(refusal)
 	}
-	return c.begin(ctx, &p, assigned)
+	return c.begin(&wait, p, &l, assigned)
 }
 
 // identify finds the client id, on which rights may hang: the client's, or one that is made up, which is unlike any other
 // by its 128 random bits. v5 [MQTT-3.1.3-6] [MQTT-3.2.2-16], 3.1.1 [MQTT-3.1.3-6]
-func (c *connection) identify(p *packet.Connect) (assigned bool) {
-	c.id = string(p.ClientID) // any id is taken: v5 [MQTT-3.1.3-5], 3.1.1 [MQTT-3.1.3-5]
-	if c.id == "" {
-		c.id = "auto-" + strings.ToLower(rand.Text())
+func (l *login) identify(p *packet.Connect) (assigned bool) {
+	l.id = string(p.ClientID) // any id is taken: v5 [MQTT-3.1.3-5], 3.1.1 [MQTT-3.1.3-5]
+	if l.id == "" {
+		l.id = "auto-" + strings.ToLower(rand.Text())
 		return true
 	}
 	return false
@@ -110,14 +140,19 @@ func (c *connection) check(p *packet.Connect) *packet.Error {
 }
 
 // login decides whether the client may connect. v5 [MQTT-3.1.4-2]
-func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error {
+func (c *connection) login(wait *grace, p *packet.Connect, l *login) *packet.Error {
 	cfg := c.b.cfg()
 	if name := c.conn.Identity(); name != "" { // its certificate was checked; what CONNECT says besides is not looked at
-		c.user = name
+		l.user = name
 		return nil
 	}
 	if p.HasUsername && cfg.Users != nil {
-		return c.verify(ctx, string(p.Username), p.Password)
+		user := string(p.Username)
+		if refusal := c.verify(wait, user, p.Password); refusal != nil {
+			return refusal
+		}
+		l.user = user
+		return nil
 	}
 	if !c.anonymousAllowed() {
 		return packet.Errorf(packet.NotAuthorized, "listener %s wants a user name and password", c.conn.Listener().Name())
@@ -126,10 +161,10 @@ func (c *connection) login(ctx context.Context, p *packet.Connect) *packet.Error
 }
 
 // verify checks user name and password, unless there were too many failed logins.
-func (c *connection) verify(ctx context.Context, user string, password []byte) *packet.Error {
+func (c *connection) verify(wait *grace, user string, password []byte) *packet.Error {
 	b, listener := c.b, c.conn.Listener().Name()
 	logins := b.cfg().Logins
-	at, ok, first := b.attempts.begin(&logins, from(c.conn.RemoteAddr()), user, time.Now())
+	at, ok, first := b.attempts.begin(&logins, from(c.conn.RemoteIP()), user, time.Now())
 	if !ok { // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
 		b.count.loginsLimited.Add(1)
 		if first {
@@ -138,7 +173,7 @@ func (c *connection) verify(ctx context.Context, user string, password []byte) *
 		return packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
 	}
 	c.checked, c.credential = true, b.cfg().Users.Credential(listener, user) // before, so that a change meanwhile is one
-	good, err := b.cfg().Users.Verify(ctx, listener, user, password)
+	good, err := b.cfg().Users.Verify(wait.context(), listener, user, password)
 	if b.attempts.end(&logins, at, !good && err == nil, time.Now()) {
 		b.log.Info("login succeeded after too many that failed", "user", user, "peer", c.peer(), "listener", listener)
 	}
@@ -149,7 +184,6 @@ func (c *connection) verify(ctx context.Context, user string, password []byte) *
 		b.count.loginsFailed.Add(1)
 		return packet.Errorf(packet.BadUserNameOrPassword, "login of %q refused", user)
 	}
-	c.user = user
 	return nil
 }
 
@@ -188,7 +222,9 @@ func (c *connection) connack(why *packet.Error) {
 		b, err = a.Append(nil, c.version)
 	}
 	if err == nil && !c.tooLarge(len(b)) { // 3.1.1 [MQTT-3.2.2-6]: none if no return code fits; v5 [MQTT-3.1.2-24]
-		c.out.Store(&out{last: true, conn: c, closing: true, pending: b, others: 1})
+		o := lastOut(c, b)
+		o.others = 1
+		c.out.Store(o)
 	}
 }
 
@@ -198,7 +234,7 @@ func (b *Broker) expiry(seconds uint32) time.Duration {
 }
 
 // begin finds or makes the session, takes it over and answers with success.
-func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool) error {
+func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bool) error {
 	b := c.b
 	lasts := b.expiry(p.Props.SessionExpiry) // v5 section 3.1.2.11.2
 	if p.Version == packet.V311 {
@@ -207,7 +243,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 			lasts = b.cfg().MaxSessionExpiry
 		}
 	}
-	s, present, discarded, err := b.claim(ctx, c, p)
+	s, present, discarded, err := b.claim(wait, c, p, l)
 	if full := (*packet.Error)(nil); errors.As(err, &full) {
 		return c.refuse(full)
 	}
@@ -221,16 +257,15 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		return c.refuse(errMemory)
 	}
 	s.lasts, s.will, s.version = lasts, w, c.version
-	s.out.granted.Store(c.granted)
-	c.granted = nil
+	s.out.granted.Store(l.granted)
 	switch {
-	case s.durable != nil:
-		s.durable.save(message.Stamp{})
+	case s.out.durable != nil:
+		s.out.durable.save(message.Stamp{})
 	case b.cfg().Store != nil && lasts > 0 && !present:
 		b.makeDurable(s)
 	}
-	if discarded || s.durable != nil && !present {
-		kept, err := b.await(ctx, b.barrier())
+	if discarded || s.out.durable != nil && !present {
+		kept, err := b.await(wait.context(), b.barrier())
 		if err != nil { // what is not kept is not confirmed; the client comes again, to the session as it is then
 			c.session, s.will = s, nil
 			b.count.connected.Add(1)
@@ -239,7 +274,7 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 		}
 		if !kept {
 			b.count.notKept.Add(1)
-			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", string(s.id))
+			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", s.id)
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
@@ -251,7 +286,9 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	c.session = s
 	b.count.connected.Add(1)
 	b.calm.moved()
-	answer, err := c.welcome(p, s, present, assigned).Append(nil, c.version)
+	a := c.welcome(p, s, present, assigned)
+	var room [64]byte
+	answer, err := a.Append(room[:0], c.version)
 	if err != nil {
 		return err
 	}
@@ -261,30 +298,30 @@ func (c *connection) begin(ctx context.Context, p *packet.Connect, assigned bool
 	}
 	c.heard = b.age()
 	b.count.connects.Add(1)
-	if b.log.Enabled(ctx, slog.LevelDebug) {
-		b.log.Debug("client connected", "client", string(s.id), "version", c.version.String(), "peer", c.peer(), "session", present)
+	if b.log.Enabled(b.serving, slog.LevelDebug) {
+		b.log.Debug("client connected", "client", s.id, "version", c.version.String(), "peer", c.peer(), "session", present)
 	}
 	s.attach(c, answer, window)
-	c.overtaken(s)
+	c.overtaken(s, l.epoch)
 	c.conn.Flush()
 	return nil
 }
 
 // welcome is the CONNACK with success. v5 [MQTT-3.1.4-5], 3.1.1 [MQTT-3.1.4-4]
-func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bool) *packet.Connack {
+func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bool) (a packet.Connack) {
 	cfg := c.told
-	a := &packet.Connack{SessionPresent: present} // v5 [MQTT-3.2.2-2] [MQTT-3.2.2-3], 3.1.1 [MQTT-3.2.2-1] to [MQTT-3.2.2-3]
+	a.SessionPresent = present // v5 [MQTT-3.2.2-2] [MQTT-3.2.2-3], 3.1.1 [MQTT-3.2.2-1] to [MQTT-3.2.2-3]
 	if p.Props.Has(packet.PropSessionExpiry) && time.Duration(p.Props.SessionExpiry)*time.Second != s.lasts {
 		a.Props.SetSessionExpiry(uint32(s.lasts / time.Second)) // v5 section 3.2.2.3.2
 	}
 	if assigned { // v5 [MQTT-3.1.3-7]
-		a.Props.SetAssignedClientID(s.id)
+		a.Props.SetAssignedClientID([]byte(s.id))
 	}
 	if cfg.ReceiveMaximum < 65535 {
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
-	cfg.announce(a, p)
+	cfg.announce(&a, p)
 	if cfg.TopicAliases > 0 {
 		a.Props.SetTopicAliasMaximum(uint16(cfg.TopicAliases))
 	}
@@ -293,8 +330,8 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 
 // claim is what Clean Start, or Clean Session, decides: v5 [MQTT-3.1.4-4], 3.1.1 [MQTT-3.1.4-3]. It makes c the owner of the session of the client id: of the one there is, or of a new one. Whoever has it now is
 // told and waited for. discarded: a session that was stored has ended.
-func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s *session, present, discarded bool, err error) {
-	id := c.id
+func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) (s *session, present, discarded bool, err error) {
+	id := l.id
 	for {
 		b.mu.Lock()
 		if b.stopping {
@@ -314,11 +351,11 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 			select {
 			case <-done:
 				continue
-			case <-ctx.Done():
+			case <-wait.context().Done():
 				return nil, false, false, errors.New("the connection before does not end")
 			}
 		}
-		resumed := old != nil && !p.CleanStart && old.user == c.user
+		resumed := old != nil && !p.CleanStart && old.user == l.user
 		if refusal := b.admit(c, old, resumed); refusal != nil {
 			b.mu.Unlock()
 			return nil, false, false, refusal
@@ -329,8 +366,8 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 			b.mu.Unlock()
 			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
-		s = b.newSession([]byte(id)) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
-		s.owner, s.user, s.charged, s.placed = c, c.user, costSession, true
+		s = b.newSession(id) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
+		s.owner, s.user, s.charged, s.placed = c, l.user, costSession, true
 		b.sessions[id] = s
 		b.most = max(b.most, len(b.sessions))
 		if old != nil {
@@ -339,11 +376,11 @@ func (b *Broker) claim(ctx context.Context, c *connection, p *packet.Connect) (s
 		b.mu.Unlock()
 		if old != nil {
 			b.bury(old)
-			if old.user != c.user && !p.CleanStart {
-				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", c.user, "owner", old.user)
+			if old.user != l.user && !p.CleanStart {
+				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", l.user, "owner", old.user)
 			}
 		}
-		return s, false, old != nil && old.durable != nil, nil
+		return s, false, old != nil && old.out.durable != nil, nil
 	}
 }
 
@@ -352,7 +389,7 @@ func newWill(p *packet.Connect, s *session) *will {
 	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
 		return nil
 	}
-	m := message.Message{Origin: s.id}
+	m := message.Message{Origin: []byte(s.id)}
 	m.Topic, m.Payload, m.QoS = p.Will.Topic, p.Will.Payload, p.Will.QoS
 	m.Retain = p.Will.Retain // v5 [MQTT-3.1.2-14] [MQTT-3.1.2-15], 3.1.1 [MQTT-3.1.2-16] [MQTT-3.1.2-17]
 	m.Props = p.Will.Props

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"net"
 	"net/netip"
 )
 
@@ -13,7 +12,7 @@ type connecting struct {
 }
 
 // take counts a new connection from an address, or refuses it.
-func (w *connecting) take(c *connection, peer net.Addr) bool {
+func (w *connecting) take(c *connection, peer netip.Addr) bool {
 	l := &c.b.limits.connecting
 	if !l.take(c.b, 1) {
 		return false
@@ -35,7 +34,7 @@ func (w *connecting) take(c *connection, peer net.Addr) bool {
 }
 
 // give counts a connection from an address out, if it was not before.
-func (w *connecting) give(c *connection, peer net.Addr) {
+func (w *connecting) give(c *connection, peer netip.Addr) {
 	if !c.connecting {
 		return
 	}
@@ -52,7 +51,7 @@ func (w *connecting) give(c *connection, peer net.Addr) {
 }
 
 // boundedAddress is what connections from an address are counted by, if they are.
-func boundedAddress(peer net.Addr) (a netip.Prefix, ok bool) {
+func boundedAddress(peer netip.Addr) (a netip.Prefix, ok bool) {
 	a = from(peer)
 	return a, a.IsValid() && !a.Addr().IsLoopback()
 }
@@ -62,5 +61,5 @@ func (c *connection) began() {
 	c.told = c.b.cfg()
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
-	c.b.connecting.give(c, c.conn.RemoteAddr())
+	c.b.connecting.give(c, c.conn.RemoteIP())
 }

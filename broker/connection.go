@@ -21,11 +21,7 @@ type connection struct {
 
 	generation uint32        // of out, here so that nothing is padded
 	heard      time.Duration // since Broker.began: when the last whole packet came, or before, when it was accepted
-	id         string        // the client id, as CONNECT gave it or as it was assigned
-	user       string        // who logged in; empty: nobody
 	credential uint64        // what Users said of the user before it was asked
-	epoch      uint64        // of Broker.accessEpoch, when the login began
-	granted    *granted      // what it may do, until it has a session, which knows it from then on; nil: everything
 	session    *session      // nil before CONNECT is accepted
 	token      uint64        // what Entry.Publisher says
 	aliases    *aliases      // nil before the first one
@@ -45,6 +41,14 @@ type connection struct {
 	counted    *limit     // of its listener; nil: the connection is not counted
 }
 
+// login is what is known of a client before it has a session.
+type login struct {
+	id      string   // the client id, as CONNECT gave it or as it was assigned
+	user    string   // who logged in; empty: nobody
+	epoch   uint64   // of Broker.accessEpoch, when the login began
+	granted *granted // what it may do; nil: everything
+}
+
 // aliases are topics by alias, 1 to the announced maximum.
 type aliases [][]byte
 
@@ -56,12 +60,12 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, told: b.cfg(), conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.connections) >= c.told.sockets() || !b.connecting.take(c, conn.RemoteAddr()) {
+	if len(b.connections) >= c.told.sockets() || !b.connecting.take(c, conn.RemoteIP()) {
 		b.count.refused.Add(1)
 		return nil
 	}
 	if !b.roomToRefuse(c.cost()) {
-		b.connecting.give(c, conn.RemoteAddr())
+		b.connecting.give(c, conn.RemoteIP())
 		b.count.refused.Add(1)
 		return nil
 	}
@@ -189,7 +193,7 @@ func (c *connection) answer(r *reading, p interface {
 	}
 	o.pending = b
 	o.others++
-	o.answers += len(b) - at
+	o.answers += int32(len(b) - at)
 	r.touch(o)
 	return nil
 }
@@ -198,7 +202,7 @@ func (c *connection) answer(r *reading, p interface {
 func (c *connection) answerKept(r *reading, p interface {
 	Append([]byte, packet.Version) ([]byte, error)
 }) error {
-	if c.session.durable == nil {
+	if c.session.out.durable == nil {
 		return c.answer(r, p)
 	}
 	at := len(r.kept.bytes)
@@ -216,7 +220,7 @@ func (c *connection) answerKept(r *reading, p interface {
 
 // promise hands over what this read made the connection promise, with one barrier for all, and lets the session go on.
 func (c *connection) promise(r *reading) error {
-	d := c.session.durable
+	d := c.session.out.durable
 	if d == nil {
 		return nil
 	}
@@ -273,7 +277,7 @@ func (c *connection) refill(r *reading) {
 	if c.even = !c.even; c.even {
 		s.share()
 	}
-	if s.durable == nil {
+	if s.out.durable == nil {
 		o := &s.out
 		o.mu.Lock()
 		if o.conn == c && !o.closing {
@@ -282,7 +286,7 @@ func (c *connection) refill(r *reading) {
 		}
 		o.mu.Unlock()
 	} else {
-		s.durable.pumpOut()
+		s.out.durable.pumpOut()
 	}
 	if !c.even {
 		s.share()
@@ -303,7 +307,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 	if !s.in.Release(a.ID) {
 		answer.Reason = packet.PacketIdentifierNotFound
 	}
-	if d := s.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
+	if d := s.out.durable; d != nil { // also for an unknown id: that it was removed may not be kept yet
 		c.b.cfg().Store.Delete(d.serial.held(a.ID))
 		b, err := answer.Append(r.over.bytes, c.version)
 		r.over.packets++
@@ -370,7 +374,7 @@ func (c *connection) Timeout() {
 	}
 	c.b.count.keepAliveLost.Add(1)
 	c.ended = true
-	c.b.log.Info("client did not send anything in time", "client", string(c.session.id), "keepalive", time.Duration(c.keepAlive)*time.Second)
+	c.b.log.Info("client did not send anything in time", "client", c.session.id, "keepalive", time.Duration(c.keepAlive)*time.Second)
 	c.lastWords(packet.KeepAliveTimeout, "")
 }
 
@@ -392,7 +396,7 @@ func (c *connection) Take(done []byte) []byte {
 	dropped := 0
 	if len(o.pending) == 0 && !o.closing {
 		o.fill(c.b)
-		if o.queue.len() == 0 {
+		if o.dropping > 0 && o.queue.len() == 0 {
 			dropped, o.dropping = o.dropping, 0
 		}
 	}

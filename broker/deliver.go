@@ -31,6 +31,7 @@ func (r *reading) deliver(m *message.Message, t *target) {
 		dropped = r.sendOrQueue(o, m, t, q)
 	}
 	if dropped > 0 {
+		o.own()
 		o.dropping += dropped
 	}
 	firstDrop := dropped > 0 && o.dropping == dropped
@@ -39,7 +40,7 @@ func (r *reading) deliver(m *message.Message, t *target) {
 	}
 	o.mu.Unlock()
 	if firstDrop {
-		r.b.quiet.warn(r.b.log, slowSubscriber, "client", string(t.session.id))
+		r.b.quiet.warn(r.b.log, slowSubscriber, "client", t.session.id)
 	}
 }
 
@@ -52,7 +53,7 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 		return 1
 	}
 	e := r.encode(m, o.version, 0, t)
-	if !e.valid || o.maxPacket > 0 && len(e.bytes) > o.maxPacket { // v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+	if !e.valid || o.maxPacket > 0 && len(e.bytes) > int(o.maxPacket) { // v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25]
 		r.counts.tooLarge++
 		return 0
 	}
@@ -69,6 +70,7 @@ func (r *reading) sendQoS0(o *out, m *message.Message, t *target) (dropped int) 
 
 // sendOrQueue sends a QoS 1 or 2 message if nothing waits before it and the window is open, and queues it otherwise.
 func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dropped int) {
+	o.own()
 	cfg := r.b.cfg()
 	size := footprint(m)
 	busy := o.conn == nil || o.closing || o.queue.len() > 0 || o.full(fillBytes) || o.flight.Free() == 0
@@ -94,7 +96,7 @@ func (r *reading) sendOrQueue(o *out, m *message.Message, t *target, q byte) (dr
 		return 0
 	}
 	e := r.encode(m, o.version, q, t)
-	if !e.valid || o.maxPacket > 0 && len(e.bytes) > o.maxPacket { // v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+	if !e.valid || o.maxPacket > 0 && len(e.bytes) > int(o.maxPacket) { // v5 [MQTT-3.1.2-24] [MQTT-3.1.2-25]
 		r.counts.tooLarge++
 		return 0
 	}

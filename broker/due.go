@@ -64,7 +64,7 @@ func (d *durable) pay() {
 	d.paying = slices.Delete(d.paying, 0, done) // only who has the turn takes any out
 	for _, p := range paying[:done] {
 		at := slices.Index(d.due, p.sub)
-		if at < 0 || o.gone || p.round != p.sub.round() {
+		if at < 0 || o.gone || p.round != p.sub.rounds() {
 			continue
 		}
 		d.due = slices.Delete(d.due, at, at+1)
@@ -122,13 +122,13 @@ func (d *durable) give(sub *subscription, name string) (key string) {
 
 // forgetGiven deletes the keys of a subscription. The caller holds out.mu.
 func (d *durable) forgetGiven(sub *subscription) {
-	if sub.asked == nil {
+	if sub.extra == nil {
 		return
 	}
-	for _, key := range sub.asked.given {
+	for _, key := range sub.given {
 		d.b.cfg().Store.Delete(key)
 	}
-	sub.asked.given = nil
+	sub.given = nil
 }
 
 // given is the key that says that the session has the retained message of a topic, for one subscription.
@@ -145,7 +145,7 @@ func (b *Broker) restoreDue(all map[serial]*session) (strays []string) {
 		return true
 	})
 	for n, s := range all {
-		for _, sub := range s.durable.due {
+		for _, sub := range s.out.durable.due {
 			b.replayRetained(s, sub, false, func(kept *retained) bool {
 				key := n.given(sub.filter.String(), kept.topic())
 				had := given[key]

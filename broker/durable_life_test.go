@@ -194,7 +194,7 @@ func TestQueueIsBounded(t *testing.T) {
 		sub.finish(sub.expectMessage("x", "9"))
 		sub.nothing()
 		for name, s := range l.v.now.queues {
-			if d := l.session("sub").durable; d.coming.Load() != 0 || d.bytes.Load() != 0 {
+			if d := l.session("sub").out.durable; d.coming.Load() != 0 || d.bytes.Load() != 0 {
 				t.Errorf("queue %s: %d messages and %d bytes are still to come; it has %d", name, d.coming.Load(), d.bytes.Load(), len(s.records))
 			}
 		}

@@ -113,7 +113,7 @@ func TestWillWithoutRoom(t *testing.T) {
 	l.v.change(func() { l.v.limit = 1000 })
 	sub, _ = l.stay(packet.V5, "sub", lastWill("will", strings.Repeat("x", 1000), 1))
 	l.v.mu.Lock()
-	k, err := parseKept([]byte(l.v.now.keys[l.session("sub").durable.serial.key(keySession)]))
+	k, err := parseKept([]byte(l.v.now.keys[l.session("sub").out.durable.serial.key(keySession)]))
 	l.v.mu.Unlock()
 	if err != nil || k.away != (message.Stamp{}) || k.will != nil {
 		t.Errorf("kept %+v, %v, want a session that is connected and has no will", k, err)

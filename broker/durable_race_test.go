@@ -62,7 +62,7 @@ func TestIdIsUsedAgainAtOnce(t *testing.T) {
 	l := buildLasting(t, Config{})
 	sub, _ := l.stay(packet.V5, "sub")
 	sub.subscribe(2, "x")
-	d := l.session("sub").durable
+	d := l.session("sub").out.durable
 	sub.nothing()
 	l.v.change(func() {
 		l.v.onNext = func() { // PUBCOMP comes between looking for such ids and sending
@@ -88,7 +88,7 @@ func TestAttachTakesNoSecondLock(t *testing.T) {
 	sub.subscribe(2, "x")
 	l.manual()
 	publishFrom(l.b, 2, "x", "1")
-	d := l.session("sub").durable
+	d := l.session("sub").out.durable
 	l.vanish(sub)
 	l.b.pledges.mu.Lock()
 	done := make(chan struct{})
@@ -115,7 +115,7 @@ func TestRepeatedPubrecIsBounded(t *testing.T) {
 	publishFrom(l.b, 2, "x", "1")
 	id := sub.expectMessage("x", "1").ID
 	l.manual()
-	d := l.session("sub").durable
+	d := l.session("sub").out.durable
 	const many = answerBytes / 4
 	for range 2 {
 		d.s.out.mu.Lock()
@@ -148,7 +148,7 @@ func TestUnreadableQueueIsLeftAlone(t *testing.T) {
 	l.v.change(func() { l.v.slow, l.v.broken = true, true })
 	sub, _ := l.stay(packet.V5, "sub")
 	sub.subscribe(1, "x")
-	d := l.session("sub").durable
+	d := l.session("sub").out.durable
 	start := time.Now()
 	const n = 200
 	for range n {

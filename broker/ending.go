@@ -32,7 +32,7 @@ func (c *connection) fail(err error, received []byte) {
 	} else {
 		c.b.count.protocolErrors.Add(1)
 	}
-	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", string(c.session.id), "peer", c.peer(), "err", err)
+	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id, "peer", c.peer(), "err", err)
 	c.lastWords(wrong.Reason, wrong.Text)
 }
 
@@ -72,11 +72,11 @@ func (c *connection) lastWords(reason packet.Reason, text string) {
 	o.room()
 	at := len(o.pending)
 	b, err := d.Append(o.pending, packet.V5)
-	if err != nil || o.maxPacket > 0 && len(b)-at > o.maxPacket { // v5 [MQTT-3.14.2-3]
+	if err != nil || o.maxPacket > 0 && len(b)-at > int(o.maxPacket) { // v5 [MQTT-3.14.2-3]
 		d.Props.Reset()
 		b, err = d.Append(o.pending[:at], packet.V5)
 	}
-	if err == nil && (o.maxPacket == 0 || len(b)-at <= o.maxPacket) {
+	if err == nil && (o.maxPacket == 0 || len(b)-at <= int(o.maxPacket)) {
 		o.others++
 		o.pending = b
 	}
@@ -109,7 +109,7 @@ func (c *connection) Closed(err error) {
 	b.mu.Lock()
 	delete(b.connections, c)
 	if c.connecting {
-		b.connecting.give(c, c.conn.RemoteAddr())
+		b.connecting.give(c, c.conn.RemoteIP())
 	}
 	b.mu.Unlock()
 	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))
@@ -128,7 +128,7 @@ func (c *connection) Closed(err error) {
 	b.count.connected.Add(-1)
 	b.calm.moved()
 	b.leaves(c)
-	b.log.Debug("client gone", "client", string(s.id), "err", err)
+	b.log.Debug("client gone", "client", s.id, "err", err)
 	if ended {
 		b.bury(s)
 	}

@@ -317,7 +317,7 @@ func TestLapsesAreBounded(t *testing.T) {
 				pub.send(mortal1("x", "x", 1, uint16(i+1), uint32(1+i*7919%n)))
 				pub.expectAck(packet.TypePuback, uint16(i+1))
 			}
-			l := &h.session("sub").durable.line
+			l := &h.session("sub").out.durable.line
 			for i := range n + 1 {
 				h.b.expiring.mu.Lock()
 				times := len(l.lapses)

@@ -71,7 +71,7 @@ func (b *Broker) join(s *subscription) {
 	g := b.groups.all[name]
 	if g == nil {
 		g = b.newGroup(name)
-		g.entry = &subscription{filter: s.filter, elsewhere: &elsewhere{group: g}}
+		g.entry = &subscription{filter: s.filter, extra: &extra{group: g}}
 		if b.groups.all == nil {
 			b.groups.all = map[string]*group{}
 		}
@@ -143,7 +143,7 @@ func (g *group) reckon() {
 	for _, m := range g.members {
 		q := m.load().qos()
 		most = max(most, q)
-		stored = stored || q > 0 && m.session.durable != nil
+		stored = stored || q > 0 && m.session.out.durable != nil
 	}
 	g.most.Store(int32(most))
 	if stored && g.queue == nil {

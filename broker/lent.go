@@ -45,6 +45,7 @@ func (l *lent) keep() {
 
 // borrow notes that the session has a message under a packet id. The caller holds mu.
 func (o *out) borrow(id uint16, l *lent) {
+	o.own()
 	if o.lent == nil {
 		o.lent = map[uint16]*lent{}
 	}
@@ -161,6 +162,7 @@ func (r *returned) len() int {
 
 // giving is where what is returned is noted. The caller holds mu.
 func (o *out) giving() *returned {
+	o.own()
 	if o.returned == nil {
 		o.returned = &returned{}
 	}
@@ -179,7 +181,7 @@ func (o *out) takeReturned() returned {
 
 // settleLent tells groups what a session in memory is done with. That of a stored one is told by who has its turn.
 func (s *session) settleLent() {
-	if s.durable != nil || s.out.shares.Load() == nil {
+	if s.out.durable != nil || s.out.shares.Load() == nil {
 		return
 	}
 	s.out.mu.Lock()
@@ -261,6 +263,8 @@ func (o *out) endLent() (r returned, dropped int) {
 		}
 		delete(o.lent, id)
 	}
-	o.lentBytes = 0
+	if o.lentBytes != 0 {
+		o.lentBytes = 0
+	}
 	return o.takeReturned(), dropped
 }

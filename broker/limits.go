@@ -278,13 +278,14 @@ func (g *group) settle() {
 // charge makes what the session is counted for n bytes; false: there is no room for more. Called by its owner, or under
 // Broker.mu while it has none.
 func (s *session) charge(n int) bool {
-	if n > s.charged && !s.b.limits.memory.take(s.b, n-s.charged) {
+	more := n - int(s.charged)
+	if more > 0 && !s.b.limits.memory.take(s.b, more) {
 		return false
 	}
-	if n < s.charged {
-		s.b.limits.memory.give(s.b, s.charged-n)
+	if more < 0 {
+		s.b.limits.memory.give(s.b, -more)
 	}
-	s.charged = n
+	s.charged = int32(n)
 	return true
 }
 

@@ -19,7 +19,7 @@ const (
 
 // out is the half of a session that faces its subscriber: what waits, what is unacknowledged, and the bytes on their way
 // to the socket. It belongs to the session, not to the connection. Its mutex is held to append, release or take, never
-// during I/O, a call of the journal, or together with the mutex of another out.
+// during I/O, a call of the journal, or together with the mutex of another out. Make one with newSession or lastOut.
 type out struct {
 	granted atomic.Pointer[granted]  // what the client may do, or could when it was here; nil: everything, or it was not here since the start
 	shares  atomic.Pointer[[]*group] // shared groups that the session is in; nil: it never was in one
@@ -34,12 +34,23 @@ type out struct {
 	gone       bool   // the session has ended
 	persistent bool   // it outlives its connection
 	version    packet.Version
-	maxPacket  int    // largest packet the client takes; 0: any
+	maxPacket  uint32 // largest packet the client takes; 0: any
 	toucher    uint64 // the last reading that noted it as touched
 
 	pending []byte // for the socket
-	answers int    // bytes of pending that answer what the client sent
-	flight  qos.Outbound
+	answers int32  // bytes of pending that answer what the client sent
+	others  int32  // packets in pending that are no PUBLISH
+	writing int    // bytes that the socket has taken and not written yet
+	charged int    // what limits.memory counts for it, see fits
+
+	flight   qos.Outbound
+	*backlog          // see own
+	durable  *durable // nil: it lives in memory; set before the session is found by others, and before it has subscriptions
+	answered answered // places that the in-half has to free
+}
+
+// backlog is what an out has of messages that wait or are in flight. Most clients that only listen never have any.
+type backlog struct {
 	holding holding    // of messages in flight, by reference
 	queue   fifo[held] // QoS 1 and 2 messages that wait for the window or the connection
 	replay  []replay   // retained messages still to be sent
@@ -51,16 +62,25 @@ type out struct {
 	lending   *lending         // of them: what has not left yet
 	returned  *returned        // groups are to be told about these; nil: none
 
-	writing int   // bytes that the socket has taken and not written yet
-	others  int   // packets in pending that are no PUBLISH
-	charged int   // what limits.memory counts for it, see fits
-	alarm   alarm // guarded by expiring.mu: when a message of the queue may expire
-	queued  int   // what limits.queued counts for it: len of queue, or more until settle
-
-	durable  *durable      // nil: it lives in memory; set before the session is found by others
+	alarm    alarm         // guarded by expiring.mu: when a message of the queue may expire
+	queued   int           // what limits.queued counts for it: len of queue, or more until settle
 	stale    time.Duration // since boot; no message in the queue expires before. 0: not known
-	answered answered      // places that the in-half has to free
 	dropping int           // messages dropped since it was last able to keep up
+}
+
+// noBacklog is that of all who never had one, so that nobody who looks has to ask for it. Nothing is ever written to it.
+var noBacklog backlog
+
+// lastOut makes one of a connection without a session, for its last words.
+func lastOut(c *connection, words []byte) *out {
+	return &out{backlog: &noBacklog, last: true, conn: c, closing: true, version: c.version, pending: words}
+}
+
+// own gives it a backlog of its own, to be called before one is written to, and never takes it away. The caller holds mu.
+func (o *out) own() {
+	if o.backlog == &noBacklog {
+		o.backlog = &backlog{}
+	}
 }
 
 // held is a message kept for one session.
@@ -176,6 +196,7 @@ func (f *filler) expireQueue() {
 	if f.now.Since < o.stale {
 		return
 	}
+	o.own()
 	o.stale = math.MaxInt64
 	o.queue.remove(func(h held) bool {
 		if f.expired(h.message) {
@@ -191,6 +212,7 @@ func (f *filler) expireQueue() {
 // wait puts a message at the end of the queue: v5 [MQTT-4.6.0-5] [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-5] [MQTT-4.6.0-6]. The
 // caller holds mu.
 func (o *out) wait(b *Broker, h held, now message.Stamp) {
+	o.own()
 	o.queue.push(h)
 	if mortal(h.message) {
 		at := b.expires(h.message, now)
@@ -215,6 +237,7 @@ func (f *filler) send(h held) bool {
 		f.encode(h, 0, false)
 		return true
 	}
+	o.own()
 	ref := o.holding.put(kept)
 	id, ok := o.flight.Send(h.qos, ref) // v5 [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1], 3.1.1 [MQTT-2.3.1-4]
 	if !ok {
@@ -248,7 +271,7 @@ func (f *filler) encode(h held, id uint16, dup bool) bool {
 	o.room()
 	at := len(o.pending)
 	b, err := p.Append(o.pending, o.version)
-	if err != nil || o.maxPacket > 0 && len(b)-at > o.maxPacket { // v5 [MQTT-3.1.2-24]
+	if err != nil || o.maxPacket > 0 && len(b)-at > int(o.maxPacket) { // v5 [MQTT-3.1.2-24]
 		o.pending = o.pending[:at]
 		f.counts.tooLarge++
 		return false
@@ -328,7 +351,7 @@ func (o *out) acknowledge(t packet.Type, id uint16, reason packet.Reason, why wh
 			b, err = a.Append(o.pending, o.version)
 		}
 		if err == nil {
-			o.answers += len(b) - len(o.pending)
+			o.answers += int32(len(b) - len(o.pending))
 			o.pending = b
 		}
 		return

@@ -23,7 +23,7 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 		return err
 	}
 	s := c.session
-	m.Stamp, m.Origin, m.Hops = r.stamp, s.id, 0
+	m.Stamp, m.Origin, m.Hops = r.stamp, r.from(s), 0
 	answer := due{generation: c.generation, id: m.ID, answer: packet.TypePuback}
 	kind, key := KindQoS0, ""
 	switch m.QoS { // v5 [MQTT-3.3.4-1], 3.1.1 [MQTT-3.3.4-1]
@@ -34,8 +34,8 @@ func (c *connection) publish(r *reading, f packet.Frame) error {
 		if s.lasts > 0 {
 			kind = KindQoS2Persistent
 		}
-		if s.durable != nil { // v5 section 4.1: the id is part of the session
-			key = s.durable.serial.held(m.ID)
+		if s.out.durable != nil { // v5 section 4.1: the id is part of the session
+			key = s.out.durable.serial.held(m.ID)
 		}
 	}
 	refusal, why := c.refusal(r, m.Topic)

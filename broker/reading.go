@@ -13,15 +13,17 @@ type reading struct {
 	token uint64 // unlike any other reading's
 	stamp message.Stamp
 
-	messages []*message.Message // decoded in place; the first used of them are in batch
-	used     int
-	batch    toJournal
-	touched  []*connection // got something that is not flushed yet
-	queued   []sender      // they were given something to send, or the journal was for their queues
-	counts   counts
-	kept     promise // SUBACKs and UNSUBACKs, to be sent when what they say is kept
-	over     promise // the same for PUBCOMPs
+	subscribe packet.Subscribe   // decoded in place
+	messages  []*message.Message // decoded in place; the first used of them are in batch
+	used      int
+	batch     toJournal
+	touched   []*connection // got something that is not flushed yet
+	queued    []sender      // they were given something to send, or the journal was for their queues
+	counts    counts
+	kept      promise // SUBACKs and UNSUBACKs, to be sent when what they say is kept
+	over      promise // the same for PUBCOMPs
 
+	origin []byte  // the client id of who sent the batch; empty before somebody asks, see from
 	memory matches // which subscriptions topics have
 
 	// Of the message that is being delivered:
@@ -108,7 +110,29 @@ func (r *reading) finish() {
 	r.most = used{}
 	r.hits, r.counts, r.b = r.hits[:0], counts{}, nil
 	r.kept, r.over = promise{}, promise{}
+	r.origin = r.origin[:0]
+	if r.subscribe.ID != 0 {
+		r.forgetSubscribe()
+	}
 	b.readings.Put(r)
+}
+
+// from is the origin of the messages of a client, all of the batch.
+func (r *reading) from(s *session) []byte {
+	if len(r.origin) == 0 {
+		r.origin = append(r.origin, s.id...)
+	}
+	return r.origin
+}
+
+// forgetSubscribe forgets what was subscribed to, but for the room of a few filters.
+func (r *reading) forgetSubscribe() {
+	filters := r.subscribe.Filters
+	clear(filters[:cap(filters)])
+	if cap(filters) > 64 {
+		filters = nil
+	}
+	r.subscribe = packet.Subscribe{Filters: filters[:0]}
 }
 
 // message is space for the next message; it is used again unless the message goes to the journal.
@@ -155,7 +179,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 	first, local := len(r.queues), false
 	for i := range r.targets {
 		t := &r.targets[i]
-		if d := t.session.durable; d != nil && m.QoS > 0 && t.qos > 0 {
+		if d := t.session.out.durable; d != nil && m.QoS > 0 && t.qos > 0 {
 			r.enqueue(m, t, d)
 			continue
 		}
@@ -197,11 +221,12 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 	if !room { // 3.1.1 and 5.0 leave this to the server: the newest is dropped, and the count kept
 		r.counts.droppedQueue++
 		o.mu.Lock()
+		o.own()
 		o.dropping++
 		firstDrop := o.dropping == 1
 		o.mu.Unlock()
 		if firstDrop {
-			r.b.quiet.warn(r.b.log, slowSubscriber, "client", string(t.session.id))
+			r.b.quiet.warn(r.b.log, slowSubscriber, "client", t.session.id)
 		}
 	}
 	at := len(r.data)

@@ -23,15 +23,15 @@ func (b *Broker) Reauthorize() (gone int) {
 	var leaving []pair // after everybody else has new rights: what becomes known by their leaving, such as a will, goes by those
 	for _, p := range all {
 		if p.owner != nil {
-			if p.owner.stillWelcome() {
-				p.s.out.granted.Store(b.grant(p.owner.who()))
+			if p.owner.stillWelcome(p.s.user) {
+				p.s.out.granted.Store(b.grant(p.owner.who(p.s.id, p.s.user)))
 			} else {
 				leaving = append(leaving, p)
 			}
 			continue
 		}
 		if g := p.s.out.granted.Load(); g != nil { // messages are queued for it while it is away
-			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: string(p.s.id), Listener: g.listener}))
+			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: p.s.id, Listener: g.listener}))
 		}
 	}
 	for _, p := range leaving {
@@ -43,28 +43,28 @@ func (b *Broker) Reauthorize() (gone int) {
 // turnOut disconnects a client whose login does not hold any more.
 func (c *connection) turnOut(s *session) {
 	c.b.count.revoked.Add(1)
-	c.b.log.Info("client disconnected: its login does not hold any more", "client", string(s.id), "user", c.user, "peer", c.peer())
+	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id, "user", s.user, "peer", c.peer())
 	c.kick(packet.AdministrativeAction)
 }
 
-// stillWelcome tells whether the login of the connection would be accepted now. What it looks at does not change once the
-// connection owns a session. Safe for concurrent use.
-func (c *connection) stillWelcome() bool {
+// stillWelcome tells whether the login of the connection, by which it is user, would be accepted now. What it looks at does not
+// change once the connection owns a session. Safe for concurrent use.
+func (c *connection) stillWelcome(user string) bool {
 	switch {
 	case c.checked:
-		return c.b.cfg().Users.Credential(c.conn.Listener().Name(), c.user) == c.credential
-	case c.user == "":
+		return c.b.cfg().Users.Credential(c.conn.Listener().Name(), user) == c.credential
+	case user == "":
 		return c.anonymousAllowed()
 	}
 	return true // its name was checked by something else than a password, which is for that to look at again
 }
 
-// overtaken looks whether Reauthorize was called while the client logged in, and makes up for it.
-func (c *connection) overtaken(s *session) {
+// overtaken looks whether Reauthorize was called while the client logged in, which began in an epoch, and makes up for it.
+func (c *connection) overtaken(s *session, epoch uint64) {
 	switch {
-	case c.b.accessEpoch.Load() == c.epoch:
-	case c.stillWelcome():
-		s.out.granted.Store(c.b.grant(c.who()))
+	case c.b.accessEpoch.Load() == epoch:
+	case c.stillWelcome(s.user):
+		s.out.granted.Store(c.b.grant(c.who(s.id, s.user)))
 	default:
 		c.turnOut(s)
 	}

@@ -95,7 +95,7 @@ func (g *group) resume(pairs []bound) {
 	}
 	var only *durable
 	if len(g.members) == 1 {
-		only = g.members[0].session.durable
+		only = g.members[0].session.out.durable
 	}
 	g.upTo(last, func(m *Queued) {
 		l := g.lend(m)

@@ -20,7 +20,7 @@ func TestResumeBeyondTheIDs(t *testing.T) {
 			l.deliver("x", fmt.Sprint(i), []byte{1, 1, 1, 2, 1, 2, 1}[i])
 		}
 		l.b.mu.Lock()
-		d := l.b.sessions["sub"].durable
+		d := l.b.sessions["sub"].out.durable
 		l.b.mu.Unlock()
 		messages := queuedNumbers(d)
 		if len(messages) != 7 {
@@ -86,7 +86,7 @@ func (q *manyQueue) Next(dst []Queued, _ bool) (n int, onDisk bool, err error) {
 func TestResumeEnds(t *testing.T) {
 	l := buildLasting(t, Config{})
 	q := &manyQueue{messages: 70_000}
-	s := l.b.newSession([]byte("sub"))
+	s := l.b.newSession("sub")
 	d := newDurable(s, 0)
 	d.queue = q
 	d.resume(map[uint32][]bound{})

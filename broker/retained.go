@@ -226,12 +226,13 @@ func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which
 	}
 	o := &s.out
 	o.mu.Lock()
-	p := replay{sub: sub, list: list, round: sub.round()}
+	p := replay{sub: sub, list: list, round: sub.rounds()}
 	if len(list) > 0 {
+		o.own()
 		o.replay = append(o.replay, p)
 	}
 	o.mu.Unlock()
-	if d := s.durable; d != nil && len(list) == 0 {
+	if d := s.out.durable; d != nil && len(list) == 0 {
 		o.mu.Lock()
 		d.paying = append(d.paying, payment{0, p})
 		o.mu.Unlock()
@@ -242,12 +243,17 @@ func (b *Broker) replayRetained(s *session, sub *subscription, again bool, which
 func (b *Broker) forgetReplay(s *session, sub *subscription) {
 	o := &s.out
 	o.mu.Lock()
-	o.replay = slices.DeleteFunc(o.replay, func(r replay) bool { return r.sub == sub })
+	if len(o.replay) > 0 {
+		o.replay = slices.DeleteFunc(o.replay, func(r replay) bool { return r.sub == sub })
+	}
 	o.mu.Unlock()
 }
 
 // fillReplay sends retained messages as far as window and socket allow. The caller holds mu.
 func (o *out) fillReplay(f *filler) {
+	if len(o.replay) == 0 {
+		return
+	}
 	for len(o.replay) > 0 {
 		p := &o.replay[0]
 		opt := p.sub.load()

@@ -86,17 +86,18 @@ func (f *filler) mayHave(m *message.Message) bool {
 // authorize finds what the client may do, once it is known who it is, and judges its will: a CONNECT whose will could
 // not be published is refused at once, as one for a topic with $ is, and the will is published without asking again.
 // v5 [MQTT-3.1.4-2], 3.1.1 section 3.1.4
-func (c *connection) authorize(p *packet.Connect) *packet.Error {
-	c.granted = c.b.grant(c.who())
-	if c.granted != nil && p.HasWill && !c.granted.rights.MayPublish(p.Will.Topic) {
+func (c *connection) authorize(p *packet.Connect, l *login) *packet.Error {
+	l.granted = c.b.grant(c.who(l.id, l.user))
+	if l.granted != nil && p.HasWill && !l.granted.rights.MayPublish(p.Will.Topic) {
 		c.b.count.denied.Add(1)
-		return packet.Errorf(packet.NotAuthorized, "user %q may not publish the will to %q", c.user, clip(p.Will.Topic))
+		return packet.Errorf(packet.NotAuthorized, "user %q may not publish the will to %q", l.user, clip(p.Will.Topic))
 	}
 	return nil
 }
 
-func (c *connection) who() Who {
-	return Who{User: c.user, ClientID: c.id, Listener: c.conn.Listener().Name()}
+// who is a client at the listener of the connection.
+func (c *connection) who(id, user string) Who {
+	return Who{User: user, ClientID: id, Listener: c.conn.Listener().Name()}
 }
 
 // mayPublish tells whether the client may publish to a topic; if not, that is counted and logged.
@@ -106,7 +107,7 @@ func (c *connection) mayPublish(name []byte) bool {
 		return true
 	}
 	c.b.count.denied.Add(1)
-	c.b.quiet.warn(c.b.log, "not allowed to publish, message dropped", "client", string(c.session.id), "user", c.user, "topic", clip(name))
+	c.b.quiet.warn(c.b.log, "not allowed to publish, message dropped", "client", c.session.id, "user", c.session.user, "topic", clip(name))
 	return false
 }
 
@@ -117,7 +118,7 @@ func (c *connection) maySubscribe(f topic.Filter) bool {
 		return true
 	}
 	c.b.count.denied.Add(1)
-	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", string(c.session.id), "user", c.user, "filter", clip(f.String()))
+	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", c.session.id, "user", c.session.user, "filter", clip(f.String()))
 	return false
 }
 

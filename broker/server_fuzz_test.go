@@ -243,7 +243,7 @@ func (s *storm) finish() {
 	s.b.mu.Lock()
 	stored := 0
 	for id, left := range s.b.sessions {
-		if left.durable != nil {
+		if left.out.durable != nil {
 			stored++
 		}
 		if left.lasts == 0 || !s.lasting[id] && id[:min(5, len(id))] != "auto-" {

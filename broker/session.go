@@ -15,10 +15,8 @@ import (
 // connection that owns the session (its reader), and to whoever holds Broker.mu while there is none.
 type session struct {
 	b    *Broker
-	id   []byte
+	id   string
 	user string // who made it; nobody else gets it
-
-	version packet.Version // of the connection it had last
 
 	owner *connection // guarded by Broker.mu
 
@@ -27,13 +25,13 @@ type session struct {
 	lasts time.Duration // how long it outlives its connection
 	will  *will
 
-	absence *absence // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
-	placed  bool     // it counts as a session
-	charged int      // what limits.memory counts for it, see base
+	absence *absence       // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
+	charged int32          // what limits.memory counts for it, see base
+	version packet.Version // of the connection it had last
+	placed  bool           // it counts as a session
 
-	out     out
-	owed    *owed    // made when something is owed for the first time
-	durable *durable // nil: it lives in memory; set before the session has subscriptions
+	out  out
+	owed *owed // made when something is owed for the first time
 }
 
 // absence is what there is to know of a session while nobody owns it.
@@ -58,9 +56,9 @@ type will struct {
 	delay   time.Duration
 }
 
-func (b *Broker) newSession(id []byte) *session {
+func (b *Broker) newSession(id string) *session {
 	s := &session{b: b, id: id, in: *qos.NewInbound(b.cfg().ReceiveMaximum)}
-	s.out.flight = *qos.NewOutbound(b.cfg().Inflight)
+	s.out.backlog, s.out.flight = &noBacklog, *qos.NewOutbound(b.cfg().Inflight)
 	return s
 }
 
@@ -122,7 +120,7 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 	s.subs.add(sub)
 	if due {
 		s.out.mu.Lock()
-		s.durable.due = append(s.durable.due, sub)
+		s.out.durable.due = append(s.out.durable.due, sub)
 		s.out.mu.Unlock()
 	}
 	s.b.count.subscriptions.Add(1)
@@ -168,7 +166,7 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	s.owed.prune()
 	o := &s.out
 	o.mu.Lock()
-	o.conn, o.closing, o.version, o.maxPacket = c, false, c.version, int(c.maxPacket)
+	o.conn, o.closing, o.version, o.maxPacket = c, false, c.version, c.maxPacket
 	o.generation++
 	o.toucher = 0 // who touched the connection before has not touched this one
 	c.generation = o.generation
@@ -179,8 +177,8 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	o.others++
 	o.pending = append(o.pending, answer...) // before anything else: v5 [MQTT-3.2.0-1], 3.1.1 [MQTT-3.2.0-1]
 	o.flight.Reconnect(window)
-	if s.durable != nil {
-		s.durable.attached()
+	if s.out.durable != nil {
+		s.out.durable.attached()
 	}
 	o.fill(s.b)
 	o.online.Store(true)
@@ -189,9 +187,9 @@ func (s *session) attach(c *connection, answer []byte, window int) {
 	if reason := c.kicked.Load(); reason != 0 { // meanwhile, when there was no place for last words
 		c.lastWords(packet.Reason(reason), "")
 	}
-	if s.durable != nil {
-		s.durable.queue.Live(true)
-		s.durable.pump()
+	if s.out.durable != nil {
+		s.out.durable.queue.Live(true)
+		s.out.durable.pump()
 	}
 	for _, g := range o.groups() {
 		g.enliven()
@@ -211,7 +209,7 @@ func receiveMaximum(v packet.Version, announced int) int {
 // detach takes the connection away. Its last words stay with it. Called by c's reader.
 func (s *session) detach(c *connection) {
 	o := &s.out
-	last := &out{last: true, conn: c, closing: true, version: c.version}
+	last := lastOut(c, nil)
 	o.mu.Lock()
 	o.online.Store(false)
 	if o.conn == c {
@@ -229,8 +227,8 @@ func (s *session) detach(c *connection) {
 	if c.out.Load() == o { // or it has last words already, being refused
 		c.out.Store(last)
 	}
-	if s.durable != nil {
-		s.durable.queue.Live(false)
+	if s.out.durable != nil {
+		s.out.durable.queue.Live(false)
 	}
 	if o.shares.Load() == nil {
 		return
@@ -239,8 +237,8 @@ func (s *session) detach(c *connection) {
 		g.enliven()
 	}
 	s.settleLent()
-	if s.durable != nil {
-		s.durable.pump() // which tells the groups
+	if s.out.durable != nil {
+		s.out.durable.pump() // which tells the groups
 	}
 }
 
@@ -257,7 +255,9 @@ func (s *session) end() {
 	o := &s.out
 	o.mu.Lock()
 	o.gone = true
-	o.queue, o.replay, o.holding, o.bytes, o.replays = fifo[held]{}, nil, holding{}, 0, 0
+	if o.backlog != &noBacklog {
+		o.queue, o.replay, o.holding, o.bytes, o.replays = fifo[held]{}, nil, holding{}, 0, 0
+	}
 	o.flight.Reset()
 	lent, dropped := o.endLent()
 	o.settle(s.b)
@@ -265,12 +265,12 @@ func (s *session) end() {
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
-		s.b.quiet.warn(s.b.log, "session has ended with messages of a shared group that it was sent at QoS 2: they are dropped", "client", string(s.id), "messages", dropped)
+		s.b.quiet.warn(s.b.log, "session has ended with messages of a shared group that it was sent at QoS 2: they are dropped", "client", s.id, "messages", dropped)
 	}
 	lent.finish() // before the pairs go
-	if s.durable != nil {
-		s.durable.forgo()
-		s.durable.forget()
+	if s.out.durable != nil {
+		s.out.durable.forgo()
+		s.out.durable.forget()
 	}
 	s.b.share(lent.unsend()...)
 	s.subs = subscribed{}

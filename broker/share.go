@@ -389,9 +389,9 @@ func (g *group) offerTo(m *subscription, l *lent, f *filler) answer {
 	if o.flight.Free() == 0 || o.lentBytes > 0 && o.lentBytes+h.bytes > g.b.cfg().QueueBytes {
 		return busy
 	}
-	stage := h.qos == 2 && (s.durable != nil || l.number != 0)
+	stage := h.qos == 2 && (s.out.durable != nil || l.number != 0)
 	ticket := uint16(0)
-	if stage && s.durable == nil {
+	if stage && s.out.durable == nil {
 		if ticket = g.ticket(); ticket == 0 {
 			return busy
 		}
@@ -413,6 +413,7 @@ func (g *group) offerTo(m *subscription, l *lent, f *filler) answer {
 		g.tickets[ticket] = struct{}{}
 	}
 	if stage && o.lending == nil {
+		o.own()
 		o.lending = &lending{group: g, open: true, generation: o.generation}
 		g.opened = append(g.opened, o)
 	}

@@ -295,7 +295,7 @@ func (c *client) finish2(l *lasting, p *packet.Publish) {
 	c.t.Helper()
 	id := p.ID
 	c.send(&packet.Ack{Type: packet.TypePubrec, ID: id})
-	if l.session("one").durable != nil {
+	if l.session("one").out.durable != nil {
 		c.nothing()
 		l.v.Commit()
 	}

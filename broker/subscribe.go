@@ -9,7 +9,7 @@ import (
 // v5 [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1], 3.1.1 [MQTT-3.8.4-1] [MQTT-3.8.4-2]
 // [MQTT-3.8.4-4] [MQTT-3.8.4-5] [MQTT-3.9.3-1]
 func (c *connection) subscribe(r *reading, f packet.Frame) error {
-	var p packet.Subscribe
+	p := &r.subscribe
 	if err := p.Decode(f, c.version); err != nil {
 		return err
 	}
@@ -55,11 +55,11 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	}
 	filter, why := topic.ParseFilter(string(p.Filter), opts...)
 	if why != nil { // v5 [MQTT-4.7.1-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2], 3.1.1 [MQTT-4.7.1-2]; on 3.1.1 it becomes 0x80
-		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", why)
+		c.b.quiet.warn(c.b.log, "subscription refused", "client", c.session.id, "err", why)
 		return wanted{}, packet.TopicFilterInvalid, why, nil
 	}
 	if err := allowed(c.b.cfg(), filter.Topic()); err != nil { // v5 section 3.9.3: valid, and not accepted
-		c.b.quiet.warn(c.b.log, "subscription refused", "client", string(c.session.id), "err", err)
+		c.b.quiet.warn(c.b.log, "subscription refused", "client", c.session.id, "err", err)
 		return wanted{}, packet.TopicFilterInvalid, err, nil
 	}
 	_, shared := filter.Shared()
@@ -77,7 +77,7 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	send := p.RetainHandling == 0 || p.RetainHandling == 1 && isNew // v5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 	send = send && !shared                                          // never for shared ones: v5 section 4.8.2
 	due := false
-	if d := c.session.durable; d != nil {
+	if d := c.session.out.durable; d != nil {
 		var ok bool
 		if ok, due = d.owe(filter, o, send); !ok { // v5 section 3.9.3; on 3.1.1 it becomes 0x80
 			if isNew {
@@ -109,7 +109,7 @@ func (c *connection) unsubscribe(r *reading, f packet.Frame) error {
 			}
 			continue
 		}
-		if d := c.session.durable; d != nil {
+		if d := c.session.out.durable; d != nil {
 			c.b.cfg().Store.Delete(d.serial.sub(string(filter)))
 			d.cancel(sub)
 		}

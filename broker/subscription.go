@@ -12,43 +12,39 @@ import (
 
 // subscription is one entry of the tree: of a session, or of something else. There are many of the first kind.
 type subscription struct {
-	filter     topic.Filter
-	session    *session
-	*elsewhere               // nil: of a session
-	options    atomic.Uint64 // of a session or a group's member; replaced as a whole
+	filter  topic.Filter
+	session *session
+	*extra                // of a session: nil as long as everything in it is zero
+	options atomic.Uint64 // of a session or a group's member; replaced as a whole
 
 	judged atomic.Pointer[byte] // of a session: the all or some of the granted under which its filter was looked at last
-
-	asked *asked // guarded by out.mu of a stored session; nil: everything in it is zero
 }
 
-// asked is what a stored session knows of the retained messages of a subscription.
-type asked struct {
+// extra is whose a subscription is that is of no session, and what few of a session have.
+type extra struct {
+	group *group // this, the next or the one after is set, if there is no session
+	route *Route
+	told  func(m *message.Message) // see Watch
+
+	// What a stored session knows of the retained messages of a subscription; guarded by its out.mu:
 	round uint32   // how often they were asked for again
 	given []string // keys of those that were given while they are due
 }
 
-// askedFor makes room for it. The caller holds out.mu.
-func (s *subscription) askedFor() *asked {
-	if s.asked == nil {
-		s.asked = &asked{}
+// askedFor makes room for what a stored session knows. The caller holds out.mu.
+func (s *subscription) askedFor() *extra {
+	if s.extra == nil {
+		s.extra = &extra{}
 	}
-	return s.asked
+	return s.extra
 }
 
-// round is how often retained messages were asked for again. The caller holds out.mu of a stored session.
-func (s *subscription) round() uint32 {
-	if s.asked == nil {
+// rounds is how often retained messages were asked for again. The caller holds out.mu of a stored session.
+func (s *subscription) rounds() uint32 {
+	if s.extra == nil {
 		return 0
 	}
-	return s.asked.round
-}
-
-// elsewhere is whose a subscription is that is of no session: one of the three is set.
-type elsewhere struct {
-	group *group
-	route *Route
-	told  func(m *message.Message) // see Watch
+	return s.round
 }
 
 // Options of a subscription, packed: bits 0-1 QoS, 2 no local, 3 retain as published, 4, only where it is stored, that retained
@@ -89,7 +85,7 @@ func (b *Broker) SetRoutes(routes []Route) {
 	for i := range routes {
 		r := routes[i]
 		r.Exclude = slices.Clone(r.Exclude)
-		b.routes[i] = &subscription{filter: r.Filter, elsewhere: &elsewhere{route: &r}}
+		b.routes[i] = &subscription{filter: r.Filter, extra: &extra{route: &r}}
 		b.tree.Set(r.Filter, b.routes[i], b.routes[i])
 		b.watch(b.routes[i], true)
 	}

@@ -246,8 +246,8 @@ func (b *Broker) holdings() (h holdings) {
 		h.inFlight += uint64(o.flight.InFlight())
 		h.bytes += uint64(o.bytes)
 		o.mu.Unlock()
-		if s.durable != nil {
-			n, bytes := s.durable.queue.Waiting()
+		if s.out.durable != nil {
+			n, bytes := s.out.durable.queue.Waiting()
 			h.waiting += uint64(n)
 			h.bytes += uint64(bytes)
 		}

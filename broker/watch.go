@@ -10,7 +10,7 @@ import (
 // publishes: it must not block, not publish, and keep nothing of the message. Retained messages that are there already
 // are not given.
 func (b *Broker) Watch(f topic.Filter, told func(m *message.Message)) (stop func()) {
-	s := &subscription{filter: f, elsewhere: &elsewhere{told: told}}
+	s := &subscription{filter: f, extra: &extra{told: told}}
 	b.tree.Set(f, s, s)
 	return func() { b.tree.Remove(f, s) }
 }

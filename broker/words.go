@@ -37,7 +37,7 @@ func (o *out) inWords(a *packet.Ack, reason why, b []byte) (words []byte, ok boo
 	}
 	a.Props.SetReasonString([]byte(whyWords[reason]))
 	words, err := a.Append(b, packet.V5)
-	if err != nil || o.maxPacket > 0 && len(words)-len(b) > o.maxPacket {
+	if err != nil || o.maxPacket > 0 && len(words)-len(b) > int(o.maxPacket) {
 		a.Props.Reset()
 		return b, false
 	}

@@ -150,7 +150,7 @@ func TestCommitsAreGrouped(t *testing.T) {
 	for waiting := 0; waiting < 20; {
 		l.mu.Lock()
 		if l.next != nil {
-			waiting = l.next.callers
+			waiting = int(l.next.callers.Load())
 		}
 		l.mu.Unlock()
 	}

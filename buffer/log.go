@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Dest is one destination of a record.
@@ -57,6 +59,8 @@ type Log struct {
 	unlock   func() error
 	recovery Recovery
 
+	joining atomic.Pointer[round] // next, while it is open to whoever comes
+
 	mu        sync.Mutex // guards what follows, and the fields of consumers that say so; never held during I/O
 	cond      *sync.Cond // on mu: a commit ended
 	up        bool       // Open is done
@@ -90,8 +94,8 @@ type Log struct {
 	running   bool             // a commit runs
 	round     *round           // the commit that runs, until its outcome is known
 	next      *round           // the one after it, if somebody waits for it
-	served    int              // callers of Commit that the last one served
-	came      int              // callers since then
+	served    int64            // callers of Commit that the last one served
+	took      time.Duration    // the last one
 	outcome   error            // of the last finished commit
 	covered   uint64           // records below are in the running commit
 	stats     Stats

@@ -25,8 +25,8 @@ func (s InStep) String() string {
 // Inbound is the receiving half. Make it with NewInbound. It is not safe for concurrent use.
 type Inbound struct {
 	table   table
-	maximum int32
-	open    int32 // how far the sender's quota is below the receive maximum
+	maximum uint16
+	open    uint16 // how far the sender's quota is below the receive maximum
 }
 
 // NewInbound makes a receiving half for a new session. receiveMaximum is the one announced to the peer; 65535 for 3.1.1, where there
@@ -37,7 +37,7 @@ func NewInbound(receiveMaximum int) *Inbound {
 	return in
 }
 
-func (in *Inbound) setMaximum(n int) { in.maximum = int32(min(max(n, 1), maxIDs)) }
+func (in *Inbound) setMaximum(n int) { in.maximum = uint16(min(max(n, 1), maxIDs)) }
 
 // Publish takes a received PUBLISH and says what to do with it. QoS 0 is always New and leaves no trace. A QoS 1 message is always
 // New: an id that comes again before its PUBACK may be a repeat or not, and at QoS 1 a repeat does no harm; so dup is
@@ -133,7 +133,11 @@ func (in *Inbound) Completed(id uint16) {
 }
 
 // giveBack is what the sender does with its quota at PUBACK and PUBCOMP.
-func (in *Inbound) giveBack() { in.open = max(0, in.open-1) }
+func (in *Inbound) giveBack() {
+	if in.open > 0 {
+		in.open--
+	}
+}
 
 func (in *Inbound) remove(place uint16) {
 	if in.table.slots[place].counted {

@@ -31,9 +31,9 @@ func (s Step) String() string {
 type Outbound struct {
 	table    table
 	resume   uint16 // the first place not yet sent on this connection; 0: none
-	window   int32
-	sent     int32 // messages counted against the window
-	messages int32 // messages unfinished, sent on this connection or not
+	window   uint16
+	sent     uint16 // messages counted against the window
+	messages uint16 // messages unfinished, sent on this connection or not: there are no more than ids
 }
 
 // NewOutbound makes a sending half for a new session. window is how many QoS 1 and 2 messages may be unfinished on a connection:
@@ -46,7 +46,7 @@ func NewOutbound(window int) *Outbound {
 
 // SetWindow changes the window of the running connection, in the limits of NewOutbound. What is beyond a smaller window is
 // not taken back; Send gives nothing until enough of it is finished.
-func (o *Outbound) SetWindow(n int) { o.window = int32(min(max(n, 0), maxIDs)) }
+func (o *Outbound) SetWindow(n int) { o.window = uint16(min(max(n, 0), maxIDs)) }
 
 // Send takes an id for a new message; the caller writes PUBLISH with it, DUP 0. q is 1 or 2. ok is false, and nothing changed,
 // when Free is 0 or q is another.
@@ -125,7 +125,7 @@ func (o *Outbound) Free() int {
 	if o.resume != 0 {
 		return 0
 	}
-	return min(int(max(o.window-o.sent, 0)), maxIDs-int(o.table.used))
+	return min(max(int(o.window)-int(o.sent), 0), maxIDs-int(o.table.used))
 }
 
 // InFlight is how many messages are unfinished, those waiting for Resend included.

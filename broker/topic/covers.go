@@ -18,7 +18,7 @@ func (f Filter) Covers(g Filter) bool {
 		return true
 	case !g.Wildcard():
 		return f.Match([]byte(want)) // the one name that g takes
-	case f.inner:
+	case f.inner():
 		return false
 	case want[0] == '$' && startsWild(have):
 		return false // [MQTT-4.7.2-1]

@@ -19,12 +19,9 @@ const sharePrefix = "$share/"
 
 // A Filter is a topic filter that obeys the rules of MQTT 3.1.1 and 5.0, 4.7
 // and 4.8.2: only ParseFilter makes one. The zero value matches nothing.
-// Filters are immutable; two with the same String are equal under ==.
-type Filter struct {
-	text  string
-	start uint16 // where the filter proper begins, after "$share/GROUP/"
-	inner bool   // a # stands before the last level
-}
+// Filters are immutable; two with the same String are equal under ==. One costs
+// what its text does: whatever else there is to know of it stands in that.
+type Filter struct{ text string }
 
 // An Option changes what ParseFilter accepts.
 type Option func(*rules)
@@ -63,18 +60,16 @@ func ParseFilter(s string, opts ...Option) (Filter, error) {
 	for _, o := range opts {
 		o(&r)
 	}
-	f := Filter{text: s}
 	if len(s) > MaxBytes {
 		return Filter{}, fmt.Errorf("topic filter of %d bytes, limit %d", len(s), MaxBytes) // [MQTT-4.7.3-3]
 	}
 	if strings.HasPrefix(s, sharePrefix) {
-		n, err := shareLength(s)
-		if err != nil {
+		if err := checkShare(s); err != nil {
 			return Filter{}, err
 		}
-		f.start = uint16(n)
 	}
-	proper := s[f.start:]
+	f := Filter{text: s}
+	proper := f.Topic()
 	if proper == "" {
 		return Filter{}, fmt.Errorf("topic filter %q is empty, want at least one character", clip(s)) // [MQTT-4.7.3-1]
 	}
@@ -87,26 +82,29 @@ func ParseFilter(s string, opts ...Option) (Filter, error) {
 	if n := strings.Count(proper, "/") + 1; n > MaxLevels {
 		return Filter{}, fmt.Errorf("topic filter of %d levels, limit %d", n, MaxLevels)
 	}
-	return f.checkWildcards(r)
+	if err := f.checkWildcards(r); err != nil {
+		return Filter{}, err
+	}
+	return f, nil
 }
 
-// shareLength is the length of "$share/GROUP/" at the head of s.
-func shareLength(s string) (int, error) {
+// checkShare looks at "$share/GROUP/" at the head of s.
+func checkShare(s string) error {
 	group, _, found := strings.Cut(s[len(sharePrefix):], "/")
 	switch {
 	case group == "":
-		return 0, fmt.Errorf("shared filter %q has no group, want $share/GROUP/FILTER", clip(s)) // [MQTT-4.8.2-1]
+		return fmt.Errorf("shared filter %q has no group, want $share/GROUP/FILTER", clip(s)) // [MQTT-4.8.2-1]
 	case strings.ContainsAny(group, "+#"):
-		return 0, fmt.Errorf("shared filter %q has a wildcard in its group", clip(s)) // [MQTT-4.8.2-2]
+		return fmt.Errorf("shared filter %q has a wildcard in its group", clip(s)) // [MQTT-4.8.2-2]
 	case !found:
-		return 0, fmt.Errorf("shared filter %q has no filter, want $share/GROUP/FILTER", clip(s)) // [MQTT-4.8.2-2]
+		return fmt.Errorf("shared filter %q has no filter, want $share/GROUP/FILTER", clip(s)) // [MQTT-4.8.2-2]
 	}
-	return len(sharePrefix) + len(group) + 1, nil
+	return nil
 }
 
 // checkWildcards finishes ParseFilter: where + and # stand in the filter proper.
-func (f Filter) checkWildcards(r rules) (Filter, error) {
-	proper := f.text[f.start:]
+func (f Filter) checkWildcards(r rules) error {
+	proper := f.Topic()
 	after := "" // the level before
 	for pos := 0; pos <= len(proper); {
 		var level string
@@ -114,19 +112,18 @@ func (f Filter) checkWildcards(r rules) (Filter, error) {
 		last := pos > len(proper)
 		switch {
 		case level == "#" && !last && !r.inner:
-			return Filter{}, fmt.Errorf("topic filter %q has # before its last level", clip(f.text)) // v5 [MQTT-4.7.1-1], v3 [MQTT-4.7.1-2]
+			return fmt.Errorf("topic filter %q has # before its last level", clip(f.text)) // v5 [MQTT-4.7.1-1], v3 [MQTT-4.7.1-2]
 		case level == "#" && after == "#":
-			return Filter{}, fmt.Errorf("topic filter %q has two # side by side, one does the same", clip(f.text))
+			return fmt.Errorf("topic filter %q has two # side by side, one does the same", clip(f.text))
 		case level == "#" && !last:
-			f.inner = true
 		case len(level) > 1 && strings.IndexByte(level, '#') >= 0:
-			return Filter{}, fmt.Errorf("topic filter %q has # beside other characters of a level, want it alone", clip(f.text)) // v5 [MQTT-4.7.1-1], v3 [MQTT-4.7.1-2]
+			return fmt.Errorf("topic filter %q has # beside other characters of a level, want it alone", clip(f.text)) // v5 [MQTT-4.7.1-1], v3 [MQTT-4.7.1-2]
 		case len(level) > 1 && strings.IndexByte(level, '+') >= 0:
-			return Filter{}, fmt.Errorf("topic filter %q has + beside other characters of a level, want it alone", clip(f.text)) // v5 [MQTT-4.7.1-2], v3 [MQTT-4.7.1-3]
+			return fmt.Errorf("topic filter %q has + beside other characters of a level, want it alone", clip(f.text)) // v5 [MQTT-4.7.1-2], v3 [MQTT-4.7.1-3]
 		}
 		after = level
 	}
-	return f, nil
+	return nil
 }
 
 // clip shortens a text from outside for an error.
@@ -142,17 +139,29 @@ func clip(s string) string {
 func (f Filter) String() string { return f.text }
 
 // Topic is the filter without its "$share/GROUP/": what names are matched with.
-func (f Filter) Topic() string { return f.text[f.start:] }
+func (f Filter) Topic() string { return f.text[f.start():] }
+
+// start is where the filter proper begins, behind "$share/GROUP/"; 0 if that is not there.
+func (f Filter) start() int {
+	if !strings.HasPrefix(f.text, sharePrefix) {
+		return 0
+	}
+	return len(sharePrefix) + strings.IndexByte(f.text[len(sharePrefix):], '/') + 1
+}
+
+// inner reports whether a # stands before the last level.
+func (f Filter) inner() bool { return strings.Contains(f.text, "#/") }
 
 // IsZero reports whether f is the zero value, which matches nothing.
 func (f Filter) IsZero() bool { return f.text == "" }
 
 // Shared returns the group of a shared filter; ok is false for any other.
 func (f Filter) Shared() (group string, ok bool) {
-	if f.start == 0 {
+	start := f.start()
+	if start == 0 {
 		return "", false
 	}
-	return f.text[len(sharePrefix) : f.start-1], true
+	return f.text[len(sharePrefix) : start-1], true
 }
 
 // Wildcard reports whether f holds + or #, so may match more than one name.
@@ -166,7 +175,7 @@ func (f Filter) Match(name []byte) bool {
 	if filter == "" || len(name) == 0 || name[0] == '$' && startsWild(filter) {
 		return false // [MQTT-4.7.2-1]
 	}
-	if f.inner && tooDeep(name) {
+	if f.inner() && tooDeep(name) {
 		return false
 	}
 	// Levels are compared from the left. Behind a # the rest of the filter is

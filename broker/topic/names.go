@@ -78,7 +78,7 @@ func (n *Names[V]) Match(f Filter, yield func(v *V) bool) {
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	s := search[V]{levels: strings.Split(f.Topic(), "/"), inner: f.inner, yield: yield}
+	s := search[V]{levels: strings.Split(f.Topic(), "/"), inner: f.inner(), yield: yield}
 	var start places
 	s.enter(&start, 0)
 	s.below(&n.root, start, 0)

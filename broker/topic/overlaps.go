@@ -10,7 +10,7 @@ func (f Filter) Overlaps(g Filter) bool {
 		return false
 	case a[0] == '$' && startsWild(b), b[0] == '$' && startsWild(a):
 		return false // [MQTT-4.7.2-1]
-	case f.inner || g.inner:
+	case f.inner() || g.inner():
 		return true
 	case a == "/#" && b == "+", a == "+" && b == "/#":
 		return false // only the empty name, and none is [MQTT-4.7.3-1]

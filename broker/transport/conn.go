@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -61,17 +62,29 @@ const (
 	writeDead               // nobody does, nor ever will
 )
 
+// marks say what has happened to a connection. None is ever taken back, so they share a word.
+type marks struct{ set atomic.Uint32 }
+
+const (
+	markEnding uint32 = 1 << iota // the reader is to stop, or has
+	markTold                      // Closed has returned: what Take gives now are the last words
+	markBroken                    // a write failed
+	markSaid                      // the sending side is closed, or is about to be
+	markEOF                       // the peer has closed its own; of a poller
+)
+
+func (m *marks) has(mark uint32) bool           { return m.set.Load()&mark != 0 }
+func (m *marks) mark(mark uint32) (before bool) { return m.set.Or(mark)&mark != 0 }
+
 // Conn is one connection. Its methods are safe for concurrent use and never block.
 type Conn struct {
-	listener Listener
-	handler  Handler
+	handler Handler
+	served  *served // with others of its listener
 	*socket         // of the shell of goroutines; nil: the next field drives it
-	driver   driver // nil: goroutines do
+	driver  *polled // nil: goroutines do
 
-	ending atomic.Bool  // the reader is to stop, or has
-	told   atomic.Bool  // Closed has returned: what Take gives now are the last words
-	broken atomic.Bool  // a write failed
-	state  atomic.Int32 // of the writing side
+	marks
+	state atomic.Int32 // of the writing side
 
 	done []byte // taken, being written or written; belongs to whoever is writing
 }
@@ -85,25 +98,21 @@ type socket struct {
 
 	ended   chan struct{} // closed when the writing side is dead, if somebody was writing
 	last    sync.Once     // around closing the sending side
-	said    atomic.Bool   // last has begun
 	written chan struct{} // closed when the last words are written
 }
 
-// driver is a shell of another kind, such as a poller.
-type driver interface {
-	remoteAddr() net.Addr
-	shutdown()    // wakes the reader; ending is set
-	writeOut()    // as Conn.writeOut
-	failed()      // wakes the reader; broken is set
-	lastWritten() // the same as that of Conn
-	dead()        // the writing side is dead now, which it was told to be while somebody wrote
+// served is what the connections of one Serve share.
+type served struct {
+	listener Listener
+	counts   *tally
+	running  sync.WaitGroup // connections, and goroutines that have one
 }
 
 // newConn makes a connection without a handler yet. Until run begins it counts as being written, so that a Flush leaves a
 // mark only.
-func newConn(nc net.Conn, l Listener) *Conn {
+func newConn(nc net.Conn, from *served) *Conn {
 	s := &socket{nc: nc, attempt: newAttempt(nc), ended: make(chan struct{}), written: make(chan struct{})}
-	c := &Conn{listener: l, socket: s}
+	c := &Conn{served: from, socket: s}
 	if w, ok := nc.(*webSocket); ok {
 		s.frames, w.nudge, nc = w, c.Flush, w.Conn
 	}
@@ -119,9 +128,21 @@ func (c *Conn) RemoteAddr() net.Addr {
 	}
 	a := c.nc.RemoteAddr()
 	if u, ok := a.(*net.UnixAddr); ok && (u.Name == "" || u.Name == "@") {
-		return c.listener.Addr()
+		return c.served.listener.Addr()
 	}
 	return a
+}
+
+// RemoteIP is the IP address of the peer, which costs no allocation where a poller drives the connection; the zero one: it has none.
+func (c *Conn) RemoteIP() netip.Addr {
+	if c.driver != nil {
+		return c.driver.remoteIP()
+	}
+	from, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr()
 }
 
 // Identity is the name that the client's certificate gives it, if the listener is to take it; empty: none. It is known
@@ -147,12 +168,12 @@ func (c *Conn) Recheck() error {
 func (c *Conn) Shares() bool { return c.driver != nil }
 
 // Listener is where the connection came from.
-func (c *Conn) Listener() Listener { return c.listener }
+func (c *Conn) Listener() Listener { return c.served.listener }
 
 // Shutdown ends the connection in order: Closed is called, what Take gives is written, then the socket is closed.
 func (c *Conn) Shutdown() {
 	switch {
-	case c.ending.Swap(true):
+	case c.mark(markEnding):
 	case c.driver != nil:
 		c.driver.shutdown()
 	default:
@@ -164,22 +185,22 @@ func (c *Conn) Shutdown() {
 }
 
 // run shakes hands, reads until the connection ends, then ends it.
-func (c *Conn) run(counts *tally) {
+func (c *Conn) run() {
 	failed := c.open()
 	c.writeOut()
 	ours, err := true, error(failed)
 	if failed == nil {
 		ours, err = c.read()
 	} else {
-		counts.fail(failed.Reason)
+		c.served.counts.fail(failed.Reason)
 	}
-	c.ending.Store(true)
+	c.mark(markEnding)
 	c.handler.Closed(err)
-	c.told.Store(true)
+	c.mark(markTold)
 	switch {
 	case failed != nil && failed.Reason != PeerLeft:
 		c.drain() // so that the peer gets to read why
-	case ours && !c.broken.Load():
+	case ours && !c.has(markBroken):
 		c.linger()
 	}
 	c.nc.Close()
@@ -200,7 +221,7 @@ func (c *Conn) open() *HandshakeError {
 	deadline := c.handler.Deadline()
 	c.nc.SetDeadline(deadline)
 	err := error(nil)
-	if c.ending.Load() { // after setting the deadline: Shutdown sets its own after ending
+	if c.has(markEnding) { // after setting the deadline: Shutdown sets its own after ending
 		err = &HandshakeError{Reason: PeerLeft, Err: ErrShutdown}
 	} else {
 		err = h.handshake(deadline)
@@ -209,7 +230,7 @@ func (c *Conn) open() *HandshakeError {
 		c.nc.SetWriteDeadline(time.Time{})
 		return nil
 	}
-	c.broken.Store(true)
+	c.mark(markBroken)
 	failed := c.failure(err)
 	if failed.Reason == TimedOut {
 		c.handler.Timeout()
@@ -223,7 +244,7 @@ func (c *Conn) failure(err error) *HandshakeError {
 	switch {
 	case errors.As(err, &failed):
 		return failed
-	case c.ending.Load():
+	case c.has(markEnding):
 		return &HandshakeError{Reason: PeerLeft, Err: ErrShutdown}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &HandshakeError{Reason: TimedOut, Err: ErrTimeout}
@@ -240,7 +261,7 @@ func (c *Conn) read() (ours bool, err error) {
 			c.nc.SetReadDeadline(want)
 			armed = want
 		}
-		if c.ending.Load() { // after setting the deadline: Shutdown sets its own after ending
+		if c.has(markEnding) { // after setting the deadline: Shutdown sets its own after ending
 			return true, ErrShutdown
 		}
 		n, err := c.nc.Read(in.space())
@@ -257,9 +278,9 @@ func (c *Conn) read() (ours bool, err error) {
 			return true, err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return false, err
-		case c.ending.Load():
+		case c.has(markEnding):
 			return true, ErrShutdown
-		case c.broken.Load():
+		case c.has(markBroken):
 			return false, err
 		default:
 			want := c.handler.Deadline()
@@ -269,7 +290,7 @@ func (c *Conn) read() (ours bool, err error) {
 			}
 			c.nc.SetReadDeadline(want)
 			armed = want
-			if c.ending.Load() {
+			if c.has(markEnding) {
 				return true, ErrShutdown
 			}
 		}
@@ -332,8 +353,8 @@ func (c *Conn) lastWritten() {
 		return
 	}
 	c.last.Do(func() {
-		c.said.Store(true)
-		if half, ok := c.nc.(closeWriter); ok && !c.broken.Load() {
+		c.mark(markSaid)
+		if half, ok := c.nc.(closeWriter); ok && !c.has(markBroken) {
 			half.CloseWrite()
 		}
 		close(c.written)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +22,6 @@ import (
 // The poller owns its fields, but for sent and armed, which are of whoever is writing, and those that never change.
 type polled struct {
 	Conn
-	served *served
 	poller *poller
 
 	due  int64 // see deadlines
@@ -35,10 +32,7 @@ type polled struct {
 	generation int32 // tells it from others that have had the slot; 0: it has not arrived
 	fd         int32 // closed by who makes the writing side dead, so that it is there for whoever writes
 
-	sent uint32 // of Conn.done; as long as an output buffer can be
-	eof  atomic.Bool
-	said atomic.Bool // the sending side is closed
-
+	sent uint32   // of Conn.done; as long as an output buffer can be
 	zone uint32   // of peer; 0: none
 	peer [18]byte // IPv6 or mapped address, then port; zero on a Unix socket
 
@@ -57,17 +51,10 @@ type part struct {
 	err  error  // the same
 }
 
-// served is what the connections of one Serve share.
-type served struct {
-	listener Listener
-	counts   *tally
-	running  sync.WaitGroup // connections, and goroutines that have one
-}
-
 func newPolled(fd int, peer unix.Sockaddr, s *served, p *poller) *polled {
-	c := &polled{served: s, poller: p, fd: int32(fd)}
+	c := &polled{poller: p, fd: int32(fd)}
 	c.setPeer(peer)
-	c.listener, c.driver = s.listener, c
+	c.served, c.driver = s, c
 	c.state.Store(writeBusy) // until it has arrived: a Flush leaves a mark only
 	s.running.Add(1)
 	s.counts.accepted.Add(1)
@@ -75,18 +62,26 @@ func newPolled(fd int, peer unix.Sockaddr, s *served, p *poller) *polled {
 	return c
 }
 
-// remoteAddr implements driver.
+// remoteAddr is Conn.RemoteAddr.
 func (c *polled) remoteAddr() net.Addr {
-	if c.peer == [18]byte{} {
-		return c.listener.Addr() // clients of a Unix socket have no address
+	ip := c.remoteIP()
+	if !ip.IsValid() {
+		return c.served.listener.Addr() // clients of a Unix socket have no address
 	}
-	ip := netip.AddrFrom16([16]byte(c.peer[:16])).Unmap()
 	if c.zone != 0 {
 		if i, err := net.InterfaceByIndex(int(c.zone)); err == nil {
 			ip = ip.WithZone(i.Name)
 		}
 	}
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, binary.BigEndian.Uint16(c.peer[16:])))
+}
+
+// remoteIP is Conn.RemoteIP, without a zone.
+func (c *polled) remoteIP() netip.Addr {
+	if c.peer == [18]byte{} {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16([16]byte(c.peer[:16])).Unmap()
 }
 
 // setPeer keeps an address in 22 bytes.
@@ -107,24 +102,24 @@ func (c *polled) setPeer(from unix.Sockaddr) {
 	binary.BigEndian.PutUint16(c.peer[copy(c.peer[:], sixteen[:]):], uint16(port))
 }
 
-// shutdown implements driver.
+// shutdown wakes the poller; markEnding is set.
 func (c *polled) shutdown() { c.poller.post(c, noteShutdown) }
 
-// failed implements driver.
+// failed wakes the poller; markBroken is set.
 func (c *polled) failed() { c.poller.post(c, noteFailed) }
 
-// lastWritten implements driver.
+// lastWritten is Conn.lastWritten.
 func (c *polled) lastWritten() {
-	if c.said.Swap(true) {
+	if c.mark(markSaid) {
 		return
 	}
 	unix.Shutdown(int(c.fd), unix.SHUT_WR)
-	if c.eof.Load() { // after noting that it is said: the poller looks at the two the other way round
+	if c.has(markEOF) { // after noting that it is said: the poller looks at the two the other way round
 		c.poller.post(c, noteSaid)
 	}
 }
 
-// dead implements driver.
+// dead is reached when nobody writes any more, nor ever will.
 func (c *polled) dead() {
 	unix.Close(int(c.fd))
 	c.served.counts.open.Add(-1)
@@ -152,10 +147,10 @@ func (c *polled) stopWriting() {
 // writeShare is how much is written in one go before other connections have their turn.
 const writeShare = 1 << 20
 
-// writeOut implements driver: it writes what there is, by the one who has the right to.
+// writeOut is Conn.writeOut: it writes what there is, by the one who has the right to.
 func (c *polled) writeOut() {
 	for share := 0; ; {
-		told := c.told.Load()
+		told := c.has(markTold)
 		b := c.take()
 		if len(b) == 0 {
 			if c.endWriting(told) {
@@ -177,7 +172,7 @@ func (c *polled) writeOut() {
 // push writes the rest of what was taken. false: the socket is full, and the poller has the right to write now; or the
 // writing side has died.
 func (c *polled) push() bool {
-	for int(c.sent) < len(c.done) && !c.broken.Load() {
+	for int(c.sent) < len(c.done) && !c.has(markBroken) {
 		n, err := syscall.Write(int(c.fd), c.done[c.sent:])
 		switch {
 		case err == nil:

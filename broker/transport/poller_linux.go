@@ -249,7 +249,7 @@ func (p *poller) arrived(c *polled) {
 	switch {
 	case err != nil:
 		p.end(c, false, os.NewSyscallError("epoll_ctl", err))
-	case c.ending.Load():
+	case c.has(markEnding):
 		p.end(c, true, ErrShutdown)
 	default:
 		p.arm(c)
@@ -271,7 +271,7 @@ func (p *poller) pass(now int64) {
 		switch {
 		case c.over:
 			p.finish(c)
-		case c.broken.Load():
+		case c.has(markBroken):
 			p.end(c, false, errGone)
 		default:
 			p.late(c, now)
@@ -332,7 +332,7 @@ func (p *poller) noMore(c *polled, err error) {
 	case err != io.EOF:
 		p.finish(c)
 	default: // the peer has seen that nothing follows, or has only stopped sending
-		if c.eof.Store(true); c.said.Load() {
+		if c.mark(markEOF); c.has(markSaid) {
 			p.finish(c)
 		}
 	}
@@ -370,11 +370,11 @@ func (p *poller) back(c *polled) {
 	switch {
 	case c.part.err != nil:
 		p.end(c, true, c.part.err)
-	case c.ending.Load():
+	case c.has(markEnding):
 		p.end(c, true, ErrShutdown)
 	default:
 		p.keep(c, c.part.rest[c.part.used:])
-		if p.arm(c); c.broken.Load() {
+		if p.arm(c); c.has(markBroken) {
 			p.letter(c, noteFailed)
 		}
 		p.turn(c) // events meanwhile were passed over
@@ -383,12 +383,12 @@ func (p *poller) back(c *polled) {
 
 // end ends a connection: in order, if this side wants it.
 func (p *poller) end(c *polled, ours bool, err error) {
-	c.ending.Store(true)
+	c.mark(markEnding)
 	c.over = true
 	p.release(c)
 	c.handler.Closed(err)
-	c.told.Store(true)
-	if !ours || c.broken.Load() {
+	c.mark(markTold)
+	if !ours || c.has(markBroken) {
 		p.finish(c)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,7 @@ func noGoroutines(t *testing.T) {
 		t.Errorf("%d frames of ours for %d idle connections", ours, n)
 	}
 	for _, e := range all {
-		c := e.conn.driver.(*polled)
+		c := e.conn.driver
 		e.conn.Shutdown() // its poller is through with it when it was told of the end
 		<-e.closed
 		if c.part != nil {
@@ -78,6 +79,13 @@ func still(t *testing.T, e *echo) (*poller, *polled, *os.File) {
 		peer.Close()
 	})
 	return p, c, peer
+}
+
+// TestPolledSize: there may be very many of them. 144 is a size of the allocator; the next one is 160.
+func TestPolledSize(t *testing.T) {
+	if n := unsafe.Sizeof(polled{}); n > 144 {
+		t.Errorf("a connection has %d bytes, want 144 at most", n)
+	}
 }
 
 // TestShare: one connection that floods has its share of each round, no more.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -21,25 +20,24 @@ const (
 // (Conn.Shutdown). An error of accepting that may pass, such as EMFILE, is waited out and logged once per change. The
 // result is nil unless the listener broke by itself.
 func Serve(ctx context.Context, l Listener, log *slog.Logger, open func(*Conn) Handler) error {
-	var running sync.WaitGroup
-	defer running.Wait()
-	counts := tallyOf(l)
+	s := &served{listener: l, counts: tallyOf(l)}
+	defer s.running.Wait()
 	return acceptAll(ctx, l, log, func() error {
 		nc, err := l.Accept()
 		if err != nil {
 			return err
 		}
-		counts.accepted.Add(1)
-		counts.open.Add(1)
-		c := newConn(nc, l)
+		s.counts.accepted.Add(1)
+		s.counts.open.Add(1)
+		c := newConn(nc, s)
 		if c.handler = open(c); c.handler == nil {
-			counts.open.Add(-1)
+			s.counts.open.Add(-1)
 			nc.Close()
 			return nil
 		}
-		running.Go(func() {
-			defer counts.open.Add(-1)
-			c.run(counts)
+		s.running.Go(func() {
+			defer s.counts.open.Add(-1)
+			c.run()
 		})
 		return nil
 	})

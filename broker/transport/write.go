@@ -17,7 +17,7 @@ func (c *Conn) Flush() {
 // writeOut writes what there is, by the one who has the right to.
 func (c *Conn) writeOut() {
 	for {
-		told := c.told.Load()
+		told := c.has(markTold)
 		b := c.take()
 		if len(b) == 0 && !c.owes(told) {
 			if c.endWriting(told) {
@@ -32,7 +32,7 @@ func (c *Conn) writeOut() {
 				c.failed()
 			}
 		}
-		if (n < len(b) || c.attempt == nil) && !c.broken.Load() {
+		if (n < len(b) || c.attempt == nil) && !c.has(markBroken) {
 			go c.write(b, n)
 			return
 		}
@@ -43,10 +43,10 @@ func (c *Conn) writeOut() {
 // owes tells whether there is something to write besides what the handler gives: frames of WebSocket's own, or the words
 // with which TLS and WebSocket end. They may have to wait for the socket, so the writer goroutine writes them.
 func (c *Conn) owes(told bool) bool {
-	if c.attempt != nil || c.broken.Load() {
+	if c.attempt != nil || c.has(markBroken) {
 		return false
 	}
-	return c.frames != nil && c.frames.owes() || told && !c.said.Load()
+	return c.frames != nil && c.frames.owes() || told && !c.has(markSaid)
 }
 
 // write is the writer goroutine. It owns the writing side, and has to write b from byte n on first; an empty write lets a
@@ -60,9 +60,9 @@ func (c *Conn) write(b []byte, n int) {
 		}
 		c.done = b
 		for {
-			told := c.told.Load()
+			told := c.has(markTold)
 			b, n = c.take(), 0
-			if len(b) > 0 || c.frames != nil && c.frames.owes() && !c.broken.Load() {
+			if len(b) > 0 || c.frames != nil && c.frames.owes() && !c.has(markBroken) {
 				break
 			}
 			if c.endWriting(told) {
@@ -74,7 +74,7 @@ func (c *Conn) write(b []byte, n int) {
 
 // take asks the handler for bytes, unless they could not be written any more.
 func (c *Conn) take() []byte {
-	if c.broken.Load() {
+	if c.has(markBroken) {
 		return nil
 	}
 	b := c.handler.Take(c.done)
@@ -85,10 +85,10 @@ func (c *Conn) take() []byte {
 // failed notes that a write failed. The reader goes on for a moment, to read what the peer sent before it went away.
 func (c *Conn) failed() {
 	switch {
-	case c.broken.Swap(true):
+	case c.mark(markBroken):
 	case c.driver != nil:
 		c.driver.failed()
-	case !c.ending.Load():
+	case !c.has(markEnding):
 		c.nc.SetReadDeadline(time.Now().Add(Linger))
 	}
 }
