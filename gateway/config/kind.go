@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"weir/sensors"
 )
 
 // kind is the type of a field: how a value of the file (string, int64, float64,
@@ -194,7 +196,7 @@ func sizeKind(least, most Size, multiple int64, example string) kind {
 // choiceKind takes one of a few words. later are words that mean something in
 // a version to come.
 func choiceKind(choices []string, later ...string) kind {
-	want := orList(choices)
+	want := sensors.OrList(choices, true)
 	return kind{"choice", want, func(_ *input, v any) (any, error) {
 		s, ok := v.(string)
 		if !ok {
@@ -215,18 +217,6 @@ func choiceKind(choices []string, later ...string) kind {
 		}
 		return nil, errWant
 	}}
-}
-
-func orList(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = strconv.Quote(w)
-	}
-	if len(quoted) < 2 {
-		return strings.Join(quoted, "")
-	}
-	last := len(quoted) - 1
-	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }
 
 var qosKind = kind{"qos", `0, 1, 2 or "as published"`, func(_ *input, v any) (any, error) {

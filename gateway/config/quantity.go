@@ -164,7 +164,7 @@ func derivesKind() kind {
 		names = append(names, string(d.Quantity))
 	}
 	one := choiceKind(names)
-	want := "an array of " + orList(names)
+	want := "an array of " + sensors.OrList(names, true)
 	return kind{"quantities", want, func(in *input, v any) (any, error) {
 		list, ok := v.([]any)
 		if !ok {
@@ -178,7 +178,7 @@ func derivesKind() kind {
 				err = fmt.Errorf("got %q a second time", name)
 			}
 			if errors.Is(err, errWant) {
-				err = fmt.Errorf("got %v, want %s", v, one.want)
+				err = fmt.Errorf("got %s, want %s", tomlText(v), one.want)
 			}
 			if err != nil {
 				wrong = append(wrong, inside{n: i + 1, err: err})
