@@ -110,8 +110,9 @@ func TestSockets(t *testing.T) {
 	h := build(t, Config{MaxConnections: 8, MaxConnecting: 2, Users: wait, Logins: Logins{AddressChecks: 100}})
 	c, _ := h.login(packet.V5, "c")
 	connect := packet.Connect{CleanStart: true, ClientID: []byte("d"), HasUsername: true, Username: []byte("u")}
-	for range h.b.cfg().sockets() - 1 {
+	for i := range h.b.cfg().sockets() - 1 {
 		h.dial(packet.V5).send(&connect)
+		h.until(func() bool { return h.sockets() == i+2 }) // it is accepted, so that what is waited for next is its CONNECT
 		h.wantLimit("max_connecting", 0, 0)
 	}
 	h.dial(packet.V5).expectEnd(packet.Success)
@@ -120,6 +121,13 @@ func TestSockets(t *testing.T) {
 		t.Errorf("%d refused, want 1", s.Refused)
 	}
 	close(wait)
+}
+
+// sockets is how many connections there are.
+func (h *house) sockets() int {
+	h.b.mu.Lock()
+	defer h.b.mu.Unlock()
+	return len(h.b.connections)
 }
 
 // TestSizes: there may be very many of them. What they may have are sizes of the allocator; the next one costs all of them 16 or
