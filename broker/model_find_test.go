@@ -65,7 +65,7 @@ func (a *actor) ofGroup(s *standing, p *packet.Publish) *delivery {
 		w := s.subs[filter]
 		for i, d := range g.owed {
 			retain := d.m.p.Retain && w.RetainAsPublished
-			if string(d.m.p.Payload) != string(p.Payload) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
+			if !a.same(d, p) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
 				!slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) || d.m.expired(a.m.ref.now()) {
 				continue
 			}
@@ -88,9 +88,16 @@ func idList(id uint32, v packet.Version) []uint32 {
 	return []uint32{id}
 }
 
+// same tells whether a PUBLISH is the message of a delivery. Those that remove a retained one have no payload to know them by.
+func (a *actor) same(d *delivery, p *packet.Publish) bool {
+	was := &d.m.p
+	return string(was.Payload) == string(p.Payload) && string(was.Topic) == string(p.Topic) &&
+		(a.v != packet.V5 || len(was.Props.User) == len(p.Props.User) && was.Props.Has(packet.PropMessageExpiry) == p.Props.Has(packet.PropMessageExpiry))
+}
+
 // is tells whether a PUBLISH is what a delivery says.
 func (a *actor) is(d *delivery, p *packet.Publish) bool {
-	if string(d.m.p.Payload) != string(p.Payload) || string(d.m.p.Topic) != string(p.Topic) || d.m.expired(a.m.ref.now()) && !d.dup {
+	if !a.same(d, p) || d.m.expired(a.m.ref.now()) && !d.dup {
 		return false
 	}
 	if d.loose {
