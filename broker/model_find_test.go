@@ -9,7 +9,7 @@ import (
 )
 
 // find takes the delivery that a PUBLISH is, or returns nil. One of the session's own and one of a group may look the same:
-// then it is the one that is in order. v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
+// then it is the one that is in order, and that must come. v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
 func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 	own, early := a.own(s, p)
 	take := func() *delivery {
@@ -21,7 +21,7 @@ func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 	if own >= 0 && early == nil && s.owed[own].must {
 		return take()
 	}
-	if d := a.ofGroup(s, p); d != nil {
+	if d := a.ofGroup(s, p, own < 0 || early != nil); d != nil {
 		return d
 	}
 	switch {
@@ -55,8 +55,8 @@ func (a *actor) own(s *standing, p *packet.Publish) (best int, early *delivery) 
 	return best, nil
 }
 
-// ofGroup takes a delivery of one of the session's groups.
-func (a *actor) ofGroup(s *standing, p *packet.Publish) *delivery {
+// ofGroup takes a delivery of one of the session's groups: one that must come, or any.
+func (a *actor) ofGroup(s *standing, p *packet.Publish, any bool) *delivery {
 	for _, filter := range sorted(s.subs) {
 		g := a.m.ref.groups[filter]
 		if g == nil {
@@ -65,7 +65,7 @@ func (a *actor) ofGroup(s *standing, p *packet.Publish) *delivery {
 		w := s.subs[filter]
 		for i, d := range g.owed {
 			retain := d.m.p.Retain && w.RetainAsPublished
-			if !a.same(d, p) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
+			if !any && !d.must || !a.same(d, p) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
 				!slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) || d.m.expired(a.m.ref.now()) {
 				continue
 			}
