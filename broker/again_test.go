@@ -10,11 +10,12 @@ import (
 
 // TestOptionsOfWhatComesAgain: what was in flight and what waited for a client that was away comes with the RETAIN flag and the
 // identifier of its subscription, from its own subscription and from a shared one, also after a kill.
-// v5 [MQTT-3.3.1-13] [MQTT-3.3.4-3] [MQTT-4.4.0-1] [MQTT-4.8.2-4]
+// v5 [MQTT-3.3.1-12] [MQTT-3.3.1-13] [MQTT-3.3.4-3] [MQTT-4.4.0-1] [MQTT-4.8.2-4]
 func TestOptionsOfWhatComesAgain(t *testing.T) {
-	for _, filter := range []string{"x", "$share/g/x"} {
+	for i, filter := range []string{"x", "$share/g/x", "x", "$share/g/x"} {
+		asPublished := i < 2
 		for _, how := range []string{"memory", "stored", "killed"} {
-			t.Run(fmt.Sprintf("%.1s/%s", filter, how), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%.1s/%t/%s", filter, asPublished, how), func(t *testing.T) {
 				var h *house
 				var l *lasting
 				if how == "killed" {
@@ -24,7 +25,7 @@ func TestOptionsOfWhatComesAgain(t *testing.T) {
 					h = build(t, Config{})
 				}
 				sub, _ := h.login(packet.V5, "sub", keepSession)
-				ask := packet.Subscribe{ID: 1, Filters: []packet.Subscription{{Filter: []byte(filter), QoS: 2, RetainAsPublished: true}}}
+				ask := packet.Subscribe{ID: 1, Filters: []packet.Subscription{{Filter: []byte(filter), QoS: 2, RetainAsPublished: asPublished}}}
 				ask.Props.SubscriptionIDs = []uint32{7}
 				sub.subscribeWith(&ask)
 				pub, _ := h.login(packet.V5, "pub")
@@ -55,8 +56,8 @@ func TestOptionsOfWhatComesAgain(t *testing.T) {
 				var got []string
 				for range want {
 					p := sub.expect(packet.TypePublish).(*packet.Publish)
-					if !p.Retain || !slices.Equal(p.Props.SubscriptionIDs, []uint32{7}) {
-						t.Errorf("%s: RETAIN %t, identifiers %v, want true, [7]", p.Payload, p.Retain, p.Props.SubscriptionIDs)
+					if p.Retain != asPublished || !slices.Equal(p.Props.SubscriptionIDs, []uint32{7}) {
+						t.Errorf("%s: RETAIN %t, identifiers %v, want %t, [7]", p.Payload, p.Retain, p.Props.SubscriptionIDs, asPublished)
 					}
 					got = append(got, string(p.Payload))
 				}
