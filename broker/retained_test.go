@@ -35,7 +35,7 @@ func TestRetained(t *testing.T) {
 		late.subscribe(0, "r/1") // again: 3.1.1 [MQTT-3.8.4-3], v5 [MQTT-3.8.4-4]
 		late.expectMessage("r/1", "new")
 		sub.expectMessage("r/1", "new")
-		high, _ := h.login(v, "high")
+		high, _ := h.login(v, "high", keepSession)
 		high.subscribe(2, "r/+") // no higher than they were published: v5 [MQTT-3.8.4-8], 3.1.1 [MQTT-3.8.4-6]
 		for range 2 {
 			p := high.expect(packet.TypePublish).(*packet.Publish)
