@@ -39,7 +39,7 @@ func (c *connection) fail(err error, received []byte) {
 	default:
 		c.b.count.protocolErrors.Add(1)
 	}
-	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id, "peer", c.peer(), "err", err)
+	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id(), "peer", c.peer(), "err", err)
 	c.lastWords(wrong.Reason, wrong.Text)
 }
 
@@ -114,7 +114,8 @@ func (c *connection) Closed(err error) {
 	b := c.b
 	defer c.letGo()
 	b.mu.Lock()
-	delete(b.connections, c)
+	delete(b.strangers, c)
+	b.sockets--
 	if c.connecting {
 		b.connecting.give(c, c.conn.RemoteIP())
 	}
@@ -138,7 +139,7 @@ func (c *connection) Closed(err error) {
 	b.count.connected.Add(-1)
 	b.calm.moved()
 	b.leaves(c)
-	b.log.Debug("client gone", "client", s.id, "err", err)
+	b.log.Debug("client gone", "client", s.id(), "err", err)
 	if ended {
 		b.bury(s)
 	}
@@ -148,7 +149,8 @@ func (c *connection) Closed(err error) {
 func (c *connection) letGo() {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
-	if c.done != nil {
-		close(c.done)
+	if done := c.b.leaving[c]; done != nil {
+		close(done)
+		delete(c.b.leaving, c)
 	}
 }

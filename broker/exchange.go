@@ -165,8 +165,8 @@ func (c *connection) authenticateAgain(r *reading, f packet.Frame) error {
 		switch {
 		case refusal != nil:
 			return refusal
-		case x.scram.User != c.session.user:
-			return packet.Errorf(packet.NotAuthorized, "the client is user %q and authenticates as %q", c.session.user, x.scram.User)
+		case x.scram.User != c.session.user():
+			return packet.Errorf(packet.NotAuthorized, "the client is user %q and authenticates as %q", c.session.user(), x.scram.User)
 		case !c.keep(x, len(data)):
 			return errMemory
 		}

@@ -144,7 +144,7 @@ func TestSessionBelongsToScramUser(t *testing.T) {
 	d, s := h.dial(packet.V5), scramAs("valve", "tight")
 	ack := d.scram(s, "c", keepSession)
 	c.expectEnd(packet.SessionTakenOver)
-	if s.entered(t, ack); ack.SessionPresent || h.session("c").user != "valve" {
-		t.Errorf("session present %v, of %q", ack.SessionPresent, h.session("c").user)
+	if s.entered(t, ack); ack.SessionPresent || h.session("c").user() != "valve" {
+		t.Errorf("session present %v, of %q", ack.SessionPresent, h.session("c").user())
 	}
 }

@@ -36,8 +36,8 @@ func TestScramLogin(t *testing.T) {
 	everywhere(t, cfg, func(t *testing.T, h *house, dial func() *client) {
 		c, s := dial(), scramAs("pump", "secret")
 		s.entered(t, c.scram(s, "c", keepSession, lastWill("will", "gone", 0)))
-		if got := h.session("c"); got.user != "pump" || got.will == nil || got.out.granted.Load().rights != narrow("pump") {
-			t.Errorf("the session is of user %q, will %v", got.user, got.will)
+		if got := h.session("c"); got.user() != "pump" || got.will == nil || got.out.granted.Load().rights != narrow("pump") {
+			t.Errorf("the session is of user %q, will %v", got.user(), got.will)
 		}
 		if got := c.subscribe(1, "a", "n/x"); got[0] != packet.GrantedQoS1 || got[1] != packet.NotAuthorized {
 			t.Errorf("granted %v", got)

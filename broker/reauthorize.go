@@ -23,15 +23,15 @@ func (b *Broker) Reauthorize() (gone int) {
 	var leaving []pair // after everybody else has new rights: what becomes known by their leaving, such as a will, goes by those
 	for _, p := range all {
 		if p.owner != nil {
-			if p.owner.stillWelcome(p.s.user) {
-				p.s.out.granted.Store(b.grant(p.owner.who(p.s.id, p.s.user)))
+			if p.owner.stillWelcome(p.s.user()) {
+				p.s.out.granted.Store(b.grant(p.owner.who(p.s.id(), p.s.user())))
 			} else {
 				leaving = append(leaving, p)
 			}
 			continue
 		}
 		if g := p.s.out.granted.Load(); g != nil { // messages are queued for it while it is away
-			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: p.s.id, Listener: g.listener}))
+			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user(), ClientID: p.s.id(), Listener: g.listener}))
 		}
 	}
 	for _, p := range leaving {
@@ -43,7 +43,7 @@ func (b *Broker) Reauthorize() (gone int) {
 // turnOut disconnects a client whose login does not hold any more.
 func (c *connection) turnOut(s *session) {
 	c.b.count.revoked.Add(1)
-	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id, "user", s.user, "peer", c.peer())
+	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id(), "user", s.user(), "peer", c.peer())
 	c.kick(packet.AdministrativeAction)
 }
 
@@ -63,8 +63,8 @@ func (c *connection) stillWelcome(user string) bool {
 func (c *connection) overtaken(s *session, epoch uint64) {
 	switch {
 	case c.b.accessEpoch.Load() == epoch:
-	case c.stillWelcome(s.user):
-		s.out.granted.Store(c.b.grant(c.who(s.id, s.user)))
+	case c.stillWelcome(s.user()):
+		s.out.granted.Store(c.b.grant(c.who(s.id(), s.user())))
 	default:
 		c.turnOut(s)
 	}

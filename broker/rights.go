@@ -107,7 +107,7 @@ func (c *connection) mayPublish(name []byte) bool {
 		return true
 	}
 	c.b.count.denied.Add(1)
-	c.b.quiet.warn(c.b.log, "not allowed to publish, message dropped", "client", c.session.id, "user", c.session.user, "topic", clip(name))
+	c.b.quiet.warn(c.b.log, "not allowed to publish, message dropped", "client", c.session.id(), "user", c.session.user(), "topic", clip(name))
 	return false
 }
 
@@ -118,7 +118,7 @@ func (c *connection) maySubscribe(f topic.Filter) bool {
 		return true
 	}
 	c.b.count.denied.Add(1)
-	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", c.session.id, "user", c.session.user, "filter", clip(f.String()))
+	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", c.session.id(), "user", c.session.user(), "filter", clip(f.String()))
 	return false
 }
 

@@ -96,14 +96,14 @@ func (b *Broker) unsound() string {
 func (b *Broker) unsoundLimits(sessions, subs int) string {
 	connecting, connections := 0, 0
 	exchanging := 0
-	for c := range b.connections {
+	for _, c := range b.connections() {
 		if c.exchanging {
 			exchanging++
 		}
 		if c.connecting {
 			connecting++
 		}
-		if c.counted != nil {
+		if _, stranger := b.strangers[c]; !stranger {
 			connections++
 		}
 	}
