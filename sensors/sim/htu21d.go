@@ -87,7 +87,8 @@ func NewSHT21(w World, options ...ChipOption) *HTU21D { return newHTU(w, sht21, 
 func NewSi7021(w World, options ...ChipOption) *HTU21D { return newHTU(w, si7021, 0x15, options) }
 
 func newHTU(w World, kind *htuKind, id byte, options []ChipOption) *HTU21D {
-	c := &HTU21D{commanded: commanded{tuning: tune(w, id, options)}, kind: kind}
+	c := &HTU21D{kind: kind}
+	c.tuning = tune(w, id, options)
 	c.PowerUp(time.Time{})
 	return c
 }
