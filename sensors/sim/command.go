@@ -62,6 +62,13 @@ func (c *commanded) measureFor(now time.Time, s span) time.Time {
 	return c.due
 }
 
+// Read is part of Device, of a chip that answers once.
+func (c *commanded) Read(now time.Time, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.give(now, data)
+}
+
 // give is the read message of a chip that answers once.
 func (c *commanded) give(now time.Time, data []byte) error {
 	if c.deaf(now) || now.Before(c.due) || len(c.owed) == 0 {

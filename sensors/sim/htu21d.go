@@ -101,13 +101,6 @@ func (c *HTU21D) PowerUp(now time.Time) {
 	c.user, c.heater, c.lastT = c.kind.user, 0, 0
 }
 
-// Read is part of Device.
-func (c *HTU21D) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.give(now, data)
-}
-
 // Write is part of Device: a command of one byte or two, and what it writes.
 func (c *HTU21D) Write(now time.Time, data []byte) error {
 	c.mu.Lock()

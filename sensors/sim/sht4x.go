@@ -69,13 +69,6 @@ func (c *SHT4x) PowerUp(now time.Time) {
 	c.warmth = 0
 }
 
-// Read is part of Device.
-func (c *SHT4x) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.give(now, data)
-}
-
 // Write is part of Device: a command of one byte.
 func (c *SHT4x) Write(now time.Time, data []byte) error {
 	c.mu.Lock()
