@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -364,7 +363,7 @@ func (g *Gateway) buildBroker() error {
 	c.InnerWildcard = g.cfg.Broker.InnerWildcard
 	c.Users, c.Anonymous, c.Rights = g.access, g.access.anonymous, g.access.rights
 	c.Store, c.RetainFlush, c.SpillAfter = g.store.journal, g.cfg.Buffer.RetainFlush, g.cfg.Buffer.SpillAfter
-	c.Calm = debug.FreeOSMemory
+	c.Calm = releaseMemory
 	c.Version = "weir version " + g.o.Version
 	g.reloadables = append(g.reloadables, g.reloadableLimits())
 	g.broker = broker.New(c, g.store.journal, g.clock.Now, g.log)
