@@ -362,12 +362,14 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 		}
 		if resumed { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
 			old.owner = c
+			delete(b.strangers, c)
 			b.calendar.remove(old)
 			b.mu.Unlock()
 			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
 		s = b.newSession(id) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
 		s.owner, s.user, s.charged, s.placed = c, l.user, costSession, true
+		delete(b.strangers, c)
 		b.sessions[id] = s
 		b.most = max(b.most, len(b.sessions))
 		if old != nil {

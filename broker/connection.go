@@ -60,7 +60,7 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, told: b.cfg(), conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.connections) >= c.told.sockets() || !b.connecting.take(c, conn.RemoteIP()) {
+	if b.sockets >= c.told.sockets() || !b.connecting.take(c, conn.RemoteIP()) {
 		b.count.refused.Add(1)
 		return nil
 	}
@@ -70,7 +70,8 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 		return nil
 	}
 	b.count.sockets.Add(1)
-	b.connections[c] = struct{}{}
+	b.strangers[c] = struct{}{}
+	b.sockets++
 	if b.stopping {
 		conn.Shutdown()
 	}

@@ -107,7 +107,8 @@ func (c *connection) Closed(err error) {
 	b := c.b
 	defer c.letGo()
 	b.mu.Lock()
-	delete(b.connections, c)
+	delete(b.strangers, c)
+	b.sockets--
 	if c.connecting {
 		b.connecting.give(c, c.conn.RemoteIP())
 	}

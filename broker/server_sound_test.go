@@ -95,7 +95,7 @@ func (b *Broker) unsound() string {
 // unsoundLimits says what is counted wrongly, or is more than it may be. The caller holds mu.
 func (b *Broker) unsoundLimits(sessions, subs int) string {
 	connecting, connections := 0, 0
-	for c := range b.connections {
+	for _, c := range b.connections() {
 		if c.connecting {
 			connecting++
 		}

@@ -131,7 +131,7 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 	if sharedFilter(f) {
 		s.b.join(sub)
 	} else {
-		s.b.tree.Set(f, sub, sub)
+		s.b.tree.Add(f, sub)
 	}
 	return sub
 }
