@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -253,7 +253,8 @@
 //   - After a change of users or rights, see [Broker.Reauthorize], clients whose login does not hold any more are
 //     disconnected with 0x98, and all others stay, their subscriptions too.
 //   - Failed logins make an address and user name wait, a second that doubles up to a minute by default, and many names from one
-//     address the address: refused unseen with 0x9F (return code 3). So are logins beyond the number that may wait for
+//     address the address: refused unseen with 0x9F (return code 3), but for users who have logged in from there before and
+//     give the password that was right then (familiar.go). So are logins beyond the number that may wait for
 //     their check: see attempts.go. A client that is logged in notices nothing.
 //   - So that a client id does not carry rights over, a session belongs to the user who made it. Another user who connects
 //     with its client id ends it, as with Clean Start, and gets a new one.

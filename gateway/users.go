@@ -108,12 +108,15 @@ func (u *users) verify(ctx context.Context, listener, name string, password []by
 	if hmac.Equal(want[:], got[:]) && known {
 		return true, nil
 	}
+	var err error
 	for _, f := range u.of[listener] {
-		if ok, err := f.Verify(ctx, name, password); ok || err != nil {
-			return ok, err
+		ok, failed := f.Verify(ctx, name, password)
+		if ok {
+			return true, nil
 		}
+		err = errors.Join(err, failed) // of the context; what another file remembers holds all the same
 	}
-	return false, nil
+	return false, err
 }
 
 // credential stands for all that the user can log in with on a listener.

@@ -138,6 +138,17 @@ func TestRemembered(t *testing.T) {
 		t.Error("a login was remembered over Load")
 	}
 	<-p.working
+	if !verify(t, p, "u", "secret") {
+		t.Fatal("refused")
+	}
+	for range 100 { // though nobody else computes now
+		if ok, err := p.Verify(ended, "u", []byte("secret")); !ok || err != nil {
+			t.Fatalf("a remembered login: %v, %v", ok, err)
+		}
+		if ok, err := p.Verify(ended, "u", []byte("wrong")); ok || !errors.Is(err, context.Canceled) {
+			t.Fatalf("%v, %v: a hash was computed though the context has ended", ok, err)
+		}
+	}
 }
 
 // TestOneAtATime proves that no two hashes are computed at once, and that those
