@@ -118,19 +118,21 @@ func TestClientCertificates(t *testing.T) {
 	f.Revoked = []Source{text("crl", clients.Revoke(time.Now().Add(time.Hour), revoked))}
 	l, handlers := listenTLS(t, mustLoad(t, f))
 	for _, c := range []struct {
-		name string
-		cert []tls.Certificate
-		want Reason // empty: let in
+		name  string
+		cert  []tls.Certificate
+		want  Reason // empty: let in
+		whose string // what is said of it names the certificate
 	}{
-		{"good", []tls.Certificate{pump.TLS()}, ""},
-		{"none", nil, NoCertificate},
-		{"unknown authority", []tls.Certificate{others.Issue("pump7").TLS()}, UnknownAuthority},
-		{"expired", []tls.Certificate{old.TLS()}, CertificateExpired},
-		{"not for clients", []tls.Certificate{onlyServer.TLS()}, BadCertificate},
-		{"revoked", []tls.Certificate{revoked.TLS()}, CertificateRevoked},
-		{"its authority has no list", []tls.Certificate{below.Issue("pump8").TLS(below)}, NoRevocationList},
-		{"no name", []tls.Certificate{clients.Issue("").TLS()}, BadIdentity},
-		{"control character", []tls.Certificate{clients.Issue("pump\x007").TLS()}, BadIdentity},
+		{"good", []tls.Certificate{pump.TLS()}, "", ""},
+		{"none", nil, NoCertificate, ""},
+		{"unknown authority", []tls.Certificate{others.Issue("pump7").TLS()}, UnknownAuthority, "CN=pump7"},
+		{"long name", []tls.Certificate{others.Issue(strings.Repeat("ü", 20_000)).TLS()}, UnknownAuthority, "üü...: x509"},
+		{"expired", []tls.Certificate{old.TLS()}, CertificateExpired, "CN=old"},
+		{"not for clients", []tls.Certificate{onlyServer.TLS()}, BadCertificate, "CN=server"},
+		{"revoked", []tls.Certificate{revoked.TLS()}, CertificateRevoked, "CN=stolen"},
+		{"its authority has no list", []tls.Certificate{below.Issue("pump8").TLS(below)}, NoRevocationList, "CN=pump8"},
+		{"no name", []tls.Certificate{clients.Issue("").TLS()}, BadIdentity, ""},
+		{"control character", []tls.Certificate{clients.Issue("pump\x007").TLS()}, BadIdentity, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nc, err := exchange(t, l, asClient(server, c.cert...))
@@ -138,7 +140,10 @@ func TestClientCertificates(t *testing.T) {
 				if err == nil {
 					t.Error("let in")
 				}
-				failedWith(t, l, handlers, c.want)
+				text := failedWith(t, l, handlers, c.want)
+				if whose := c.whose; !strings.Contains(text, whose) {
+					t.Errorf("%q, want %q in it", text, whose)
+				}
 				if n := l.Stats().Failed[c.want]; n == 0 {
 					t.Errorf("%q is not counted", c.want)
 				}
