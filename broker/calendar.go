@@ -163,9 +163,10 @@ func (b *Broker) bury(s *session) {
 	s.end()
 }
 
-// publishWill publishes a will, if there is one: v5 [MQTT-3.1.2-8] [MQTT-3.1.2-10], 3.1.1 [MQTT-3.1.2-8].
+// publishWill publishes a will, if there is one: v5 [MQTT-3.1.2-8] [MQTT-3.1.2-10], 3.1.1 [MQTT-3.1.2-8]; unless the client, which had
+// the right when it connected, has it no more.
 func (b *Broker) publishWill(s *session, w *will) {
-	if w == nil {
+	if w == nil || !s.mayPublish(w.message.Topic) {
 		return
 	}
 	w.message.Stamp = b.stamp()

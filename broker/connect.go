@@ -168,9 +168,12 @@ func (c *connection) login(wait *grace, p *packet.Connect, l *login) *packet.Err
 // verify checks user name and password, unless there were too many failed logins.
 func (c *connection) verify(wait *grace, user string, password []byte) *packet.Error {
 	b, listener := c.b, c.conn.Listener().Name()
-	at, refusal := c.attempt(user)
-	if refusal != nil {
-		return refusal
+	at, ok, first := c.attempt(user)
+	if !ok && c.familiar(at, user, password) {
+		return nil
+	}
+	if !ok {
+		return c.tooMany(user, first)
 	}
 	c.checked, c.credential = true, b.cfg().Users.Credential(listener, user) // before, so that a change meanwhile is one
 	good, err := b.cfg().Users.Verify(wait.context(), listener, user, password)

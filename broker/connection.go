@@ -307,7 +307,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 		return err
 	}
 	s := c.session
-	if owed, _ := s.owed.unanswered(a.ID, c.generation); owed || r.owes(a.ID) {
+	if _, owed := s.owed.unanswered(a.ID); owed || r.owes(a.ID) {
 		return packet.Errorf(packet.ProtocolError, "PUBREL for packet id %d, whose PUBREC was not sent yet", a.ID)
 	}
 	answer := packet.Ack{Type: packet.TypePubcomp, ID: a.ID}

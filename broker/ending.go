@@ -104,7 +104,11 @@ func (c *connection) unopened(err error) bool {
 		return false
 	}
 	if !c.ended && failed.Reason != transport.PeerLeft {
-		c.b.quiet.warn(c.b.log, "handshake failed: "+string(failed.Reason), "listener", c.conn.Listener().Name(), "peer", c.peer(), "err", failed.Err)
+		more := []any{"listener", c.conn.Listener().Name(), "peer", c.peer()}
+		if failed.Err != nil {
+			more = append(more, "err", failed.Err)
+		}
+		c.b.quiet.warn(c.b.log, "handshake failed: "+string(failed.Reason), more...)
 	}
 	return true
 }

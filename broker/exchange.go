@@ -212,12 +212,19 @@ func (c *connection) challenge(method, first []byte) (x *exchange, answer []byte
 	return x, s.Challenge(keys), nil
 }
 
-// prove checks the client's proof, unless there were too many failed logins.
+// prove checks the client's proof, unless there were too many failed logins. A user who is familiar at the address need not wait
+// because of others: see familiar.go.
 func (c *connection) prove(x *exchange, last []byte) (answer []byte, refusal *packet.Error) {
 	user := x.scram.User
-	at, refusal := c.attempt(user)
-	if refusal != nil {
-		return nil, refusal
+	at, ok, first := c.attempt(user)
+	if !ok {
+		if logins := c.b.cfg().Logins; c.b.attempts.glance(&logins, at, time.Now()) {
+			if answer, err := x.scram.Finish(last); err == nil {
+				c.b.attempts.welcome(at.user)
+				return answer, nil
+			}
+		}
+		return nil, c.tooMany(user, first)
 	}
 	answer, err := x.scram.Finish(last)
 	c.attempted(at, user, errors.Is(err, auth.ErrScramProof))
@@ -231,19 +238,19 @@ func (c *connection) prove(x *exchange, last []byte) (answer []byte, refusal *pa
 	return answer, nil
 }
 
-// attempt asks whether a login may be checked now; attempted must follow then.
-func (c *connection) attempt(user string) (attempt, *packet.Error) {
-	b, listener := c.b, c.conn.Listener().Name()
-	logins := b.cfg().Logins
-	at, ok, first := b.attempts.begin(&logins, from(c.conn.RemoteIP()), user, time.Now())
-	if ok {
-		return at, nil
-	}
-	b.count.loginsLimited.Add(1) // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
+// attempt asks whether a login may be checked now; attempted must follow then, and else tooMany.
+func (c *connection) attempt(user string) (at attempt, ok, first bool) {
+	logins := c.b.cfg().Logins
+	return c.b.attempts.begin(&logins, from(c.conn.RemoteIP()), user, time.Now())
+}
+
+// tooMany refuses a login that is not looked at. 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
+func (c *connection) tooMany(user string, first bool) *packet.Error {
+	c.b.count.loginsLimited.Add(1)
 	if first {
-		b.log.Warn("too many failed logins: further ones have to wait", "user", user, "peer", c.peer(), "listener", listener)
+		c.b.log.Warn("too many failed logins: further ones have to wait", "user", user, "peer", c.peer(), "listener", c.conn.Listener().Name())
 	}
-	return at, packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
+	return packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
 }
 
 // attempted notes what came of it.

@@ -72,21 +72,19 @@ func (s *session) user() string { return s.names[s.idLength:] }
 func (s *session) settled(acks []due) {
 	o := &s.out
 	o.mu.Lock()
-	c := o.conn
-	if c == nil || o.closing {
-		o.mu.Unlock()
-		return
-	}
+	defer o.mu.Unlock()
 	for _, a := range acks {
-		if a.generation != o.generation { // owed to a connection that is gone
-			continue
+		told := o.conn != nil && !o.closing && a.generation == o.generation // else it is owed to a connection that is gone
+		if told {
+			o.acknowledge(a.answer, a.id, a.reason, a.why)
 		}
-		o.acknowledge(a.answer, a.id, a.reason, a.why)
-		if a.answer == packet.TypePuback || a.reason.Failed() {
+		switch {
+		case a.answer == packet.TypePubrec && a.reason.Failed(): // a message that nobody took is new when it comes again, whether or not that was told
+			o.answered.ack(a.id)
+		case a.answer == packet.TypePuback && told:
 			o.answered.ack(a.id)
 		}
 	}
-	o.mu.Unlock()
 }
 
 // flush sends what settled has put out.
@@ -98,16 +96,23 @@ func (s *session) freeAcked() error {
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.answered.ids != nil {
-		for _, id := range o.answered.acked {
-			s.in.Acked(id)
-		}
-		for _, id := range o.answered.completed {
-			s.in.Completed(id) // v5 [MQTT-4.3.3-12]
-		}
-		o.answered.clear()
-	}
+	s.freeAnswered()
 	return o.unread(s.b)
+}
+
+// freeAnswered is freeAcked for who holds out.mu.
+func (s *session) freeAnswered() {
+	done := &s.out.answered
+	if done.ids == nil {
+		return
+	}
+	for _, id := range done.acked {
+		s.in.Acked(id) // v5 [MQTT-4.3.2-5] [MQTT-4.3.3-9]
+	}
+	for _, id := range done.completed {
+		s.in.Completed(id) // v5 [MQTT-4.3.3-12]
+	}
+	done.clear()
 }
 
 // subscribe adds or replaces a subscription. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the options change in one step, so no
@@ -168,16 +173,16 @@ func (s *session) remove(sub *subscription) {
 // attach makes c the connection of the session: answer, then what was begun before, then what waited. Called by c's
 // reader, which owns the session.
 func (s *session) attach(c *connection, answer []byte, window int) {
-	s.in.Reconnect(receiveMaximum(c.version, c.told.ReceiveMaximum))
-	s.owed.prune()
+	s.owed.prune(s.in.Acked)
 	o := &s.out
 	o.mu.Lock()
+	s.freeAnswered() // or ids that were refused at the end of the connection before would be held for ever
+	s.in.Reconnect(receiveMaximum(c.version, c.told.ReceiveMaximum))
 	o.conn, o.closing, o.version, o.maxPacket = c, false, c.version, c.maxPacket
 	o.generation++
 	o.toucher = 0 // who touched the connection before has not touched this one
 	c.generation = o.generation
 	o.persistent = s.lasts > 0
-	o.answered.clear()
 	o.pending, o.answers = nil, 0
 	o.room()
 	o.others++

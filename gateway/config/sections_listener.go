@@ -3,7 +3,7 @@ package config
 import "io/fs"
 
 func listenerSection() *section {
-	s := &section{pattern: "listener.NAME", meaning: "one address where local clients connect",
+	s := &section{pattern: "listener.NAME", reload: true, meaning: "one address where local clients connect",
 		open: func(cfg *Config, _ any, name string) any {
 			cfg.Listener[name] = &Listener{Name: name}
 			return cfg.Listener[name]
