@@ -62,6 +62,9 @@ func (c *connection) connect(f packet.Frame) error {
 	}
 	c.version = p.Version
 	c.heed(p)
+	if to := c.redirect(); to != nil { // before it is asked for a password, which it need not have here
+		return c.refuse(packet.Errorf(to.reason(), "clients of listener %s are to use %s", c.conn.Listener().Name(), to.To))
+	}
 	if enhanced {
 		return c.enter(p, f)
 	}
@@ -217,6 +220,7 @@ func (c *connection) connack(why *packet.Error) {
 		packet.BadAuthenticationMethod, packet.TopicNameInvalid: // why a login is refused is for the log only
 		a.Props.SetReasonString([]byte(why.Text))
 	}
+	c.refer(a.Reason, &a.Props)
 	b, err := a.Append(nil, c.version)
 	if err != nil || c.tooLarge(len(b)) { // v5 [MQTT-3.2.2-19]
 		a.Props.Reset()

@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, exchange.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, exchange.go, redirect.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -290,7 +290,10 @@
 //   - A refused CONNECT says why in words unless it is the login that failed, and so do SUBACK and UNSUBACK, of the first filter
 //     that was refused or is not there, DISCONNECT of a broken rule, and PUBACK and PUBREC of a message that nobody gets (words.go).
 //     Nothing but PUBLISH has user properties.
-//   - Enhanced authentication is SCRAM-SHA-256, see below; any other method is 0x8C.
+//   - Enhanced authentication is SCRAM-SHA-256, see above; any other method is 0x8C.
+//   - A listener can send its clients to another server (5.0 section 4.11): each CONNECT is refused before a login is asked for, with 0x9C
+//     or 0x9D and the server reference (3.1.1: return code 3), and Reauthorize disconnects those that are there with the same.
+//     Their wills are published, and their sessions stay here until they expire. A reference that does not fit into what the client takes is left out.
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.
