@@ -1,6 +1,7 @@
 package mosquitto
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ func (c *converter) bridge(p *page, b *link) {
 		}
 		return
 	}
-	p.table("[bridge." + b.name + "]")
+	p.table(fmt.Sprintf("%-50s # %s", "[bridge."+b.name+"]", b.line.place()))
 	c.urls(p, b)
 	switch b.version.value {
 	case "mqttv50":

@@ -2,6 +2,7 @@ package mosquitto
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,8 +93,9 @@ func golden(t *testing.T, file string) {
 func TestEveryLineIsAccountedFor(t *testing.T) {
 	dir := t.TempDir()
 	for key := range table() {
-		for _, value := range []string{"", "true", "false", "0", "7", "/x y", `a"`, "x\x01\xffy", "{id} {x}"} {
-			for _, before := range []string{"listener 1883\nallow_anonymous true\n", "connection c\naddress host\n"} {
+		for _, value := range []string{"", "true", "false", "1", "0", "7", "/x y", `a"`, "x\x01\xffy", "{id} {x}"} {
+			for _, before := range []string{"listener 1883\nallow_anonymous true\n", "connection c\naddress host\n", "connection c\nbridge_cafile /ca\ntopic x out\n",
+				"listener 8883\nallow_anonymous true\ncertfile /c\nkeyfile /k\ncafile /ca\n"} {
 				path := filepath.Join(dir, "mosquitto.conf")
 				if err := os.WriteFile(path, []byte(before+key+" "+value+"\n"), 0o644); err != nil {
 					t.Fatal(err)
@@ -104,6 +106,11 @@ func TestEveryLineIsAccountedFor(t *testing.T) {
 				}
 				if _, problems, err := config.Parse(filepath.Join(dir, "weir.toml"), []byte(r.TOML), config.Options{SkipFiles: true}); err != nil {
 					t.Errorf("%s%s %q: %v\n%s\n%s", before, key, value, err, config.Report(problems), r.TOML)
+				}
+				for n := range strings.Count(before, "\n") + 1 {
+					if place := fmt.Sprintf("mosquitto.conf:%d", n+1); !names(r.TOML, place) {
+						t.Errorf("%s%s %q: %s is nowhere in\n%s", before, key, value, place, r.TOML)
+					}
 				}
 			}
 		}
