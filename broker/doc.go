@@ -20,7 +20,7 @@
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
 // comes back; limits.go, capabilities.go and connecting.go what is refused; expiring.go, mortal.go and weed.go what goes
-// by itself; sys.go what it says of itself.
+// by itself; sys.go what it says of itself, quiet.go and terse.go how often and how long.
 //
 // # Two halves
 //
