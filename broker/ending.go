@@ -21,18 +21,25 @@ func (c *connection) fail(err error, received []byte) {
 		c.b.count.refused.Add(1)
 		return
 	}
+	if c.session == nil && c.exchanging {
+		c.b.count.protocolErrors.Add(1)
+		c.refuse(wrong)
+		return
+	}
 	if c.session == nil { // no DISCONNECT before CONNACK: v5 [MQTT-3.14.0-1]
 		c.b.count.protocolErrors.Add(1)
 		c.b.quiet.warn(c.b.log, "connection did not begin with a valid CONNECT", "peer", c.peer(),
 			"listener", c.conn.Listener().Name(), "err", err, "hint", guess(received))
 		return
 	}
-	if wrong.Reason == packet.QuotaExceeded {
+	switch wrong.Reason {
+	case packet.QuotaExceeded:
 		c.b.count.allowanceClosed.Add(1)
-	} else {
+	case packet.NotAuthorized, packet.ConnectionRateExceeded: // counted as a login
+	default:
 		c.b.count.protocolErrors.Add(1)
 	}
-	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id, "peer", c.peer(), "err", err)
+	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id(), "peer", c.peer(), "err", err)
 	c.lastWords(wrong.Reason, wrong.Text)
 }
 
@@ -111,11 +118,15 @@ func (c *connection) Closed(err error) {
 	b := c.b
 	defer c.letGo()
 	b.mu.Lock()
-	delete(b.connections, c)
+	delete(b.strangers, c)
+	b.sockets--
 	if c.connecting {
 		b.connecting.give(c, c.conn.RemoteIP())
 	}
 	b.mu.Unlock()
+	if c.exchanging {
+		c.exchanged()
+	}
 	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))
 	s := c.session
 	if s == nil {
@@ -132,7 +143,7 @@ func (c *connection) Closed(err error) {
 	b.count.connected.Add(-1)
 	b.calm.moved()
 	b.leaves(c)
-	b.log.Debug("client gone", "client", s.id, "err", err)
+	b.log.Debug("client gone", "client", s.id(), "err", err)
 	if ended {
 		b.bury(s)
 	}
@@ -142,7 +153,8 @@ func (c *connection) Closed(err error) {
 func (c *connection) letGo() {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
-	if c.done != nil {
-		close(c.done)
+	if done := c.b.leaving[c]; done != nil {
+		close(done)
+		delete(c.b.leaving, c)
 	}
 }

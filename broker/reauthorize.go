@@ -23,14 +23,14 @@ func (b *Broker) Reauthorize() (gone int) {
 	var leaving []pair // after everybody has new rights: what becomes known by their leaving, such as a will, goes by those
 	for _, p := range all {
 		if p.owner != nil {
-			p.s.out.granted.Store(b.grant(p.owner.who(p.s.id, p.s.user)))
-			if !p.owner.stillWelcome(p.s.user) {
+			p.s.out.granted.Store(b.grant(p.owner.who(p.s.id(), p.s.user())))
+			if !p.owner.stillWelcome(p.s.user()) {
 				leaving = append(leaving, p) // with the rights of now: its will goes by those
 			}
 			continue
 		}
 		if g := p.s.out.granted.Load(); g != nil { // messages are queued for it while it is away
-			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: p.s.id, Listener: g.listener}))
+			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user(), ClientID: p.s.id(), Listener: g.listener}))
 		}
 	}
 	for _, p := range leaving {
@@ -42,7 +42,7 @@ func (b *Broker) Reauthorize() (gone int) {
 // turnOut disconnects a client whose login does not hold any more.
 func (c *connection) turnOut(s *session) {
 	c.b.count.revoked.Add(1)
-	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id, "user", s.user, "peer", c.peer())
+	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id(), "user", s.user(), "peer", c.peer())
 	c.kick(packet.AdministrativeAction)
 }
 
@@ -63,8 +63,8 @@ func (c *connection) overtaken(s *session, epoch uint64) {
 	if c.b.accessEpoch.Load() == epoch {
 		return
 	}
-	s.out.granted.Store(c.b.grant(c.who(s.id, s.user)))
-	if !c.stillWelcome(s.user) {
+	s.out.granted.Store(c.b.grant(c.who(s.id(), s.user())))
+	if !c.stillWelcome(s.user()) {
 		c.turnOut(s)
 	}
 }

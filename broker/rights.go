@@ -108,7 +108,7 @@ func (s *session) mayPublish(name []byte) bool {
 		return true
 	}
 	s.b.count.denied.Add(1)
-	s.b.quiet.warn(s.b.log, "not allowed to publish, message dropped", "client", s.id, "user", s.user, "topic", clip(name))
+	s.b.quiet.warn(s.b.log, "not allowed to publish, message dropped", "client", s.id(), "user", s.user(), "topic", clip(name))
 	return false
 }
 
@@ -119,7 +119,7 @@ func (c *connection) maySubscribe(f topic.Filter) bool {
 		return true
 	}
 	c.b.count.denied.Add(1)
-	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", c.session.id, "user", c.session.user, "filter", clip(f.String()))
+	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", c.session.id(), "user", c.session.user(), "filter", clip(f.String()))
 	return false
 }
 
