@@ -193,7 +193,7 @@ func (c *converter) listen(l line) string {
 // connection begins a bridge.
 func (c *converter) connection(l line) string {
 	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r) {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_", r) {
 			return r
 		}
 		return '-'
