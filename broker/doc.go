@@ -20,7 +20,7 @@
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
 // comes back; limits.go, capabilities.go and connecting.go what is refused; expiring.go, mortal.go and weed.go what goes
-// by itself; sys.go what it says of itself.
+// by itself; sys.go what it says of itself, quiet.go and terse.go how often and how long.
 //
 // # Two halves
 //
@@ -262,8 +262,7 @@
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
 //     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is
-//     judged again when it is published, by the rights of then, but for one that was stored before the broker started and
-//     whose client has not come back. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
+//     judged again when it is published, by the rights of then. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
 //     narrowed. What a granted subscription gets is judged at delivery, message by message, unless the rights cover
 //     its whole filter, which is found out once: rights may grant # and let through what the user may read. Retained
 //     messages for a new subscription, what waited in a queue and what is sent again are judged when they leave; of
