@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -43,7 +42,7 @@ func TestIDIsNotUsedBeforeItIsFree(t *testing.T) {
 	k := lasting(r)
 	r.start()
 	r.waitRetained(Connected)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
+	r.mute(true)
 	large := r.publish("t", strings.Repeat("0", 1000))
 	r.waitArrivals(1)
 	connects := r.server.Connects()
@@ -70,23 +69,8 @@ func TestSessionLostWhileTheStoreFails(t *testing.T) {
 	r := newRig(t, upstream.Options{})
 	k := lasting(r)
 	r.start()
-	r.waitRetained(Connected)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
-	for i := range 3 {
-		r.publish("t", fmt.Sprint(i))
-	}
-	r.waitArrivals(3)
-	r.server.Down()
-	r.waitWord(Offline)
-	if err := r.server.WaitClients(r.ctx(), 0); err != nil {
-		t.Fatal(err)
-	}
-	r.server.ForgetSessions()
-	k.change(func() { k.broken = 1 })
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
-	if err := r.server.Up(); err != nil {
-		t.Fatal(err)
-	}
+	r.onItsWay(3)
+	r.loseSession(func() { k.change(func() { k.broken = 1 }) })
 	r.source.waitDrained(t)
 	if st := r.bridge.Status(); st.Repeats != 3 {
 		t.Errorf("%d repeats counted, want 3", st.Repeats)
@@ -98,14 +82,11 @@ func TestSetAsideOnItsWay(t *testing.T) {
 	r := newRig(t, upstream.Options{})
 	k := lasting(r)
 	r.start()
-	r.waitRetained(Connected)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
-	n := r.publish("t", "0")
-	r.waitArrivals(1)
+	n := r.onItsWay(1)
 	r.server.Cut()
 	r.stop()
 	r.source.Refuse(n, packet.UnspecifiedError, r.clock.Now())
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
+	r.mute(false)
 	r.start()
 	r.waitStatus("rid of the pair", func(Status) bool { return len(k.Session().Pairs) == 0 })
 	r.publish("t", "1")

@@ -129,6 +129,37 @@ func lasting(r *rig) *fakeKeeper {
 	return k
 }
 
+// mute makes the upstream answer nothing.
+func (r *rig) mute(on bool) { r.server.Behave(func(b *upstream.Behaviour) { b.Mute = on }) }
+
+// onItsWay sends messages "0", "1" and so on to an upstream that does not answer, and gives the number of the last.
+func (r *rig) onItsWay(messages int) (last uint64) {
+	r.t.Helper()
+	r.waitRetained(Connected)
+	r.mute(true)
+	for i := range messages {
+		last = r.publish("t", fmt.Sprint(i))
+	}
+	r.waitArrivals(messages)
+	return last
+}
+
+// loseSession takes the upstream down and up again, answering, and its sessions are gone. meanwhile is done while it is down.
+func (r *rig) loseSession(meanwhile func()) {
+	r.t.Helper()
+	r.server.Down()
+	r.waitWord(Offline)
+	if err := r.server.WaitClients(r.ctx(), 0); err != nil {
+		r.t.Fatal(err)
+	}
+	r.server.ForgetSessions()
+	meanwhile()
+	r.mute(false)
+	if err := r.server.Up(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func (r *rig) wantOnce(n int) {
 	r.t.Helper()
 	got := r.waitArrivals(n)
@@ -200,16 +231,11 @@ func TestOnceAcrossACrash(t *testing.T) {
 	r := newRig(t, upstream.Options{})
 	k := lasting(r)
 	r.start()
-	r.waitRetained(Connected)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
-	for i := range 5 {
-		r.publish("t", fmt.Sprint(i))
-	}
-	r.waitArrivals(5)
+	r.onItsWay(5)
 	r.server.Cut()
 	r.stop()
 	k.crash()
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
+	r.mute(false)
 	r.publish("t", "5")
 	r.start()
 	r.source.waitDrained(t)
@@ -227,22 +253,8 @@ func TestSessionLostUpstream(t *testing.T) {
 	r := newRig(t, upstream.Options{})
 	lasting(r)
 	r.start()
-	r.waitRetained(Connected)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
-	for i := range 3 {
-		r.publish("t", fmt.Sprint(i))
-	}
-	r.waitArrivals(3)
-	r.server.Down()
-	r.waitWord(Offline)
-	if err := r.server.WaitClients(r.ctx(), 0); err != nil {
-		t.Fatal(err)
-	}
-	r.server.ForgetSessions()
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
-	if err := r.server.Up(); err != nil {
-		t.Fatal(err)
-	}
+	r.onItsWay(3)
+	r.loseSession(func() {})
 	r.source.waitDrained(t)
 	if got := len(r.waitArrivals(6)); got != 6 {
 		t.Errorf("%d arrivals, want each of the three twice", got)
@@ -257,12 +269,9 @@ func TestGivenUpOnItsWay(t *testing.T) {
 	r := newRig(t, upstream.Options{})
 	k := lasting(r)
 	r.start()
-	r.waitRetained(Connected)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
-	n := r.publish("t", "0")
-	r.waitArrivals(1)
+	n := r.onItsWay(1)
 	r.source.change(func() { r.source.acked[n] = 1 }) // gone, as if dropped
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
+	r.mute(false)
 	r.server.Cut()
 	r.waitStatus("rid of the pair", func(Status) bool { return len(k.Session().Pairs) == 0 })
 	r.publish("t", "1")

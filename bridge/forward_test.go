@@ -110,11 +110,11 @@ func TestStalledUpstream(t *testing.T) {
 	r.waitWord(Connected)
 	r.publish("t", "0")
 	r.source.waitDrained(t)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
+	r.mute(true)
 	r.publish("t", "1")
 	r.publish("t", "2")
 	r.waitWord(Stalled)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
+	r.mute(false)
 	r.source.waitDrained(t)
 	if got := order(r.arrivals()); got != "0 1 2 1 2" && got != "0 1 2 1 2 1 2" {
 		t.Errorf("arrived %s", got)

@@ -20,7 +20,7 @@ func TestStalledWhileQoS0Flows(t *testing.T) {
 	r.cfg.StallAfter, r.cfg.Connect.ConnectTimeout = 100*time.Millisecond, 200*time.Millisecond
 	r.start()
 	r.waitWord(Connected)
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
+	r.mute(true)
 	r.publish("t", "1")
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -33,7 +33,7 @@ func TestStalledWhileQoS0Flows(t *testing.T) {
 			t.Fatal("not found to be stalled")
 		}
 		if r.bridge.Status().State == Stalled {
-			r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
+			r.mute(false)
 		}
 	}
 	r.source.waitDrained(t)

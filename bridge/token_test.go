@@ -68,11 +68,7 @@ func TestFailOver(t *testing.T) {
 	r.start()
 	r.waitRetained(Connected)
 	first := k.Session().Token
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = true })
-	for i := range 3 {
-		r.publish("t", fmt.Sprint(i))
-	}
-	r.waitArrivals(3)
+	r.onItsWay(3)
 	r.server.Down()
 	r.source.waitDrained(t)
 	if n := second.Count(); n < 3 {
@@ -84,7 +80,7 @@ func TestFailOver(t *testing.T) {
 	if now := k.Session().Token; now == first || now == "" {
 		t.Errorf("the token is %q, was %q", now, first)
 	}
-	r.server.Behave(func(b *upstream.Behaviour) { b.Mute = false })
+	r.mute(false)
 	if err := r.server.Up(); err != nil {
 		t.Fatal(err)
 	}

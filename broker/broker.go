@@ -33,6 +33,7 @@ type Broker struct {
 	count       counters
 	quiet       quiet
 	attempts    attempts
+	exchanges   exchanges
 	calm        calm
 	began       time.Time
 	token       atomic.Uint64           // the last reading's
@@ -49,27 +50,30 @@ type Broker struct {
 	routesMu sync.Mutex // guards the field below
 	routes   []*subscription
 
-	mu          sync.Mutex // guards the fields below, and parts of sessions as said there
-	sessions    map[string]*session
-	connections map[*connection]struct{} // those before CONNECT too
-	listeners   map[string]*limit        // connections of each listener
-	most        int                      // sessions there were at once
-	calendar    calendar
-	connecting  connecting
-	stopping    bool
+	mu         sync.Mutex // guards the fields below, and parts of sessions as said there
+	sessions   map[string]*session
+	strangers  map[*connection]struct{}      // connections that own no session
+	sockets    int                           // connections of both kinds
+	leaving    map[*connection]chan struct{} // those whose session somebody waits for; closed when they have let go of it
+	listeners  map[string]*limit             // connections of each listener
+	most       int                           // sessions there were at once
+	calendar   calendar
+	connecting connecting
+	stopping   bool
 }
 
 // New makes a broker, with the sessions and retained messages that Config.Store holds. stamp says what time it is for
 // messages and their expiry. It starts nothing.
 func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logger) *Broker {
 	b := &Broker{
-		journal: journal, stamp: stamp, log: log, began: time.Now(), made: stamp().Since,
-		notice:      make(chan struct{}, 1),
-		sessions:    map[string]*session{},
-		connections: map[*connection]struct{}{},
-		listeners:   map[string]*limit{},
-		calendar:    calendar{wake: make(chan struct{}, 1)},
-		calm:        calm{wake: make(chan struct{}, 1)},
+		journal: journal, stamp: stamp, log: slog.New(terse{log.Handler()}), began: time.Now(), made: stamp().Since,
+		notice:    make(chan struct{}, 1),
+		sessions:  map[string]*session{},
+		strangers: map[*connection]struct{}{},
+		leaving:   map[*connection]chan struct{}{},
+		listeners: map[string]*limit{},
+		calendar:  calendar{wake: make(chan struct{}, 1)},
+		calm:      calm{wake: make(chan struct{}, 1)},
 	}
 	cfg = cfg.withDefaults()
 	b.config.Store(&cfg)
@@ -135,14 +139,25 @@ func (b *Broker) Run(ctx context.Context, listeners ...transport.Listener) error
 func (b *Broker) disconnectAll() {
 	b.mu.Lock()
 	b.stopping = true
-	all := make([]*connection, 0, len(b.connections))
-	for c := range b.connections {
-		all = append(all, c)
-	}
+	all := b.connections()
 	b.mu.Unlock()
 	for _, c := range all {
 		c.kick(packet.ServerShuttingDown)
 	}
+}
+
+// connections are all of this moment, with a session or without. The caller holds mu.
+func (b *Broker) connections() []*connection {
+	all := make([]*connection, 0, b.sockets)
+	for c := range b.strangers {
+		all = append(all, c)
+	}
+	for _, s := range b.sessions {
+		if s.owner != nil {
+			all = append(all, s.owner)
+		}
+	}
+	return all
 }
 
 // endAll ends the sessions that live in memory only, and with them publishes the wills that still wait. What is stored stays.

@@ -30,25 +30,32 @@ func (c *calm) moved() {
 	}
 }
 
-// keepCalm calls Config.Calm until ctx ends. It sleeps while few clients come and go.
+// keepCalm calls Config.Calm until ctx ends: after the start, which is a storm of its own, and after each storm of clients.
+// It sleeps while few come and go.
 func (b *Broker) keepCalm(ctx context.Context) {
-	for {
+	for ok := b.calmDown(ctx); ok; ok = b.calmDown(ctx) && rest(ctx, calmEvery) {
 		select {
 		case <-ctx.Done():
 			return
 		case <-b.calm.wake:
 		}
-		for before := int64(-1); before != b.calm.moves.Load(); {
-			if before = b.calm.moves.Load(); !rest(ctx, calmFor) {
-				return
-			}
-		}
-		b.calm.moves.Store(0)
-		b.cfg().Calm()
-		if !rest(ctx, calmEvery) {
-			return
+	}
+}
+
+// calmDown calls Config.Calm when no client has come or gone for a moment; false: ctx has ended.
+func (b *Broker) calmDown(ctx context.Context) bool {
+	for before := int64(-1); before != b.calm.moves.Load(); {
+		if before = b.calm.moves.Load(); !rest(ctx, calmFor) {
+			return false
 		}
 	}
+	b.calm.moves.Store(0)
+	select {
+	case <-b.calm.wake: // that storm is over too
+	default:
+	}
+	b.cfg().Calm()
+	return true
 }
 
 // rest waits; false: ctx has ended.

@@ -8,7 +8,8 @@ import (
 	"weir/broker/packet"
 )
 
-// TestCalm: Config.Calm is called once when many clients have come and no more come, not while they do, nor for a few.
+// TestCalm: Config.Calm is called after the start, and once when many clients have come and no more come; not while they do,
+// nor for a few.
 func TestCalm(t *testing.T) {
 	var calls atomic.Int32
 	bubble(t, Config{Calm: func() { calls.Add(1) }}, func(t *testing.T, h *house) {
@@ -24,22 +25,24 @@ func TestCalm(t *testing.T) {
 				c.leave()
 			}
 		}
+		after(2 * calmFor)
+		expect(1, "the start")
 		come(calmMoves/2 - 10)
 		after(time.Hour)
-		expect(0, "a few clients")
+		expect(1, "a few clients")
 		for range 5 {
 			come(10)
 			after(calmFor * 9 / 10)
-			expect(0, "while they come")
+			expect(1, "while they come")
 		}
 		after(2 * calmFor)
-		expect(1, "many clients")
+		expect(2, "many clients")
 		come(calmMoves)
 		after(calmEvery / 2)
-		expect(1, "soon after")
+		expect(2, "soon after")
 		after(calmEvery)
-		expect(2, "a while after")
+		expect(3, "a while after")
 		after(time.Hour)
-		expect(2, "nobody")
+		expect(3, "nobody")
 	})
 }

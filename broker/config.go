@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 	"time"
+
+	"weir/broker/auth"
 )
 
 // Config of a broker. The zero value is usable: no users, anonymous clients on loopback listeners only, the defaults
@@ -12,9 +14,19 @@ type Config struct {
 	// anonymous.
 	Users Authenticator
 
+	// Keys gives the keys by which a user of Users logs in with SCRAM-SHA-256 on a listener, made-up ones that stay the same
+	// for a user who has none. offered is false where nobody has any: the method is refused then (0x8C). It does not block and
+	// is safe for concurrent use. nil: it is refused everywhere.
+	Keys func(listener, user string) (keys auth.Keys, offered bool)
+
 	// Anonymous tells whether clients without a user name may use the listener of that name. nil: where the address of
 	// the listener is a loopback address.
 	Anonymous func(listener string) bool
+
+	// Redirect gives where clients of a listener are to go instead of being served here; nil: they are served. It is asked for each
+	// CONNECT, before the client has logged in, and again by Reauthorize. It does not block and is safe for concurrent use. nil:
+	// there is none.
+	Redirect func(listener string) *Redirect
 
 	// Rights gives what a client may do, and does not return nil. It is asked for each connection after the login, and
 	// again by Reauthorize. nil: everyone may do everything. In-process publishers are not asked about.
@@ -28,7 +40,7 @@ type Config struct {
 	InnerWildcard bool // filters of clients may have # before the last level
 
 	MaxPacket   int           // largest packet accepted, bytes; default 1 MiB
-	ConnectWait time.Duration // time for a whole CONNECT and the check of its login; default 10 s
+	ConnectWait time.Duration // time for a whole CONNECT and the check of its login, an exchange included; default 10 s
 
 	ReceiveMaximum int // QoS 1 and 2 messages a client may have unacknowledged, 1 to 65535; default 1024
 	TopicAliases   int // topic aliases of a 5.0 client, each way, to 65535; default 32; negative: none
@@ -67,8 +79,8 @@ type Config struct {
 	AllowanceBytes      int // what one publisher may have waiting for room in the journal; default 256 KiB
 	AllowanceTotalBytes int // what all publishers together may; default 4 MiB
 
-	// Calm is called when many clients have come or gone and for a moment no more do, at most once a minute: a time to give
-	// memory back. nil: nobody wants to know.
+	// Calm is called a moment after the start, and when many clients have come or gone and for a moment no more do, then at
+	// most once a minute: a time to give memory back. nil: nobody wants to know.
 	Calm func()
 
 	Goroutines bool // every connection has a goroutine, also where pollers could drive it
@@ -80,7 +92,8 @@ type Config struct {
 type Authenticator interface {
 	// Verify tells whether the user exists and has the password, for clients of a listener. It may block for as long as a
 	// check takes: it is called by the goroutine of the connection that logs in. An error means that it could not be
-	// found out.
+	// found out. With a context that has ended it does not block and computes nothing: it knows a login that has
+	// succeeded before and may do so again, and everything else is an error, or false.
 	Verify(ctx context.Context, listener, user string, password []byte) (bool, error)
 	// Credential is a number that stands for what the user can log in with: another one after a change of the password,
 	// and once the user is gone. It does not block.

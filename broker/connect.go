@@ -45,17 +45,28 @@ func (c *connection) connect(f packet.Frame) error {
 	if f.Type != packet.TypeConnect { // v5 [MQTT-3.1.0-1], 3.1.1 [MQTT-3.1.0-1]
 		return packet.Errorf(packet.ProtocolError, "%s before CONNECT", f.Type)
 	}
-	c.began()
+	c.told = c.b.cfg()
 	p := connects.Get().(*packet.Connect)
 	defer func() {
 		*p = packet.Connect{} // slices into the read buffer
 		connects.Put(p)
 	}()
-	if err := p.Decode(f, 0); err != nil {
+	err := p.Decode(f, 0)
+	enhanced := err == nil && p.Props.Has(packet.PropAuthMethod)
+	if !enhanced {
+		c.began()
+	}
+	if err != nil {
 		return c.badConnect(p, err)
 	}
 	c.version, c.bridge = p.Version, p.Bridge
 	c.heed(p)
+	if to := c.redirect(); to != nil { // before it is asked for a password, which it need not have here
+		return c.refuse(packet.Errorf(to.reason(), "clients of listener %s are to use %s", c.conn.Listener().Name(), to.To))
+	}
+	if enhanced {
+		return c.enter(p, f)
+	}
 	if refusal := c.check(p); refusal != nil {
 		return c.refuse(refusal)
 	}
@@ -112,9 +123,6 @@ func (c *connection) badConnect(p *packet.Connect, err error) error {
 
 // check judges what CONNECT asks for, before anybody is asked for a password.
 func (c *connection) check(p *packet.Connect) *packet.Error {
-	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1] [MQTT-4.12.0-4]
-		return packet.Errorf(packet.BadAuthenticationMethod, "no authentication methods are supported")
-	}
 	if refusal := c.capable(p); refusal != nil {
 		return refusal
 	}
@@ -151,20 +159,16 @@ func (c *connection) login(wait *grace, p *packet.Connect, l *login) *packet.Err
 // verify checks user name and password, unless there were too many failed logins.
 func (c *connection) verify(wait *grace, user string, password []byte) *packet.Error {
 	b, listener := c.b, c.conn.Listener().Name()
-	logins := b.cfg().Logins
-	at, ok, first := b.attempts.begin(&logins, from(c.conn.RemoteIP()), user, time.Now())
-	if !ok { // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
-		b.count.loginsLimited.Add(1)
-		if first {
-			b.log.Warn("too many failed logins: further ones have to wait", "user", user, "peer", c.peer(), "listener", listener)
-		}
-		return packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
+	at, ok, first := c.attempt(user)
+	if !ok && c.familiar(at, user, password) {
+		return nil
+	}
+	if !ok {
+		return c.tooMany(user, first)
 	}
 	c.checked, c.credential = true, b.cfg().Users.Credential(listener, user) // before, so that a change meanwhile is one
 	good, err := b.cfg().Users.Verify(wait.context(), listener, user, password)
-	if b.attempts.end(&logins, at, !good && err == nil, time.Now()) {
-		b.log.Info("login succeeded after too many that failed", "user", user, "peer", c.peer(), "listener", listener)
-	}
+	c.attempted(at, user, !good && err == nil)
 	switch {
 	case err != nil:
 		return packet.Errorf(packet.ServerUnavailable, "login of %q could not be checked: %s", user, err)
@@ -204,6 +208,7 @@ func (c *connection) connack(why *packet.Error) {
 		packet.BadAuthenticationMethod, packet.TopicNameInvalid: // why a login is refused is for the log only
 		a.Props.SetReasonString([]byte(why.Text))
 	}
+	c.refer(a.Reason, &a.Props)
 	b, err := a.Append(nil, c.version)
 	if err != nil || c.tooLarge(len(b)) { // v5 [MQTT-3.2.2-19]
 		a.Props.Reset()
@@ -262,7 +267,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 		}
 		if !kept {
 			b.count.notKept.Add(1)
-			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", s.id)
+			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", s.id())
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
@@ -274,7 +279,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 	c.session = s
 	b.count.connected.Add(1)
 	b.calm.moved()
-	a := c.welcome(p, s, present, assigned)
+	a := c.welcome(p, l, s, present, assigned)
 	var room [64]byte
 	answer, err := a.Append(room[:0], c.version)
 	if err != nil {
@@ -287,7 +292,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 	c.heard = b.age()
 	b.count.connects.Add(1)
 	if b.log.Enabled(b.serving, slog.LevelDebug) {
-		b.log.Debug("client connected", "client", s.id, "version", c.version.String(), "peer", c.peer(), "session", present)
+		b.log.Debug("client connected", "client", s.id(), "version", c.version.String(), "peer", c.peer(), "session", present)
 	}
 	s.attach(c, answer, window)
 	c.overtaken(s, l.epoch)
@@ -296,20 +301,24 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 }
 
 // welcome is the CONNACK with success. v5 [MQTT-3.1.4-5], 3.1.1 [MQTT-3.1.4-4]
-func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bool) (a packet.Connack) {
+func (c *connection) welcome(p *packet.Connect, l *login, s *session, present, assigned bool) (a packet.Connack) {
 	cfg := c.told
 	a.SessionPresent = present // v5 [MQTT-3.2.2-2] [MQTT-3.2.2-3], 3.1.1 [MQTT-3.2.2-1] to [MQTT-3.2.2-3]
 	if p.Props.Has(packet.PropSessionExpiry) && time.Duration(p.Props.SessionExpiry)*time.Second != s.lasts {
 		a.Props.SetSessionExpiry(uint32(s.lasts / time.Second)) // v5 section 3.2.2.3.2
 	}
 	if assigned { // v5 [MQTT-3.1.3-7]
-		a.Props.SetAssignedClientID([]byte(s.id))
+		a.Props.SetAssignedClientID([]byte(s.id()))
 	}
 	if cfg.ReceiveMaximum < 65535 {
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
 	cfg.announce(&a, p)
+	if l.proof != nil { // v5 [MQTT-4.12.0-5], and without a method in CONNECT none here: [MQTT-4.12.0-6]
+		a.Props.SetAuthMethod(p.Props.AuthMethod)
+		a.Props.SetAuthData(l.proof)
+	}
 	if cfg.TopicAliases > 0 {
 		a.Props.SetTopicAliasMaximum(uint16(cfg.TopicAliases))
 	}
@@ -329,10 +338,11 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 		old := b.sessions[id]
 		if old != nil && old.owner != nil { // v5 [MQTT-3.1.4-3], 3.1.1 [MQTT-3.1.4-2]
 			owner := old.owner
-			if owner.done == nil {
-				owner.done = make(chan struct{})
+			done := b.leaving[owner]
+			if done == nil {
+				done = make(chan struct{})
+				b.leaving[owner] = done
 			}
-			done := owner.done
 			b.mu.Unlock()
 			b.count.takenOver.Add(1)
 			owner.kick(packet.SessionTakenOver)
@@ -343,20 +353,22 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 				return nil, false, false, errors.New("the connection before does not end")
 			}
 		}
-		resumed := old != nil && !p.CleanStart && old.user == l.user
+		resumed := old != nil && !p.CleanStart && old.user() == l.user
 		if refusal := b.admit(c, old, resumed); refusal != nil {
 			b.mu.Unlock()
 			return nil, false, false, refusal
 		}
 		if resumed { // v5 [MQTT-3.1.2-5], 3.1.1 [MQTT-3.1.2-4]
 			old.owner = c
+			delete(b.strangers, c)
 			b.calendar.remove(old)
 			b.mu.Unlock()
 			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
-		s = b.newSession(id) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
-		s.owner, s.user, s.charged, s.placed = c, l.user, costSession, true
-		b.sessions[id] = s
+		s = b.newSession(id, l.user) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
+		s.owner, s.charged, s.placed = c, costSession, true
+		delete(b.strangers, c)
+		b.sessions[s.id()] = s
 		b.most = max(b.most, len(b.sessions))
 		if old != nil {
 			b.calendar.remove(old)
@@ -364,8 +376,8 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 		b.mu.Unlock()
 		if old != nil {
 			b.bury(old)
-			if old.user != l.user && !p.CleanStart {
-				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", l.user, "owner", old.user)
+			if old.user() != l.user && !p.CleanStart {
+				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", l.user, "owner", old.user())
 			}
 		}
 		return s, false, old != nil && old.out.durable != nil, nil

@@ -16,7 +16,6 @@ type connection struct {
 	told   *Config // what held when CONNECT came, and what the client was told of it
 	conn   *transport.Conn
 	out    atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
-	done   chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
 	kicked atomic.Uint32       // the reason of the kick; 0: none
 
 	generation uint32        // of out, here so that nothing is padded
@@ -36,10 +35,11 @@ type connection struct {
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
 	connecting bool       // it counts as one that has not sent CONNECT; guarded by Broker.mu
+	enhanced   bool       // it authenticated by an exchange, so it may again
+	exchanging bool       // it is in Broker.exchanges
 	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
 	inputs     int32      // what limits.memory counts for its read buffer, see input
 	names      int32      // and for the topics of its aliases
-	counted    *limit     // of its listener; nil: the connection is not counted
 }
 
 // login is what is known of a client before it has a session.
@@ -48,6 +48,7 @@ type login struct {
 	user    string   // who logged in; empty: nobody
 	epoch   uint64   // of Broker.accessEpoch, when the login began
 	granted *granted // what it may do; nil: everything
+	proof   []byte   // that the server knows the user's keys; nil: there was no exchange
 }
 
 // aliases are topics by alias, 1 to the announced maximum.
@@ -61,7 +62,7 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 	c := &connection{b: b, told: b.cfg(), conn: conn, heard: b.age(), version: packet.V311, token: b.token.Add(1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.connections) >= c.told.sockets() || !b.connecting.take(c, conn.RemoteIP()) {
+	if b.sockets >= c.told.sockets() || !b.connecting.take(c, conn.RemoteIP()) {
 		b.count.refused.Add(1)
 		return nil
 	}
@@ -71,7 +72,8 @@ func (b *Broker) open(conn *transport.Conn) transport.Handler {
 		return nil
 	}
 	b.count.sockets.Add(1)
-	b.connections[c] = struct{}{}
+	b.strangers[c] = struct{}{}
+	b.sockets++
 	if b.stopping {
 		conn.Shutdown()
 	}
@@ -90,7 +92,9 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 		n, err = c.packets(r, b)
 	}
 	if n > 0 {
-		c.heard = c.b.age()
+		if c.session != nil { // an exchange has the time of CONNECT, as a whole
+			c.heard = c.b.age()
+		}
 		r.counts.bytesIn += uint64(n)
 	}
 	size := cap(b)
@@ -125,10 +129,13 @@ func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 		if err != nil || size == 0 {
 			return n, err
 		}
-		if c.session == nil {
-			err = c.connect(f)
-		} else {
+		switch {
+		case c.session != nil:
 			err = c.packet(r, f)
+		case c.exchanging:
+			err = c.proceed(f)
+		default:
+			err = c.connect(f)
 		}
 		r.counts.packetsIn++
 		if n += size; err != nil {
@@ -158,8 +165,8 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 		return c.answer(r, &packet.Pingresp{})
 	case packet.TypeDisconnect:
 		return c.disconnect(f)
-	case packet.TypeAuth: // v5 [MQTT-4.12.0-7]: no method was agreed on, because none is supported
-		return packet.Errorf(packet.ProtocolError, "AUTH without an authentication method in CONNECT")
+	case packet.TypeAuth:
+		return c.authenticateAgain(r, f)
 	case packet.TypeConnect: // and no second CONNACK: [MQTT-3.1.0-2], v5 [MQTT-3.2.0-2]
 		return packet.Errorf(packet.ProtocolError, "a second CONNECT")
 	}
@@ -362,7 +369,7 @@ func (c *connection) Deadline() time.Time {
 	return time.Time{}
 }
 
-// MayWait implements transport.Handler: only CONNECT does.
+// MayWait implements transport.Handler: only CONNECT does, and what follows it until there is a session.
 func (c *connection) MayWait() bool { return c.session == nil }
 
 // Timeout implements transport.Handler.
@@ -370,12 +377,16 @@ func (c *connection) Timeout() {
 	if c.session == nil {
 		c.b.count.connectTimeouts.Add(1)
 		c.ended = true
-		c.b.quiet.warn(c.b.log, "connection sent no CONNECT in time", "peer", c.peer())
+		what := "connection sent no CONNECT in time"
+		if c.exchanging {
+			what = "client did not finish its authentication in time"
+		}
+		c.b.quiet.warn(c.b.log, what, "peer", c.peer())
 		return
 	}
 	c.b.count.keepAliveLost.Add(1)
 	c.ended = true
-	c.b.log.Info("client did not send anything in time", "client", c.session.id, "keepalive", time.Duration(c.keepAlive)*time.Second)
+	c.b.log.Info("client did not send anything in time", "client", c.session.id(), "keepalive", time.Duration(c.keepAlive)*time.Second)
 	c.lastWords(packet.KeepAliveTimeout, "")
 }
 
@@ -403,7 +414,7 @@ func (c *connection) Take(done []byte) []byte {
 	}
 	b := o.pending
 	add(&c.b.count.others, uint64(o.others))
-	o.pending, o.answers, o.others, o.writing = nil, 0, 0, len(b)
+	o.pending, o.answers, o.others, o.writing = nil, 0, 0, int32(len(b))
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
 	}

@@ -15,12 +15,12 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, will.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, exchange.go, redirect.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
 // comes back; limits.go, capabilities.go and connecting.go what is refused; expiring.go, mortal.go and weed.go what goes
-// by itself; sys.go what it says of itself.
+// by itself; sys.go what it says of itself, quiet.go and terse.go how often and how long.
 //
 // # Two halves
 //
@@ -174,7 +174,8 @@
 //	connections, of a listener     CONNACK 0x97                       return code 3
 //	sessions                       CONNACK 0x97                       return code 3
 //	connections without CONNECT,   closed unheard, as are those beyond 9/8 of connections that are logging in
-//	of all, of an address
+//	or in an exchange, of all,
+//	of an address
 //	subscriptions, of a client     0x97 in SUBACK                     0x80
 //	retained messages and bytes    0x97 at QoS 1 and 2, and the       delivered and acknowledged, not retained, nor
 //	                               message is nobody's; QoS 0 as ▶    is the value before it: 3.1.1 [MQTT-3.3.1-7]
@@ -208,6 +209,23 @@
 // comparison and nothing shared. What was begun is finished beyond the limit: at least one message always moves from a queue to its
 // socket, what is in flight is sent again, and a sixteenth is there for connections that are to be told why they are refused. Not counted are
 // promises that wait for the store (512 KiB for a session at most) and what waits for the journal (AllowanceTotalBytes).
+//
+// # Enhanced authentication
+//
+// A 5.0 client whose CONNECT has the method SCRAM-SHA-256 (package auth has the messages) logs in by an exchange, if Config.Keys
+// has keys of any user for its listener:
+//
+//	CONNECT method, client-first ─▶ ◀─ AUTH 0x18 server-first     AUTH 0x18 client-final ─▶ ◀─ CONNACK server-final
+//
+// CONNECT is kept until then, beside connections (exchange.go), so that one that has logged in is as small as any other. What is kept
+// counts as memory. The exchange has the time of CONNECT as a whole, and a place among the connections that have not sent CONNECT; whatever
+// else than AUTH and DISCONNECT comes in between ends it with CONNACK 0x82. So does a message that breaks the form; a wrong
+// proof, a user without keys, and one who is another than CONNECT's user name or the name in the certificate get 0x87, and in words
+// nothing. A password in CONNECT is not looked at. Wrong proofs and wrong passwords are counted together and wait together.
+//
+// A client that came in so may begin a new exchange with AUTH 0x19 while messages go on in both directions; it ends with AUTH
+// 0x00. It must have the same method (0x82) and the same user (0x87), and what fails ends the connection. Nobody has to authenticate
+// again: after a change of keys Reauthorize shows clients out, as it does after one of passwords.
 //
 // # $SYS
 //
@@ -243,8 +261,8 @@
 //     their state at $SYS/broker/connection/NAME/state: it is dropped and counted too. Publishers within the process may.
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
-//     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is not
-//     judged again when it is published. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
+//     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is
+//     judged again when it is published, by the rights of then. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
 //     narrowed. What a granted subscription gets is judged at delivery, message by message, unless the rights cover
 //     its whole filter, which is found out once: rights may grant # and let through what the user may read. Retained
 //     messages for a new subscription, what waited in a queue and what is sent again are judged when they leave; of
@@ -253,7 +271,8 @@
 //   - After a change of users or rights, see [Broker.Reauthorize], clients whose login does not hold any more are
 //     disconnected with 0x98, and all others stay, their subscriptions too.
 //   - Failed logins make an address and user name wait, a second that doubles up to a minute by default, and many names from one
-//     address the address: refused unseen with 0x9F (return code 3). So are logins beyond the number that may wait for
+//     address the address: refused unseen with 0x9F (return code 3), but for users who have logged in from there before and
+//     give the password that was right then (familiar.go). So are logins beyond the number that may wait for
 //     their check: see attempts.go. A client that is logged in notices nothing.
 //   - So that a client id does not carry rights over, a session belongs to the user who made it. Another user who connects
 //     with its client id ends it, as with Clean Start, and gets a new one.
@@ -276,7 +295,10 @@
 //   - A refused CONNECT says why in words unless it is the login that failed, and so do SUBACK and UNSUBACK, of the first filter
 //     that was refused or is not there, DISCONNECT of a broken rule, and PUBACK and PUBREC of a message that nobody gets (words.go).
 //     Nothing but PUBLISH has user properties.
-//   - There is no enhanced authentication (0x8C).
+//   - Enhanced authentication is SCRAM-SHA-256, see above; any other method is 0x8C.
+//   - A listener can send its clients to another server (5.0 section 4.11): each CONNECT is refused before a login is asked for, with 0x9C
+//     or 0x9D and the server reference (3.1.1: return code 3), and Reauthorize disconnects those that are there with the same.
+//     Their wills are published, and their sessions stay here until they expire. A reference that does not fit into what the client takes is left out.
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.

@@ -21,18 +21,25 @@ func (c *connection) fail(err error, received []byte) {
 		c.b.count.refused.Add(1)
 		return
 	}
+	if c.session == nil && c.exchanging {
+		c.b.count.protocolErrors.Add(1)
+		c.refuse(wrong)
+		return
+	}
 	if c.session == nil { // no DISCONNECT before CONNACK: v5 [MQTT-3.14.0-1]
 		c.b.count.protocolErrors.Add(1)
 		c.b.quiet.warn(c.b.log, "connection did not begin with a valid CONNECT", "peer", c.peer(),
 			"listener", c.conn.Listener().Name(), "err", err, "hint", guess(received))
 		return
 	}
-	if wrong.Reason == packet.QuotaExceeded {
+	switch wrong.Reason {
+	case packet.QuotaExceeded:
 		c.b.count.allowanceClosed.Add(1)
-	} else {
+	case packet.NotAuthorized, packet.ConnectionRateExceeded: // counted as a login
+	default:
 		c.b.count.protocolErrors.Add(1)
 	}
-	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id, "peer", c.peer(), "err", err)
+	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id(), "peer", c.peer(), "err", err)
 	c.lastWords(wrong.Reason, wrong.Text)
 }
 
@@ -69,6 +76,7 @@ func (c *connection) lastWords(reason packet.Reason, text string) {
 	if text != "" {
 		d.Props.SetReasonString([]byte(text))
 	}
+	c.refer(d.Reason, &d.Props)
 	o.room()
 	at := len(o.pending)
 	b, err := d.Append(o.pending, packet.V5)
@@ -97,7 +105,11 @@ func (c *connection) unopened(err error) bool {
 		return false
 	}
 	if !c.ended && failed.Reason != transport.PeerLeft {
-		c.b.quiet.warn(c.b.log, "handshake failed: "+string(failed.Reason), "listener", c.conn.Listener().Name(), "peer", c.peer(), "err", failed.Err)
+		more := []any{"listener", c.conn.Listener().Name(), "peer", c.peer()}
+		if failed.Err != nil {
+			more = append(more, "err", failed.Err)
+		}
+		c.b.quiet.warn(c.b.log, "handshake failed: "+string(failed.Reason), more...)
 	}
 	return true
 }
@@ -107,11 +119,15 @@ func (c *connection) Closed(err error) {
 	b := c.b
 	defer c.letGo()
 	b.mu.Lock()
-	delete(b.connections, c)
+	delete(b.strangers, c)
+	b.sockets--
 	if c.connecting {
 		b.connecting.give(c, c.conn.RemoteIP())
 	}
 	b.mu.Unlock()
+	if c.exchanging {
+		c.exchanged()
+	}
 	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))
 	s := c.session
 	if s == nil {
@@ -128,7 +144,7 @@ func (c *connection) Closed(err error) {
 	b.count.connected.Add(-1)
 	b.calm.moved()
 	b.leaves(c)
-	b.log.Debug("client gone", "client", s.id, "err", err)
+	b.log.Debug("client gone", "client", s.id(), "err", err)
 	if ended {
 		b.bury(s)
 	}
@@ -138,7 +154,8 @@ func (c *connection) Closed(err error) {
 func (c *connection) letGo() {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
-	if c.done != nil {
-		close(c.done)
+	if done := c.b.leaving[c]; done != nil {
+		close(done)
+		delete(c.b.leaving, c)
 	}
 }

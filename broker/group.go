@@ -82,7 +82,7 @@ func (b *Broker) join(s *subscription) {
 	g.mu.Unlock()
 	g.reckon()
 	s.session.out.member(g, true)
-	b.tree.Set(s.filter, g.entry, g.entry)
+	b.tree.Add(s.filter, g.entry)
 	b.groups.mu.Unlock()
 	g.enliven()
 }

@@ -132,7 +132,7 @@ func TestHostileHalves(t *testing.T) {
 		}
 		h.b.mu.Lock()
 		defer h.b.mu.Unlock()
-		if n := len(h.b.connections); n != 2 {
+		if n := h.b.sockets; n != 2 {
 			t.Errorf("%d connections are held", n)
 		}
 	})

@@ -42,7 +42,7 @@ const (
 
 var matchSeed = maphash.MakeSeed() // who picks the topics cannot pick their buckets
 
-type subscriptions = topic.Tree[*subscription, *subscription]
+type subscriptions = topic.Tree[*subscription]
 
 // find gives what t.Match does, in a list that holds until the next call.
 func (c *matches) find(t *subscriptions, name []byte) []*subscription {

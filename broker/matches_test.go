@@ -27,7 +27,7 @@ func TestMatches(t *testing.T) {
 		switch r.IntN(200) {
 		case 0:
 			s := newSubscription(t, fmt.Sprintf("%c/%d", "a+"[r.IntN(2)], r.IntN(900)))
-			tree.Set(s.filter, s, s)
+			tree.Add(s.filter, s)
 			subs = append(subs, s)
 		case 1:
 			if len(subs) > 0 {
@@ -38,7 +38,7 @@ func TestMatches(t *testing.T) {
 		case 2:
 			for range matchList + 1 {
 				s := newSubscription(t, "a/1")
-				tree.Set(s.filter, s, s)
+				tree.Add(s.filter, s)
 				subs = append(subs, s)
 			}
 		}
@@ -76,8 +76,8 @@ func TestMatchesForget(t *testing.T) {
 	var tree subscriptions
 	var memory matches
 	gone, stays := newSubscription(t, "a/+"), newSubscription(t, "b")
-	tree.Set(gone.filter, gone, gone)
-	tree.Set(stays.filter, stays, stays)
+	tree.Add(gone.filter, gone)
+	tree.Add(stays.filter, stays)
 	for i := range 200 {
 		memory.find(&tree, fmt.Append(nil, "a/", i))
 	}
@@ -106,7 +106,7 @@ func TestMatchesConcurrent(t *testing.T) {
 			name := fmt.Appendf(nil, "a/%d", w%2) // two share a topic
 			mine := newSubscription(t, [...]string{"a/+", "#"}[w/2])
 			for i := range 2000 {
-				tree.Set(mine.filter, mine, mine)
+				tree.Add(mine.filter, mine)
 				for range 1 + i%3 {
 					if !slices.Contains(memory.find(&tree, name), mine) {
 						t.Error("a subscription is not found")
@@ -130,7 +130,7 @@ func TestMatchesAllocateNothing(t *testing.T) {
 	var tree subscriptions
 	var memory matches
 	s := newSubscription(t, "a/+")
-	tree.Set(s.filter, s, s)
+	tree.Add(s.filter, s)
 	var names [][]byte
 	for i := range 4 * matchMost {
 		names = append(names, fmt.Appendf(nil, "a/%06d", i))
@@ -151,12 +151,12 @@ func TestMatchesAllocateNothing(t *testing.T) {
 // BenchmarkMatches looks one topic up among many filters, remembered or not, and far more topics than are remembered.
 func BenchmarkMatches(b *testing.B) {
 	for _, others := range []int{0, 100_000} {
-		var tree topic.Tree[*subscription, *subscription]
+		var tree topic.Tree[*subscription]
 		s := newSubscription(b, "bench/filters/+/probe/value")
-		tree.Set(s.filter, s, s)
+		tree.Add(s.filter, s)
 		for i := range others {
 			s := newSubscription(b, fmt.Sprintf([...]string{"bench/filters/+/a%d/value", "bench/filters/s7/a%d/#"}[i%2], i))
-			tree.Set(s.filter, s, s)
+			tree.Add(s.filter, s)
 		}
 		name := []byte("bench/filters/s7/probe/value")
 		var memory matches

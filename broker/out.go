@@ -40,8 +40,8 @@ type out struct {
 	pending []byte // for the socket
 	answers int32  // bytes of pending that answer what the client sent
 	others  int32  // packets in pending that are no PUBLISH
-	writing int    // bytes that the socket has taken and not written yet
-	charged int    // what limits.memory counts for it, see fits
+	writing int32  // bytes that the socket has taken and not written yet
+	charged int32  // steps that limits.memory counts for it, see fits
 
 	flight   qos.Outbound
 	*backlog          // see own

@@ -72,7 +72,7 @@ func (c *connection) refusal(r *reading, name []byte) (packet.Reason, why) {
 	case allowed(c.b.cfg(), name) != nil: // v5 sections 3.4.2.1 and 3.5.2.1: valid, and not accepted
 		r.counts.rejected++
 		return packet.TopicNameInvalid, whyUnfit
-	case !c.mayPublish(name): // v5 sections 3.4.2.1 and 3.5.2.1
+	case !c.session.mayPublish(name): // v5 sections 3.4.2.1 and 3.5.2.1
 		return packet.NotAuthorized, whyNoRight
 	}
 	return packet.Success, whyNot

@@ -8,10 +8,7 @@ import "weir/broker/packet"
 // before they are let in. Safe for concurrent use.
 func (b *Broker) Recheck() (disconnected int) {
 	b.mu.Lock()
-	all := make([]*connection, 0, len(b.connections))
-	for c := range b.connections {
-		all = append(all, c)
-	}
+	all := b.connections()
 	b.mu.Unlock()
 	for _, c := range all {
 		if err := c.conn.Recheck(); err != nil {

@@ -14,9 +14,8 @@ import (
 // Its parts belong to different hands. out and owed have their own locks. in, subs, will, version and lasts belong to the
 // connection that owns the session (its reader), and to whoever holds Broker.mu while there is none.
 type session struct {
-	b    *Broker
-	id   string
-	user string // who made it; nobody else gets it
+	b     *Broker
+	names string // its client id, and who made it; nobody else gets it
 
 	owner *connection // guarded by Broker.mu
 
@@ -25,10 +24,11 @@ type session struct {
 	lasts time.Duration // how long it outlives its connection
 	will  *will
 
-	absence *absence       // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
-	charged int32          // what limits.memory counts for it, see base
-	version packet.Version // of the connection it had last
-	placed  bool           // it counts as a session
+	absence  *absence       // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
+	charged  int32          // what limits.memory counts for it, see base
+	idLength uint16         // of names
+	version  packet.Version // of the connection it had last
+	placed   bool           // it counts as a session
 
 	out  out
 	owed *owed // made when something is owed for the first time
@@ -56,11 +56,17 @@ type will struct {
 	delay   time.Duration
 }
 
-func (b *Broker) newSession(id string) *session {
-	s := &session{b: b, id: id, in: *qos.NewInbound(b.cfg().ReceiveMaximum)}
+func (b *Broker) newSession(id, user string) *session {
+	s := &session{b: b, names: id + user, idLength: uint16(len(id)), in: *qos.NewInbound(b.cfg().ReceiveMaximum)}
 	s.out.backlog, s.out.flight = &noBacklog, *qos.NewOutbound(b.cfg().Inflight)
 	return s
 }
+
+// id is the client id.
+func (s *session) id() string { return s.names[:s.idLength] }
+
+// user is who made it.
+func (s *session) user() string { return s.names[s.idLength:] }
 
 // settled puts acknowledgements out that the journal has released, and sends them.
 func (s *session) settled(acks []due) {
@@ -136,7 +142,7 @@ func (s *session) subscribe(f topic.Filter, o options, due bool) *subscription {
 	if sharedFilter(f) {
 		s.b.join(sub)
 	} else {
-		s.b.tree.Set(f, sub, sub)
+		s.b.tree.Add(f, sub)
 	}
 	return sub
 }
@@ -270,7 +276,7 @@ func (s *session) end() {
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
-		s.b.quiet.warn(s.b.log, "session has ended with messages of a shared group that it was sent at QoS 2: they are dropped", "client", s.id, "messages", dropped)
+		s.b.quiet.warn(s.b.log, "session has ended with messages of a shared group that it was sent at QoS 2: they are dropped", "client", s.id(), "messages", dropped)
 	}
 	lent.finish() // before the pairs go
 	if s.out.durable != nil {

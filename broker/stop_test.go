@@ -16,7 +16,7 @@ func TestOrderlyStop(t *testing.T) {
 	five, _ := h.login(packet.V5, "five")
 	three, _ := h.login(packet.V311, "three")
 	idle := h.dial(packet.V5) // never said CONNECT
-	h.until(func() bool { h.b.mu.Lock(); defer h.b.mu.Unlock(); return len(h.b.connections) == 3 })
+	h.until(func() bool { h.b.mu.Lock(); defer h.b.mu.Unlock(); return h.b.sockets == 3 })
 	done := make(chan struct{})
 	go func() { h.stop(); close(done) }()
 	five.expectEnd(packet.ServerShuttingDown)

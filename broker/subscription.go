@@ -86,7 +86,7 @@ func (b *Broker) SetRoutes(routes []Route) {
 		r := routes[i]
 		r.Exclude = slices.Clone(r.Exclude)
 		b.routes[i] = &subscription{filter: r.Filter, extra: &extra{route: &r}}
-		b.tree.Set(r.Filter, b.routes[i], b.routes[i])
+		b.tree.Add(r.Filter, b.routes[i])
 		b.watch(b.routes[i], true)
 	}
 	for _, s := range before {

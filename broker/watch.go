@@ -11,6 +11,6 @@ import (
 // are not given.
 func (b *Broker) Watch(f topic.Filter, told func(m *message.Message)) (stop func()) {
 	s := &subscription{filter: f, extra: &extra{told: told}}
-	b.tree.Set(f, s, s)
+	b.tree.Add(f, s)
 	return func() { b.tree.Remove(f, s) }
 }

@@ -39,7 +39,7 @@ func newWill(p *packet.Connect, s *session) *will {
 	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
 		return nil
 	}
-	m := message.Message{Origin: []byte(s.id)}
+	m := message.Message{Origin: []byte(s.id())}
 	m.Topic, m.Payload, m.QoS = p.Will.Topic, p.Will.Payload, p.Will.QoS
 	m.Retain = p.Will.Retain // v5 [MQTT-3.1.2-14] [MQTT-3.1.2-15], 3.1.1 [MQTT-3.1.2-16] [MQTT-3.1.2-17]
 	m.Props = p.Will.Props

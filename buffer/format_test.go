@@ -143,19 +143,7 @@ func mustKeyed(t *testing.T, p []byte) (string, []byte, []byte) {
 // The golden segment was written by the first version of the format; every
 // later reader must read it.
 func TestGoldenSegment(t *testing.T) {
-	golden := filepath.Join("testdata", "segment-v1")
-	if *update && missing(golden) {
-		writeGolden(t, golden)
-	}
-	p, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, segmentName(1)), p, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l := open(t, Options{Dir: dir, SegmentSize: minSegment})
+	l := openGolden(t, "segment-v1", writeGolden)
 	defer l.Close()
 	c, _ := l.Consumer("cloud")
 	got := drain(t, c)
@@ -176,14 +164,30 @@ func TestGoldenSegment(t *testing.T) {
 	}
 }
 
-// missing: what an earlier version wrote is never written again.
-func missing(golden string) bool {
-	_, err := os.Stat(golden)
-	return os.IsNotExist(err)
+// openGolden opens a log whose first segment is the golden file of this name. With -update a missing one is made of the
+// first segment of what write leaves in a directory; what an earlier version wrote is never written again.
+func openGolden(t *testing.T, name string, write func(t *testing.T, dir string)) *Log {
+	t.Helper()
+	golden := filepath.Join("testdata", name)
+	p, err := os.ReadFile(golden)
+	if os.IsNotExist(err) && *update {
+		dir := t.TempDir()
+		write(t, dir)
+		if p, err = os.ReadFile(filepath.Join(dir, segmentName(1))); err == nil {
+			err = os.WriteFile(golden, p, 0o644)
+		}
+	}
+	dir := t.TempDir()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, segmentName(1)), p, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open(t, Options{Dir: dir, SegmentSize: minSegment})
 }
 
-func writeGolden(t *testing.T, name string) {
-	dir := t.TempDir()
+func writeGolden(t *testing.T, dir string) {
 	l := open(t, Options{Dir: dir, SegmentSize: minSegment})
 	c, _ := l.Consumer("cloud")
 	other, _ := l.Consumer("other")
@@ -201,14 +205,6 @@ func writeGolden(t *testing.T, name string) {
 	c.Ack([]Range{{got[0].Number, got[0].Number}})
 	c.SetAside(got[4].Number)
 	l.Close()
-	p, err := os.ReadFile(filepath.Join(dir, segmentName(1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	os.MkdirAll(filepath.Dir(name), 0o755)
-	if err := os.WriteFile(name, p, 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestNewerFormatIsRefusedAndUntouched(t *testing.T) {

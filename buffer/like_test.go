@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -183,14 +181,12 @@ func TestLikeRecordsAreSmall(t *testing.T) {
 
 // The golden segment was written by the first version that knows like records.
 func TestGoldenLikeSegment(t *testing.T) {
-	golden := filepath.Join("testdata", "segment-v1-like")
 	rng := rand.New(rand.NewPCG(5, 6))
 	var want []Record
 	for range 150 {
 		want = append(want, likeRecord(rng, 1, 2))
 	}
-	if *update && missing(golden) {
-		dir := t.TempDir()
+	l := openGolden(t, "segment-v1-like", func(t *testing.T, dir string) {
 		l := open(t, Options{Dir: dir, SegmentSize: minSegment, TailSize: 1 << 20})
 		l.Consumer("cloud")
 		l.Consumer("other")
@@ -199,23 +195,7 @@ func TestGoldenLikeSegment(t *testing.T) {
 		}
 		commit(t, l)
 		l.Close()
-		p, err := os.ReadFile(filepath.Join(dir, segmentName(1)))
-		if err == nil {
-			err = os.WriteFile(golden, p, 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, segmentName(1)), p, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l := open(t, Options{Dir: dir, SegmentSize: minSegment})
+	})
 	defer l.Close()
 	c, _ := l.Consumer("cloud")
 	got := drain(t, c)

@@ -303,30 +303,12 @@ func TestUnknownFeatureIsRefused(t *testing.T) {
 
 // The golden packed segment was written by the first version that packs.
 func TestGoldenPackedSegment(t *testing.T) {
-	golden := filepath.Join("testdata", "segment-v1-packed")
-	if *update && missing(golden) {
-		dir := t.TempDir()
+	l := openGolden(t, "segment-v1-packed", func(t *testing.T, dir string) {
 		l := open(t, packedOptions(dir))
 		c, _ := l.Consumer("cloud")
 		fillPacked(t, l, c, 40, 20)
 		l.Close()
-		p, err := os.ReadFile(filepath.Join(dir, segmentName(1)))
-		if err == nil {
-			err = os.WriteFile(golden, p, 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, segmentName(1)), p, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l := open(t, Options{Dir: dir, SegmentSize: minSegment})
+	})
 	defer l.Close()
 	c, _ := l.Consumer("cloud")
 	got := drain(t, c)

@@ -10,17 +10,18 @@ import (
 const bulk = 64
 
 // makeSpare writes a file of zeros, so that commits into it change no metadata;
-// or, if commits are so large that this would cost more than the metadata, it
-// allocates one. l.mu is held at both ends.
+// or it allocates one: if commits are so large that zeros would cost more than
+// the metadata, and for the first segment of a log, so that a start need not
+// wait for zeros. l.mu is held at both ends.
 func (l *Log) makeSpare() error {
 	size := l.o.SegmentSize
 	name := fmt.Sprintf("%08x", l.c.spare)
 	l.c.spare++
 	l.making = true
 	l.addFile(newPrefix+name, size) // it counts from here on
-	large := l.c.usual >= max(4*page, size/bulk)
+	allocate := l.c.usual >= max(4*page, size/bulk) || len(l.segments) == 0
 	l.mu.Unlock()
-	wrote, err := l.fillSpare(newPrefix+name, size, large)
+	wrote, err := l.fillSpare(newPrefix+name, size, allocate)
 	if err == nil {
 		if err = l.fs.Rename(newPrefix+name, sparePrefix+name); err != nil {
 			l.fs.Remove(newPrefix + name)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -362,9 +361,10 @@ func (g *Gateway) buildBroker() error {
 	g.reloadables = append(g.reloadables, g.access.reloadable())
 	c := limitsOf(g.cfg)
 	c.InnerWildcard = g.cfg.Broker.InnerWildcard
-	c.Users, c.Anonymous, c.Rights = g.access, g.access.anonymous, g.access.rights
+	c.Users, c.Keys, c.Anonymous, c.Rights = g.access, g.access.keys, g.access.anonymous, g.access.rights
+	c.Redirect = g.access.redirect
 	c.Store, c.RetainFlush, c.SpillAfter = g.store.journal, g.cfg.Buffer.RetainFlush, g.cfg.Buffer.SpillAfter
-	c.Calm = debug.FreeOSMemory
+	c.Calm = releaseMemory
 	c.Version = "weir version " + g.o.Version
 	g.reloadables = append(g.reloadables, g.reloadableLimits())
 	g.broker = broker.New(c, g.store.journal, g.clock.Now, g.log)

@@ -28,7 +28,8 @@ type OnceValue struct {
 	Quantity          string
 	Quality           string // "good", or with a reason
 	Bad               bool
-	Raw               int64 // the device's own word
+	Raw               *int64 // the device's own word; nil if it has none
+	Sent              string // the text of a device that has none
 }
 
 // Read reads each configured sensor once, all at the same time, or those that are named, or, if auto is set in the
@@ -157,12 +158,16 @@ func (r *onceReader) read(ctx context.Context) Once {
 	if o.Err = r.device.Read(ctx, &r.sample); o.Err != nil {
 		return o
 	}
+	measured := len(r.sample.Readings) // all others are derived
 	r.judge.apply(&r.sample, time.Now())
 	o.Chip = r.sample.Chip
 	for i := range r.sample.Readings {
 		reading := &r.sample.Readings[i]
 		sh := &r.judge.outlet(reading).shape
-		v := OnceValue{Topic: string(sh.topic), Quantity: string(reading.Quantity), Quality: reading.Quality.String(), Raw: reading.Raw, Bad: reading.Quality.Level == sensors.Bad}
+		v := OnceValue{Topic: string(sh.topic), Quantity: string(reading.Quantity), Quality: reading.Quality.String(), Sent: reading.Sent, Bad: reading.Quality.Level == sensors.Bad}
+		if i < measured && v.Sent == "" && reading.Quality.Reason != sensors.Missing {
+			v.Raw = new(reading.Raw) // the sample is used again
+		}
 		if !v.Bad {
 			shown := sh.shown(reading)
 			v.Text, v.Unit = string(shown.append(nil)), string(shown.unit)

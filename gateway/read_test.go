@@ -10,11 +10,11 @@ import (
 	"weir/sensors/sim"
 )
 
-// TestRead reads again and again, with the device's own word, through a chip that is pulled out and put back.
+// TestRead reads again and again, with the device's own word, of what is not derived, through a chip that is pulled out and put back.
 func TestRead(t *testing.T) {
 	s := newSite(t, upstream.Options{})
 	s.bus.Add(0x76, sim.NewBME280(sim.Steady(air)))
-	cfg := s.config(head + room1)
+	cfg := s.config(head + room1 + "derive = [\"dew_point\"]\n")
 	var went []bool
 	err := Read(s.ctx, cfg, s.options(), nil, func(all []Once) (time.Duration, bool) {
 		if len(all) != 1 || all[0].Sensor != "room1" {
@@ -22,8 +22,8 @@ func TestRead(t *testing.T) {
 		}
 		one := all[0]
 		went = append(went, one.Err == nil)
-		if one.Err == nil && (len(one.Values) != 3 || one.Values[0].Text != "21.53" || one.Values[0].Unit != "°C" || one.Values[0].Raw == 0 || one.Values[0].Quality != "good" || one.Chip != "BME280") {
-			t.Errorf("got %+v, want three values with their words", one)
+		if one.Err == nil && (len(one.Values) != 4 || one.Values[3].Raw != nil || one.Values[0].Text != "21.53" || one.Values[0].Unit != "°C" || *one.Values[0].Raw == 0 || one.Values[0].Quality != "good" || one.Chip != "BME280") {
+			t.Errorf("got %+v, want three values with their words, and one derived of them", one)
 		}
 		switch len(went) {
 		case 1:

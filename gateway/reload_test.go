@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"weir/bridge/client"
 	"weir/bridge/upstream"
+	"weir/broker"
 	"weir/broker/auth"
 	"weir/broker/packet"
 	"weir/broker/topic"
@@ -233,6 +235,128 @@ address = "127.0.0.3:1883"
 			}
 		}
 	}
+	ended, end := context.WithCancel(s.ctx)
+	end()
+	for password, want := range map[string]bool{"secret": true, "wrong": false} { // also what only the second file knows
+		for _, user := range []string{"a", "b"} {
+			if ok, _ := s.gateway.access.Verify(ended, "l3", user, []byte(password)); ok != want {
+				t.Errorf("user %s with %q, nothing being computed: %v, want %v", user, password, ok, want)
+			}
+		}
+	}
+}
+
+// TestKeysOfListeners: keys for SCRAM-SHA-256 are those of the listener's file, or of the first of all that has some, and of now.
+func TestKeysOfListeners(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	one, two, none := s.write("one", ""), s.write("two", ""), s.write("none", "")
+	set := func(path, name, password string) {
+		t.Helper()
+		if _, err := auth.SetScram(path, name, []byte(password), auth.MinIterations); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(one, "a", "secret")
+	set(two, "b", "secret")
+	auth.Set(none, "c", []byte("secret"))
+	text := head + noSensors + fmt.Sprintf(`
+[listener.l1]
+address = "127.0.0.1:1883"
+anonymous = false
+passwords = %q
+[listener.l2]
+address = "127.0.0.2:1883"
+anonymous = false
+passwords = %q
+[listener.l3]
+address = "127.0.0.3:1883"
+[listener.l4]
+address = "127.0.0.4:1883"
+anonymous = false
+passwords = %q
+`, one, two, none)
+	s.start(text)
+	a := s.gateway.access
+	for listener, known := range map[string]string{"l1": "a", "l2": "b", "l3": "ab", "l4": ""} {
+		for _, user := range []string{"a", "b", "c", "nobody"} {
+			k, offered := a.keys(listener, user)
+			if offered != (known != "") || k.Known != strings.Contains(known, user) || offered && k.Iterations != auth.MinIterations {
+				t.Errorf("user %s at listener %s: %+v, %v", user, listener, k, offered)
+			}
+		}
+	}
+	before, _ := a.keys("l3", "b")
+	other, _ := a.keys("l3", "a")
+	set(two, "b", "other")
+	if now, _ := a.keys("l3", "b"); now.Stored != before.Stored {
+		t.Error("keys changed before the reload")
+	}
+	if _, err := s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil }); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := a.keys("l3", "b"); now.Stored == before.Stored {
+		t.Error("the keys are the old ones after the reload")
+	}
+	if now, _ := a.keys("l3", "a"); now.Stored != other.Stored {
+		t.Error("keys changed that are the same in the file")
+	}
+}
+
+// TestReloadSendsAway: a listener whose redirect comes with a reload sends its clients away and takes no more, those of another one
+// stay, and when it goes again they are served again.
+func TestReloadSendsAway(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	text := func(more string) string {
+		return head + noSensors + `
+[listener.l1]
+address = "127.0.0.1:1883"
+` + more + `
+[listener.l2]
+address = "127.0.0.2:1883"
+`
+	}
+	s.start(text(""))
+	connect := func(at int) (*local, error) {
+		return s.connect(client.Options{URL: "mqtt://" + s.addresses[at], ClientID: fmt.Sprint("c", at)})
+	}
+	reload := func(more string) {
+		t.Helper()
+		st, err := s.gateway.Reload(func() (*config.Config, error) { return s.config(text(more)), nil })
+		if err != nil || len(st.Restart) > 0 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+	}
+	refused := func(err error, want packet.Reason) {
+		t.Helper()
+		if e := (*client.Error)(nil); !errors.As(err, &e) || e.Reason != want || !strings.Contains(e.Text, "it names another server: gateway2.example.com:1883") {
+			t.Errorf("got %v, want %s and where to go", err, want)
+		}
+	}
+	var all [2]*local
+	for i := range all {
+		var err error
+		if all[i], err = connect(i); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(all[i].close)
+	}
+	reload(`redirect = "gateway2.example.com:1883"`)
+	<-all[0].conn.Done()
+	refused(all[0].conn.Err(), packet.UseAnotherServer)
+	_, err := connect(0)
+	refused(err, packet.UseAnotherServer)
+	reload("redirect = \"gateway2.example.com:1883\"\nredirect_permanent = true")
+	_, err = connect(0)
+	refused(err, packet.ServerMoved)
+	if _, err := all[1].conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("there")}); err != nil {
+		t.Errorf("the client of the other listener is gone: %v", err)
+	}
+	reload("")
+	back, err := connect(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back.close()
 }
 
 // TestReloadLimits: limits hold from a reload on, for clients and listeners, and one that does not fit the running log is refused.
@@ -269,5 +393,30 @@ func TestReloadLimits(t *testing.T) {
 	}
 	if limit("max_sessions").Most != 20_000 {
 		t.Error("part of a configuration that was refused holds")
+	}
+}
+
+// TestRightsSomewhere: a session that was stored may do what its user may at one of the listeners, as nobody knows which was its.
+func TestRightsSomewhere(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	one, two := s.write("one", "user u\ntopic one/#\n"), s.write("two", "user u\ntopic write two/#\ntopic deny two/no\n")
+	s.start(head + noSensors + fmt.Sprintf("[listener.l1]\naddress = \"127.0.0.1:1883\"\nacl = %q\n[listener.l2]\naddress = \"127.0.0.2:1883\"\nacl = %q\n", one, two))
+	r := s.gateway.access.rights(broker.Who{User: "u", ClientID: "c"})
+	for name, want := range map[string][2]bool{"one/x": {true, true}, "two/x": {true, false}, "two/no": {false, false}, "three": {false, false}} {
+		if write, read := r.MayPublish([]byte(name)), r.MayReceive([]byte(name)); write != want[0] || read != want[1] {
+			t.Errorf("%s: write %v, read %v, want %v", name, write, read, want)
+		}
+	}
+	for filter, want := range map[string]bool{"one/#": true, "two/#": false, "#": false} {
+		f, err := topic.ParseFilter(filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := r.ReceivesAll(f); all != want {
+			t.Errorf("%s: receives all of it %v, want %v", filter, all, want)
+		}
+		if !r.MaySubscribe(f) { // judged at delivery, as the lists say
+			t.Errorf("%s: not subscribed", filter)
+		}
 	}
 }

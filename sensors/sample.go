@@ -120,6 +120,7 @@ type Reading struct {
 	Resolution float64 // smallest step that means something, in Unit; 0: not known
 	Min, Max   float64 // what the chip can measure; both zero: no limit known
 	Raw        int64   // the device's own word, before any computation
+	Sent       string  // the text a device sent for it that has no words
 	Quality    Quality
 	Publish    Unit // what it is published in when nothing else is set; "": as Unit.Shown says
 	Gauge      bool // a pressure above that of the air or of another vessel
@@ -169,6 +170,9 @@ func (s *Sample) AddBad(m Measure, why Reason, raw int64) {
 		Quality: Quality{Level: Bad, Reason: why}, Publish: m.Publish, Gauge: m.Gauge,
 	})
 }
+
+// Sent notes the text that the last reading was made of.
+func (s *Sample) Sent(text string) { s.Readings[len(s.Readings)-1].Sent = text }
 
 // Get returns the reading of q, if the sample has one.
 func (s *Sample) Get(q Quantity) (Reading, bool) {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -138,6 +139,17 @@ func TestRemembered(t *testing.T) {
 		t.Error("a login was remembered over Load")
 	}
 	<-p.working
+	if !verify(t, p, "u", "secret") {
+		t.Fatal("refused")
+	}
+	for range 100 { // though nobody else computes now
+		if ok, err := p.Verify(ended, "u", []byte("secret")); !ok || err != nil {
+			t.Fatalf("a remembered login: %v, %v", ok, err)
+		}
+		if ok, err := p.Verify(ended, "u", []byte("wrong")); ok || !errors.Is(err, context.Canceled) {
+			t.Fatalf("%v, %v: a hash was computed though the context has ended", ok, err)
+		}
+	}
 }
 
 // TestOneAtATime proves that no two hashes are computed at once, and that those
@@ -145,7 +157,7 @@ func TestRemembered(t *testing.T) {
 func TestOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPasswords()
-		p.table.Store(newTable([]user{{name: "u", hash: newHashOf([]byte("secret"), quick)}}))
+		p.table.Store(newTable([]user{{name: "u", hash: newHashOf([]byte("secret"), quick)}}, nil))
 		p.working <- struct{}{}
 		var in sync.WaitGroup
 		for range 10 {
@@ -189,7 +201,7 @@ func TestUnknownCostsTheSame(t *testing.T) {
 			t.Errorf("the cost of %s was chosen %d times for %d names, want about %d", u, got, names, want)
 		}
 	}
-	if h := p.forUnknown(newTable(nil), "nobody"); h.cost != standard {
+	if h := p.forUnknown(newTable(nil, nil), "nobody"); h.cost != standard {
 		t.Errorf("without users a login costs %+v, want %+v", h.cost, standard)
 	}
 }
@@ -411,6 +423,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(mosquitto)
+	f.Add([]byte(secretMark + "c2VjcmV0IHNlY3JldCE=\npump7:" + pencil))
 	for _, v := range vectors {
 		f.Add([]byte("# x\nu:" + v.hash + "\r\n\nv:" + v.hash))
 	}
@@ -422,7 +435,11 @@ func FuzzParse(f *testing.F) {
 		var again strings.Builder
 		for _, u := range users {
 			if c := u.hash.cost; c.kind != argon2id {
-				if c.passes < 1 || c.passes > maxIterations || len(u.hash.salt) > maxSalt || len(u.hash.sum) != maxHash {
+				length, least := maxHash, uint32(1)
+				if c.kind == scramsha256 {
+					length, least = sha256.Size, MinIterations
+				}
+				if c.passes < least || c.passes > maxIterations || len(u.hash.salt) > maxSalt || len(u.hash.sum) != length {
 					t.Fatalf("out of bounds: %+v", u)
 				}
 			} else if c.memory > maxMemory || c.passes > maxPasses || c.lanes > maxLanes || c.passes < 1 ||
@@ -467,5 +484,32 @@ func BenchmarkVerifyFirst(b *testing.B) {
 		if h.matches([]byte("wrong")) {
 			b.Fatal("let in")
 		}
+	}
+}
+
+// TestByteOrderMark: an editor of another system puts one at the head of a file. It is no part of the first user's name, nor of the
+// first word of a list, and a file that is written anew is without it.
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\xEF\xBB\xBF"
+	path := writeFile(t, mark+quickLine("first", "secret")+quickLine("second", "secret"))
+	p := NewPasswords()
+	if _, err := p.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	if !verify(t, p, "first", "secret") || p.Len() != 2 {
+		t.Errorf("the first of %d users cannot log in", p.Len())
+	}
+	if deleted, err := Delete(path, "first"); !deleted || err != nil {
+		t.Errorf("the first user was not deleted: %v", err)
+	}
+	if data, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(data), "second:") {
+		t.Errorf("%.10q..., %v", data, err)
+	}
+	acl, _, err := LoadACL(writeFile(t, mark+"topic read a\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if acl.For("", "c").Receive([]byte("a")) != Granted {
+		t.Error("the first line of the list is not read")
 	}
 }

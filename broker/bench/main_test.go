@@ -6,12 +6,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"weir/broker"
+	"weir/broker/leak"
 	"weir/broker/message"
 	"weir/broker/packet"
 	"weir/broker/transport"
@@ -39,32 +38,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "no licence")
 		os.Exit(3)
 	}
-	code := m.Run()
-	if left := leaked(); code == 0 && left != "" {
-		fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", left)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leaked gives the stacks of goroutines in this module, once they have had time to end.
-func leaked() string {
-	var left []string
-	for limit := time.Now().Add(5 * time.Second); time.Now().Before(limit); {
-		left = left[:0]
-		buf := make([]byte, 4<<20)
-		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(g, "weir/broker") && !strings.Contains(g, "TestMain") {
-				left = append(left, g)
-			}
-		}
-		if len(left) == 0 {
-			return ""
-		}
-		tick := time.NewTimer(10 * time.Millisecond)
-		<-tick.C
-	}
-	return strings.Join(left, "\n\n")
+	os.Exit(leak.Code(m.Run(), "weir/broker"))
 }
 
 // tiny is a size at which every scenario is over in a moment.

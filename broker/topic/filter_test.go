@@ -225,10 +225,10 @@ func TestMatchIsNotExponential(t *testing.T) {
 	yes := []byte(strings.Repeat("a/", MaxLevels-1) + "b")
 	no := []byte(strings.Repeat("a/", MaxLevels-1) + "c")
 	deep := []byte(strings.Repeat("a/", MaxLevels) + "b")
-	var tree Tree[int, int]
-	tree.Set(f, 1, 1)
+	var tree Tree[int]
+	tree.Add(f, 1)
 	for i := range 100 {
-		tree.Set(mustParse(t, strings.Repeat("#/a/", 1+i)+"c/d"), i, i)
+		tree.Add(mustParse(t, strings.Repeat("#/a/", 1+i)+"c/d"), i)
 	}
 	var names Names[int]
 	for _, n := range [][]byte{yes, no, deep} {

@@ -1,150 +1,168 @@
 package topic
 
-// A set is what stands at one filter: values by key, and those of shared groups
-// apart. It is small when it holds one value, and quick when it holds many.
-type set[K comparable, V any] struct {
-	entries []entry[K, V]
-	more    *more[K, V] // nil until needed
-}
+import "slices"
 
-type entry[K comparable, V any] struct {
-	key   K
-	value V
+// A set is what stands at one filter: elements, and those of shared groups
+// apart. It is small when it holds one, and quick when it holds many.
+type set[E comparable] struct {
+	one    E        // the only element, if single
+	some   *more[E] // all elements, if set; then none is single
+	single bool
 }
 
 // more is what few sets need.
-type more[K comparable, V any] struct {
-	index  map[K]int             // where a key is in entries; nil while they are few
-	groups map[string]*set[K, V] // of shared filters, by group; none of them empty, but while one is changed
+type more[E comparable] struct {
+	list   []E
+	index  map[E]int          // where an element is in list; nil while they are few
+	groups map[string]*set[E] // of shared filters, by group; none of them empty, but while one is changed
 }
 
-const fewEntries = 16
+const fewElements = 16
 
-func (s set[K, V]) empty() bool {
-	return len(s.entries) == 0 && (s.more == nil || len(s.more.groups) == 0)
-}
+func (s set[E]) empty() bool { return !s.single && s.some == nil }
 
-// extra returns s.more, made if needed.
-func (s *set[K, V]) extra() *more[K, V] {
-	if s.more == nil {
-		s.more = &more[K, V]{}
+// more returns s.some, made if needed.
+func (s *set[E]) more() *more[E] {
+	if s.some == nil {
+		s.some = &more[E]{}
+		if s.single {
+			var none E
+			s.some.list = []E{s.one}
+			s.one, s.single = none, false
+		}
 	}
-	return s.more
+	return s.some
 }
 
 // group returns the set of a shared group, made if needed.
-func (s *set[K, V]) group(name string) *set[K, V] {
-	m := s.extra()
+func (s *set[E]) group(name string) *set[E] {
+	m := s.more()
 	if g := m.groups[name]; g != nil {
 		return g
 	}
 	if m.groups == nil {
-		m.groups = map[string]*set[K, V]{}
+		m.groups = map[string]*set[E]{}
 	}
-	g := &set[K, V]{}
+	g := &set[E]{}
 	m.groups[string([]byte(name))] = g // a copy: name is a part of a filter's text
 	return g
 }
 
-// at returns where a key is in entries, -1 if it is not.
-func (s *set[K, V]) at(k K) int {
-	if s.more != nil && s.more.index != nil {
-		if i, ok := s.more.index[k]; ok {
+// at returns where an element is in the list, -1 if it is not.
+func (m *more[E]) at(e E) int {
+	if m.index != nil {
+		if i, ok := m.index[e]; ok {
 			return i
 		}
 		return -1
 	}
-	for i := range s.entries {
-		if s.entries[i].key == k {
-			return i
-		}
-	}
-	return -1
+	return slices.Index(m.list, e)
 }
 
-// put stores a value and reports whether it replaced one.
-func (s *set[K, V]) put(k K, v V) (replaced bool) {
-	if i := s.at(k); i >= 0 {
-		s.entries[i].value = v
+// add puts an element in and reports whether it was there.
+func (s *set[E]) add(e E) (had bool) {
+	switch {
+	case s.single && s.one == e:
 		return true
-	}
-	s.entries = append(s.entries, entry[K, V]{k, v})
-	if len(s.entries) <= fewEntries && (s.more == nil || s.more.index == nil) {
+	case s.empty():
+		s.one, s.single = e, true
 		return false
 	}
-	m := s.extra() // an index outlives a few removals, and has to know whatever comes meanwhile
-	if m.index == nil {
-		m.index = make(map[K]int, 2*fewEntries)
-		for i := range s.entries {
-			m.index[s.entries[i].key] = i
+	m := s.more()
+	if m.at(e) >= 0 {
+		return true
+	}
+	m.list = append(m.list, e)
+	if len(m.list) <= fewElements && m.index == nil {
+		return false
+	}
+	if m.index == nil { // it outlives a few removals, and has to know whatever comes meanwhile
+		m.index = make(map[E]int, 2*fewElements)
+		for i, x := range m.list {
+			m.index[x] = i
 		}
 	}
-	m.index[k] = len(s.entries) - 1
+	m.index[e] = len(m.list) - 1
 	return false
 }
 
-// remove drops a key and reports whether it was there.
-func (s *set[K, V]) remove(k K) bool {
-	i := s.at(k)
+// remove drops an element and reports whether it was there.
+func (s *set[E]) remove(e E) bool {
+	var none E
+	m := s.some
+	if m == nil {
+		if !s.single || s.one != e {
+			return false
+		}
+		s.one, s.single = none, false
+		return true
+	}
+	i := m.at(e)
 	if i < 0 {
 		return false
 	}
-	last := len(s.entries) - 1
-	if s.more != nil && s.more.index != nil {
-		s.more.index[s.entries[last].key] = i
-		delete(s.more.index, k)
+	last := len(m.list) - 1
+	if m.index != nil {
+		m.index[m.list[last]] = i
+		delete(m.index, e)
 	}
-	s.entries[i] = s.entries[last]
-	s.entries[last] = entry[K, V]{}
-	s.entries = s.entries[:last]
+	m.list[i] = m.list[last]
+	m.list[last] = none
+	m.list = m.list[:last]
 	s.shrink()
 	return true
 }
 
 // shrink gives room back when most of it is unused.
-func (s *set[K, V]) shrink() {
-	if len(s.entries) <= fewEntries/2 && s.more != nil {
-		s.more.index = nil
-		if len(s.more.groups) == 0 {
-			s.more = nil
-		}
+func (s *set[E]) shrink() {
+	m := s.some
+	if len(m.list) <= fewElements/2 {
+		m.index = nil
 	}
-	if len(s.entries) == 0 {
-		s.entries = nil
-	} else if cap(s.entries) > 4*len(s.entries) {
-		s.entries = append(make([]entry[K, V], 0, 2*len(s.entries)), s.entries...)
+	switch {
+	case len(m.groups) == 0 && len(m.list) <= 1:
+		s.some = nil
+		if len(m.list) == 1 {
+			s.one, s.single = m.list[0], true
+		}
+	case len(m.list) == 0:
+		m.list = nil
+	case cap(m.list) > 4*len(m.list):
+		m.list = append(make([]E, 0, 2*len(m.list)), m.list...)
 	}
 }
 
-// removeFrom drops the key of a filter that ends here, with or without a group.
-func (s *set[K, V]) removeFrom(f Filter, k K) bool {
+// removeFrom drops the element of a filter that ends here, with or without a group.
+func (s *set[E]) removeFrom(f Filter, e E) bool {
 	name, shared := f.Shared()
 	if !shared {
-		return s.remove(k)
+		return s.remove(e)
 	}
-	if s.more == nil {
+	if s.some == nil {
 		return false
 	}
-	g := s.more.groups[name]
-	if g == nil || !g.remove(k) {
+	g := s.some.groups[name]
+	if g == nil || !g.remove(e) {
 		return false
 	}
 	if g.empty() {
-		delete(s.more.groups, name)
+		delete(s.some.groups, name)
 		s.shrink()
 	}
 	return true
 }
 
-// appendTo appends all values, those of groups too.
-func (s *set[K, V]) appendTo(dst []V) []V {
-	for i := range s.entries {
-		dst = append(dst, s.entries[i].value)
+// appendTo appends all elements, those of groups too.
+func (s *set[E]) appendTo(dst []E) []E {
+	if s.single {
+		return append(dst, s.one)
 	}
-	if s.more != nil {
-		for _, g := range s.more.groups {
-			dst = g.appendTo(dst)
-		}
+	if s.some == nil {
+		return dst
+	}
+	dst = append(dst, s.some.list...)
+	for _, g := range s.some.groups {
+		dst = g.appendTo(dst)
 	}
 	return dst
 }

@@ -5,23 +5,23 @@ import (
 	"sync/atomic"
 )
 
-// A Tree holds values by filter and key, such as the subscriptions of sessions,
-// and finds those whose filter takes a name. The zero value is empty and ready.
+// A Tree holds elements by filter, such as the subscriptions of sessions, and
+// finds those whose filter takes a name. The zero value is empty and ready.
 // Safe for concurrent use: any number of matchers run side by side, and wait for
 // a writer no longer than its one change takes.
-type Tree[K comparable, V any] struct {
+type Tree[E comparable] struct {
 	version atomic.Uint64
-	marks   sync.Pool // of map[*node[set[K, V]]]struct{}, empty
+	marks   sync.Pool // of map[*node[set[E]]]struct{}, empty
 
 	mu    sync.RWMutex // guards the two fields below
-	root  node[set[K, V]]
+	root  node[set[E]]
 	count int
 }
 
-// Set stores v for the filter and key and reports whether it replaced a value.
-// Filters with the same String are the same; a shared filter and the same filter
-// without its group are two. The zero Filter is never stored.
-func (t *Tree[K, V]) Set(f Filter, k K, v V) (replaced bool) {
+// Add puts e at the filter and reports whether it was there. Filters with the same
+// String are the same; a shared filter and the same filter without its group are
+// two. The zero Filter is never stored.
+func (t *Tree[E]) Add(f Filter, e E) (had bool) {
 	if f.IsZero() {
 		return false
 	}
@@ -32,23 +32,22 @@ func (t *Tree[K, V]) Set(f Filter, k K, v V) (replaced bool) {
 	if group, ok := f.Shared(); ok {
 		s = s.group(group)
 	}
-	replaced = s.put(k, v)
-	if !replaced {
+	if had = s.add(e); !had {
 		t.count++
+		t.version.Add(1) // before the lock is free: who sees the new tree cannot have read the old number after it
 	}
-	t.version.Add(1) // before the lock is free: who sees the new tree cannot have read the old number after it
-	return replaced
+	return had
 }
 
-// Remove drops the value of the filter and key and reports whether there was one.
-func (t *Tree[K, V]) Remove(f Filter, k K) bool {
+// Remove takes e from the filter and reports whether it was there.
+func (t *Tree[E]) Remove(f Filter, e E) bool {
 	if f.IsZero() {
 		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.root.find(f.Topic())
-	if n == nil || !n.value.removeFrom(f, k) {
+	if n == nil || !n.value.removeFrom(f, e) {
 		return false
 	}
 	if n.value.empty() {
@@ -59,8 +58,8 @@ func (t *Tree[K, V]) Remove(f Filter, k K) bool {
 	return true
 }
 
-// Len is the number of values.
-func (t *Tree[K, V]) Len() int {
+// Len is the number of elements.
+func (t *Tree[E]) Len() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.count
@@ -68,18 +67,18 @@ func (t *Tree[K, V]) Len() int {
 
 // Version rises with each change. A result of Match holds as long as Version is
 // what it was before that Match.
-func (t *Tree[K, V]) Version() uint64 { return t.version.Load() }
+func (t *Tree[E]) Version() uint64 { return t.version.Load() }
 
-// Match appends to dst the values of all filters that take the name, which must
-// be valid (ValidName), in no promised order. A key of which several filters
-// match appears once for each. It allocates only to grow dst.
-func (t *Tree[K, V]) Match(name []byte, dst []V) []V {
+// Match appends to dst the elements of all filters that take the name, which must
+// be valid (ValidName), in no promised order. One at several filters that match
+// appears once for each. It allocates only to grow dst.
+func (t *Tree[E]) Match(name []byte, dst []E) []E {
 	if len(name) == 0 {
 		return dst
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	m := matcher[K, V]{name: name, dst: dst, tree: t}
+	m := matcher[E]{name: name, dst: dst, tree: t}
 	m.below(&t.root, 0)
 	if m.seen != nil {
 		clear(m.seen)
@@ -90,17 +89,17 @@ func (t *Tree[K, V]) Match(name []byte, dst []V) []V {
 
 // A matcher walks a tree for one name. A position in the name is where a level
 // begins; one above its length means that no level is left.
-type matcher[K comparable, V any] struct {
+type matcher[E comparable] struct {
 	name []byte
-	dst  []V
-	tree *Tree[K, V]
+	dst  []E
+	tree *Tree[E]
 
 	within int // how many inner # are open
-	seen   map[*node[set[K, V]]]struct{}
+	seen   map[*node[set[E]]]struct{}
 }
 
 // below goes on behind a node whose levels are matched.
-func (m *matcher[K, V]) below(n *node[set[K, V]], pos int) {
+func (m *matcher[E]) below(n *node[set[E]], pos int) {
 	b := n.branch
 	if pos > len(m.name) {
 		m.dst = n.value.appendTo(m.dst)
@@ -128,7 +127,7 @@ func (m *matcher[K, V]) below(n *node[set[K, V]], pos int) {
 }
 
 // along compares the levels of a node with those of the name.
-func (m *matcher[K, V]) along(n *node[set[K, V]], pos int) {
+func (m *matcher[E]) along(n *node[set[E]], pos int) {
 	for at := 0; at <= len(n.label); {
 		if pos > len(m.name) {
 			return
@@ -147,7 +146,7 @@ func (m *matcher[K, V]) along(n *node[set[K, V]], pos int) {
 // spread takes a # node: its own values, and below an inner # what matches at
 // each later level. Below another inner # a node is reached at several levels of
 // the name, the first one first; what the later ones could find, the first does.
-func (m *matcher[K, V]) spread(n *node[set[K, V]], pos int) {
+func (m *matcher[E]) spread(n *node[set[E]], pos int) {
 	if m.within > 0 && !m.mark(n) {
 		return
 	}
@@ -164,11 +163,11 @@ func (m *matcher[K, V]) spread(n *node[set[K, V]], pos int) {
 }
 
 // mark reports whether a node is met for the first time.
-func (m *matcher[K, V]) mark(n *node[set[K, V]]) bool {
+func (m *matcher[E]) mark(n *node[set[E]]) bool {
 	if m.seen == nil {
-		m.seen, _ = m.tree.marks.Get().(map[*node[set[K, V]]]struct{})
+		m.seen, _ = m.tree.marks.Get().(map[*node[set[E]]]struct{})
 		if m.seen == nil {
-			m.seen = map[*node[set[K, V]]]struct{}{}
+			m.seen = map[*node[set[E]]]struct{}{}
 		}
 	}
 	if _, again := m.seen[n]; again {

@@ -62,7 +62,7 @@ var (
 
 // runTree applies one operation per two bytes to a tree and to the model.
 func runTree(t *testing.T, script []byte) {
-	var tree Tree[int, int]
+	var tree Tree[int]
 	m := model{}
 	for i := 0; i+1 < len(script); i += 2 {
 		f := mustParse(t, treeFilters[int(script[i])%len(treeFilters)])
@@ -71,17 +71,17 @@ func runTree(t *testing.T, script []byte) {
 		k := modelKey{f, key}
 		_, had := m[k]
 		if script[i+1]&1 == 0 {
-			if got := tree.Set(f, key, i); got != had {
-				t.Fatalf("Set(%q, %d) replaced: %v, want %v", f, key, got, had)
+			if got := tree.Add(f, key); got != had {
+				t.Fatalf("Add(%q, %d): %v, want %v", f, key, got, had)
 			}
-			m[k] = i
+			m[k] = key
 		} else {
 			if got := tree.Remove(f, key); got != had {
 				t.Fatalf("Remove(%q, %d): %v, want %v", f, key, got, had)
 			}
 			delete(m, k)
 		}
-		if changed := script[i+1]&1 == 0 || had; (tree.Version() > version) != changed {
+		if changed := (script[i+1]&1 == 0) != had; (tree.Version() > version) != changed {
 			t.Fatalf("version %d after %d, changed %v", tree.Version(), version, changed)
 		}
 	}
@@ -143,12 +143,12 @@ func FuzzTreeTexts(f *testing.F) {
 	f.Add("a/#/b/#/c\na/#/b/#/d\n#/c", "a/b/b/c")
 	f.Add("é/+\né/e/e\n/#", "é/e")
 	f.Fuzz(func(t *testing.T, texts, name string) {
-		var tree Tree[int, int]
+		var tree Tree[int]
 		var names Names[int]
 		m := model{}
 		for i, s := range strings.SplitN(texts, "\n", 64) {
 			if parsed, err := ParseFilter(s, InnerWildcard()); err == nil && strings.Count(s, "/") < 12 {
-				tree.Set(parsed, i, i)
+				tree.Add(parsed, i)
 				m[modelKey{parsed, i}] = i
 			}
 		}
@@ -177,11 +177,11 @@ func FuzzTreeTexts(f *testing.F) {
 }
 
 func TestTreeSharedAndPlainAreTwo(t *testing.T) {
-	var tree Tree[string, string]
+	var tree Tree[string]
 	plain, shared, other := mustParse(t, "a/+"), mustParse(t, "$share/g/a/+"), mustParse(t, "$share/h/a/+")
-	tree.Set(plain, "s", "plain")
-	tree.Set(shared, "s", "shared")
-	if tree.Remove(other, "s") {
+	tree.Add(plain, "plain")
+	tree.Add(shared, "shared")
+	if tree.Remove(other, "shared") {
 		t.Error("removed a group that is not there")
 	}
 	got := tree.Match([]byte("a/b"), nil)
@@ -189,17 +189,17 @@ func TestTreeSharedAndPlainAreTwo(t *testing.T) {
 	if want := []string{"plain", "shared"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if !tree.Remove(plain, "s") || !slices.Equal(tree.Match([]byte("a/b"), nil), []string{"shared"}) {
+	if !tree.Remove(plain, "plain") || !slices.Equal(tree.Match([]byte("a/b"), nil), []string{"shared"}) {
 		t.Error("removing the plain one took the shared one")
 	}
-	if !tree.Remove(shared, "s") || tree.Len() != 0 {
+	if !tree.Remove(shared, "shared") || tree.Len() != 0 {
 		t.Error("the shared one is still there")
 	}
 }
 
 func TestTreeZeroFilter(t *testing.T) {
-	var tree Tree[int, int]
-	if tree.Set(Filter{}, 1, 1) || tree.Len() != 0 || tree.Remove(Filter{}, 1) || len(tree.Match(nil, nil)) != 0 {
+	var tree Tree[int]
+	if tree.Add(Filter{}, 1) || tree.Len() != 0 || tree.Remove(Filter{}, 1) || len(tree.Match(nil, nil)) != 0 {
 		t.Error("the zero filter was stored")
 	}
 }
@@ -207,16 +207,16 @@ func TestTreeZeroFilter(t *testing.T) {
 // TestTreeConcurrent runs matchers beside writers; -race and the values that
 // never change are the proof.
 func TestTreeConcurrent(t *testing.T) {
-	var tree Tree[int, int]
-	tree.Set(mustParse(t, "a/#/c"), -1, -1)
-	tree.Set(mustParse(t, "a/#/b/#/c"), -1, -1)
+	var tree Tree[int]
+	tree.Add(mustParse(t, "a/#/c"), -1)
+	tree.Add(mustParse(t, "a/#/b/#/c"), -1)
 	var writers, matchers sync.WaitGroup
 	stop := make(chan struct{})
 	for w := range 2 {
 		writers.Go(func() {
 			for i := range 2000 {
 				f := mustParse(t, treeFilters[(i*7+w)%len(treeFilters)])
-				tree.Set(f, w, 1)
+				tree.Add(f, w)
 				tree.Remove(f, w)
 			}
 		})
@@ -262,8 +262,8 @@ type sink struct {
 const many = 100_000
 
 // bigTree holds 100,000 filters of four shapes, all with wildcards.
-func bigTree(tb testing.TB) *Tree[*int, sink] {
-	tree := &Tree[*int, sink]{}
+func bigTree(tb testing.TB) *Tree[*sink] {
+	tree := &Tree[*sink]{}
 	for i := range many {
 		var s string
 		switch i % 4 {
@@ -280,7 +280,7 @@ func bigTree(tb testing.TB) *Tree[*int, sink] {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		tree.Set(f, new(int), sink{qos: 1})
+		tree.Add(f, &sink{qos: 1})
 	}
 	return tree
 }
@@ -304,9 +304,9 @@ func TestTreeMemory(t *testing.T) {
 
 func TestMatchDoesNotAllocate(t *testing.T) {
 	tree := bigTree(t)
-	tree.Set(mustParse(t, "site/#/temperature"), new(int), sink{})
-	tree.Set(mustParse(t, "site/#/x/#/temperature"), new(int), sink{})
-	dst := make([]sink, 0, 64)
+	tree.Add(mustParse(t, "site/#/temperature"), &sink{})
+	tree.Add(mustParse(t, "site/#/x/#/temperature"), &sink{})
+	dst := make([]*sink, 0, 64)
 	for _, c := range []struct {
 		name string
 		want int
@@ -337,7 +337,7 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 func BenchmarkTreeMatch(b *testing.B) {
 	tree := bigTree(b)
 	name := []byte("site/device000401/room000402/temperature")
-	dst := make([]sink, 0, 64)
+	dst := make([]*sink, 0, 64)
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = tree.Match(name, dst[:0])
@@ -353,20 +353,20 @@ func BenchmarkTreeMatchParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
-		dst := make([]sink, 0, 64)
+		dst := make([]*sink, 0, 64)
 		for p.Next() {
 			dst = tree.Match(name, dst[:0])
 		}
 	})
 }
 
-func BenchmarkTreeSetRemove(b *testing.B) {
+func BenchmarkTreeAddRemove(b *testing.B) {
 	tree := bigTree(b)
 	f := mustParse(b, "site/device999999/+/temperature")
-	key := new(int)
+	key := &sink{}
 	b.ReportAllocs()
 	for b.Loop() {
-		tree.Set(f, key, sink{})
+		tree.Add(f, key)
 		tree.Remove(f, key)
 	}
 }
@@ -405,9 +405,9 @@ func BenchmarkTreeFill(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		var t Tree[int, int]
-		for i, f := range filters {
-			t.Set(f, 1, i)
+		var t Tree[int]
+		for _, f := range filters {
+			t.Add(f, 1)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*many), "ns/filter")
@@ -416,10 +416,10 @@ func BenchmarkTreeFill(b *testing.B) {
 func BenchmarkTreeMatchAmong(b *testing.B) {
 	for _, n := range []int{0, many} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			var t Tree[int, int]
-			t.Set(mustParse(b, "bench/filters/+/probe/value"), 1, 1)
+			var t Tree[int]
+			t.Add(mustParse(b, "bench/filters/+/probe/value"), 1)
 			for i := range n {
-				t.Set(mustParse(b, manyFilter(i)), 1, i)
+				t.Add(mustParse(b, manyFilter(i)), 1)
 			}
 			name := []byte("bench/filters/s7/probe/value")
 			dst := make([]int, 0, 8)

@@ -2,7 +2,6 @@ package crashfs
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"sort"
@@ -19,19 +18,6 @@ var ErrCrashed = errors.New("crashfs: the power is off")
 const Sector = 512
 
 const page = 4096
-
-type write struct {
-	off  int64
-	data []byte
-}
-
-// inode is a file: what reads see, what is on the medium, and the writes
-// between the two.
-type inode struct {
-	seen    []byte
-	durable []byte
-	pending []write
-}
 
 // change is one directory operation that is not synced.
 type change struct {
@@ -199,9 +185,8 @@ func (d *Disk) Create(name string) (buffer.File, error) {
 	}
 	f := &inode{}
 	d.dir[name] = f
-	d.changes = append(d.changes, change{to: name, node: f})
-	if cut {
-		return nil, ErrCrashed
+	if err := d.note(cut, change{to: name, node: f}); err != nil {
+		return nil, err
 	}
 	return &file{d: d, node: f, name: name, writable: true}, nil
 }
@@ -220,11 +205,7 @@ func (d *Disk) Rename(from, to string) error {
 	}
 	delete(d.dir, from)
 	d.dir[to] = f
-	d.changes = append(d.changes, change{from: from, to: to, node: f})
-	if cut {
-		return ErrCrashed
-	}
-	return nil
+	return d.note(cut, change{from: from, to: to, node: f})
 }
 
 // Exchange gives two files each other's name: a power cut finds both as they
@@ -241,11 +222,7 @@ func (d *Disk) Exchange(a, b string) error {
 		return noFile("exchange", a)
 	}
 	d.dir[a], d.dir[b] = g, f
-	d.changes = append(d.changes, change{from: a, to: b, node: f, swapped: g})
-	if cut {
-		return ErrCrashed
-	}
-	return nil
+	return d.note(cut, change{from: a, to: b, node: f, swapped: g})
 }
 
 // Remove deletes a file.
@@ -261,11 +238,7 @@ func (d *Disk) Remove(name string) error {
 		return noFile("remove", name)
 	}
 	delete(d.dir, name)
-	d.changes = append(d.changes, change{from: name, node: f})
-	if cut {
-		return ErrCrashed
-	}
-	return nil
+	return d.note(cut, change{from: name, node: f})
 }
 
 // SyncDir makes the directory durable.
@@ -287,6 +260,15 @@ func (d *Disk) SyncDir() error {
 		c.apply(d.durable)
 	}
 	d.changes = nil
+	return nil
+}
+
+// note keeps a change, which is the last one if power goes during it.
+func (d *Disk) note(cut bool, c change) error {
+	d.changes = append(d.changes, c)
+	if cut {
+		return ErrCrashed
+	}
 	return nil
 }
 
@@ -340,108 +322,3 @@ func build(dir map[string]*inode, capacity int64, content func(*inode) []byte) *
 	n.peak = n.used()
 	return n
 }
-
-// file is an open file.
-type file struct {
-	d        *Disk
-	node     *inode
-	name     string
-	writable bool
-}
-
-func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
-	if f.d.crashed {
-		return 0, ErrCrashed
-	}
-	if off >= int64(len(f.node.seen)) {
-		return 0, io.EOF
-	}
-	n := copy(p, f.node.seen[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (f *file) WriteAt(p []byte, off int64) (int, error) {
-	d := f.d
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	cut, err := d.step("write " + f.name)
-	if err != nil {
-		return 0, err
-	}
-	if !f.writable {
-		return 0, &fs.PathError{Op: "write", Path: f.name, Err: fs.ErrPermission}
-	}
-	end := off + int64(len(p))
-	grow := end - int64(len(f.node.seen))
-	if grow > 0 && grow > d.room() {
-		return 0, noSpace("write", f.name)
-	}
-	fail := d.writeAt > 0 && d.ops >= d.writeAt
-	if fail {
-		d.writeAt = 0
-		p = p[:len(p)/2]
-	}
-	w := write{off, append([]byte{}, p...)}
-	f.node.pending = append(f.node.pending, w)
-	f.node.seen = w.onto(f.node.seen, 0, len(p))
-	d.peak = max(d.peak, d.used())
-	switch {
-	case cut:
-		return 0, ErrCrashed
-	case fail:
-		return len(p), &fs.PathError{Op: "write", Path: f.name, Err: syscall.EIO}
-	}
-	return len(p), nil
-}
-
-// Allocate is here a write of zeros: what a crash leaves of it is a part of what
-// one leaves of those.
-func (f *file) Allocate(size int64) error {
-	_, err := f.WriteAt(make([]byte, size), 0)
-	return err
-}
-
-// onto writes bytes i to j of w.
-func (w *write) onto(data []byte, i, j int) []byte {
-	if need := int(w.off) + j; need > len(data) {
-		data = append(data, make([]byte, need-len(data))...)
-	}
-	copy(data[int(w.off)+i:], w.data[i:j])
-	return data
-}
-
-func (f *file) Sync() error {
-	d := f.d
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	cut, err := d.step("sync " + f.name)
-	if err != nil {
-		return err
-	}
-	if cut {
-		return ErrCrashed
-	}
-	if d.syncAt > 0 && d.ops >= d.syncAt {
-		d.syncAt = 0
-		f.node.pending = nil // clean in memory, never on the medium
-		return &fs.PathError{Op: "fdatasync", Path: f.name, Err: syscall.EIO}
-	}
-	for _, w := range f.node.pending {
-		f.node.durable = w.onto(f.node.durable, 0, len(w.data))
-	}
-	f.node.pending = nil
-	return nil
-}
-
-func (f *file) Size() (int64, error) {
-	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
-	return int64(len(f.node.seen)), nil
-}
-
-func (f *file) Close() error { return nil }

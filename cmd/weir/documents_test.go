@@ -84,3 +84,35 @@ func TestREADME(t *testing.T) {
 		t.Errorf("%d blocks of configuration, want those there are", blocks)
 	}
 }
+
+// TestREADMECommands: each command line of it is understood, as far as that can be told without running it, and each command is listed.
+func TestREADMECommands(t *testing.T) {
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	if list := "`" + strings.Join(names, " ") + "`"; !strings.Contains(string(data), list) {
+		t.Errorf("the commands are not listed as %s", list)
+	}
+	word := regexp.MustCompile(`'[^']*'|[^\s']+`)
+	lines := regexp.MustCompile("(?m)^    weir (.*)$|`weir ([^`]+)`").FindAllStringSubmatch(string(data), -1)
+	for _, line := range lines {
+		text, _, _ := strings.Cut(line[1]+line[2], " #")
+		text, _, _ = strings.Cut(text, " > ")
+		var args []string
+		for _, arg := range word.FindAllString(strings.TrimSuffix(strings.TrimSpace(text), "&"), -1) {
+			args = append(args, strings.Trim(arg, "'"))
+		}
+		var said strings.Builder
+		if status := dispatch(t.Context(), console{out: &said, err: &said}, append(args, "--help")); status != exitOK {
+			t.Errorf("weir %s: %s", text, &said)
+		}
+	}
+	if len(lines) < 20 {
+		t.Errorf("%d command lines, want those there are", len(lines))
+	}
+}

@@ -6,16 +6,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"weir/bridge/client"
-	"weir/bridge/upstream"
 	"weir/broker/packet"
 )
 
@@ -45,40 +40,12 @@ func TestKill(t *testing.T) {
 	plan := smallPlan
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	var arrived *tally
-	var target string
 	if *mosquitto != "" {
 		plan = fullPlan
-		target = startMosquitto(t, *mosquitto)
-		arrived = subscribeTally(ctx, t, target, plan.messages)
-	} else {
-		arrived = newTally(plan.messages)
-		server, err := upstream.Listen(upstream.Options{Forget: true, OnArrival: func(a upstream.Arrival) { arrived.add(a.Topic, a.Payload) }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		defer func() {
-			for _, v := range server.Violations() {
-				t.Errorf("protocol violation seen by the upstream: %s", v)
-			}
-		}()
-		target = server.Address()
 	}
+	target, arrived := startCloud(ctx, t, plan.messages)
 	proxy := startProxy(t, target)
-	w := newWeir(t, fmt.Sprintf(`
-[gateway]
-id = "killed"
-[listener.test]
-address = "127.0.0.1:%d"
-[sensors]
-auto = false
-[bridge.cloud]
-url = "mqtt://%s"
-[[bridge.cloud.forward]]
-filter = "plant/#"
-prefix = "sites/{id}"
-`, freePort(t), proxy.address()))
+	w := newKilledWeir(t, fmt.Sprintf(plantToCloud, proxy.address()))
 	w.start()
 
 	p := &strictPublisher{address: w.address, total: plan.messages, perSecond: plan.perSecond}
@@ -112,7 +79,7 @@ prefix = "sites/{id}"
 	if away.acked < due/2 || away.arrived > due/10 {
 		t.Errorf("while the link was cut %d messages were acknowledged and %d arrived, want about %d and none", away.acked, away.arrived, due)
 	}
-	acked := p.ackedNumbers()
+	acked := numbersOf(&p.mu, p.acked)
 	missing := arrived.waitFor(acked, plan.drainLimit)
 	fmt.Printf("kill: %d messages sent, %d sendings in all, %d acknowledged, %d of them while the link was cut, %d arrived, %d repeats, %d acknowledged and missing, %d out of order\n",
 		plan.messages, p.sendings, len(acked), away.acked, arrived.distinct(), arrived.repeats(), len(missing), arrived.disorder())
@@ -127,6 +94,32 @@ prefix = "sites/{id}"
 	}
 	w.stop()
 }
+
+// numbersOf lists the numbers of what is true, which mu guards.
+func numbersOf(mu *sync.Mutex, acked []bool) (all []int) {
+	mu.Lock()
+	defer mu.Unlock()
+	for n, ok := range acked {
+		if ok {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// newKilledWeir is a weir with the id "killed" and one listener, and the rest of its configuration.
+func newKilledWeir(t *testing.T, rest string) *weir {
+	t.Helper()
+	return newWeir(t, fmt.Sprintf("[gateway]\nid = \"killed\"\n[listener.test]\naddress = \"127.0.0.1:%d\"\n[sensors]\nauto = false\n", freePort(t))+rest)
+}
+
+const plantToCloud = `
+[bridge.cloud]
+url = "mqtt://%s"
+[[bridge.cloud.forward]]
+filter = "plant/#"
+prefix = "sites/{id}"
+`
 
 // strictPublisher sends numbered messages at a pace and keeps each until its PUBACK, sending it again, with DUP, on
 // every new connection.
@@ -258,225 +251,4 @@ func (p *strictPublisher) ackedCount() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.total - p.left
-}
-
-func (p *strictPublisher) ackedNumbers() []int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var all []int
-	for n, ok := range p.acked {
-		if ok {
-			all = append(all, n)
-		}
-	}
-	return all
-}
-
-// tally counts what arrives upstream.
-type tally struct {
-	mu      sync.Mutex
-	seen    []int
-	highest int
-	late    int // first arrivals after a later number
-	news    chan struct{}
-}
-
-func newTally(n int) *tally {
-	return &tally{seen: make([]int, n), highest: -1, news: make(chan struct{}, 1)}
-}
-
-func (c *tally) add(topic string, payload []byte) {
-	if topic != "sites/killed/plant/line" || len(payload) != 8 {
-		return // the state of the link
-	}
-	n := int(binary.BigEndian.Uint64(payload))
-	c.mu.Lock()
-	if c.seen[n] == 0 && n < c.highest {
-		c.late++
-	}
-	c.seen[n]++
-	c.highest = max(c.highest, n)
-	c.mu.Unlock()
-	select {
-	case c.news <- struct{}{}:
-	default:
-	}
-}
-
-// waitFor waits until all of the numbers have arrived, and returns those that have not within the limit.
-func (c *tally) waitFor(numbers []int, limit time.Duration) []int {
-	over := time.After(limit)
-	for {
-		var missing []int
-		c.mu.Lock()
-		for _, n := range numbers {
-			if c.seen[n] == 0 {
-				missing = append(missing, n)
-			}
-		}
-		c.mu.Unlock()
-		if len(missing) == 0 {
-			return nil
-		}
-		select {
-		case <-c.news:
-		case <-over:
-			return missing
-		}
-	}
-}
-
-func (c *tally) distinct() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, times := range c.seen {
-		n += min(times, 1)
-	}
-	return n
-}
-
-func (c *tally) repeats() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, times := range c.seen {
-		n += max(times-1, 0)
-	}
-	return n
-}
-
-func (c *tally) disorder() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.late
-}
-
-// startMosquitto runs a mosquitto with an unlimited queue and returns its address.
-func startMosquitto(t *testing.T, program string) string {
-	port := freePort(t)
-	file := filepath.Join(t.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nuser root\n", port)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-c", file)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	waitListening(t, address)
-	return address
-}
-
-// subscribeTally counts through a persistent session on a broker that is not ours.
-func subscribeTally(ctx context.Context, t *testing.T, address string, n int) *tally {
-	c := newTally(n)
-	conn, err := client.Connect(ctx, client.Options{
-		URL: address, Version: packet.V311, ClientID: "receiver", Resume: true,
-		OnMessages: func(messages []packet.Publish) {
-			for i := range messages {
-				c.add(string(messages[i].Topic), messages[i].Payload)
-			}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	if _, err := conn.Subscribe(ctx, packet.Subscription{Filter: []byte("sites/#"), QoS: 1}); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// proxy passes bytes between weir and its upstream until it is cut.
-type proxy struct {
-	t      *testing.T
-	target string
-	listen net.Listener
-
-	mu    sync.Mutex
-	down  bool
-	conns map[net.Conn]bool
-}
-
-func startProxy(t *testing.T, target string) *proxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{t: t, target: target, listen: l, conns: map[net.Conn]bool{}}
-	go p.accept()
-	t.Cleanup(func() { l.Close(); p.cut() })
-	return p
-}
-
-func (p *proxy) address() string { return p.listen.Addr().String() }
-
-func (p *proxy) accept() {
-	for {
-		near, err := p.listen.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", p.target)
-		if err != nil {
-			near.Close()
-			continue
-		}
-		if !p.keep(near, far) {
-			continue
-		}
-		go p.pass(near, far)
-		go p.pass(far, near)
-	}
-}
-
-// keep remembers a pair of connections, or closes it while the link is cut.
-func (p *proxy) keep(pair ...net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range pair {
-		if p.down {
-			c.Close()
-		} else {
-			p.conns[c] = true
-		}
-	}
-	return !p.down
-}
-
-func (p *proxy) pass(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = true
-	for c := range p.conns {
-		c.Close()
-	}
-	clear(p.conns)
-}
-
-func (p *proxy) mend() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = false
 }

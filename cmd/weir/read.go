@@ -17,7 +17,7 @@ import (
 func runRead(ctx context.Context, c console, args []string) int {
 	f := flags("read", "[--config FILE] [--every 10s] [--count N] [--raw | --json] [NAME...]")
 	path := f.String("config", defaultConfig, "the configuration; the default one need not exist")
-	raw := f.Bool("raw", false, "print the device's own words too, in hexadecimal")
+	raw := f.Bool("raw", false, "print what the device sent too: its own words in hexadecimal, or its text")
 	asJSON := f.Bool("json", false, "print JSON, one document for each time")
 	every := f.Duration("every", 0, "read again and again, this often, until interrupted")
 	times := f.Uint("count", 0, "read so many times; 0: once, or with --every without end")
@@ -80,8 +80,11 @@ func printRead(c console, all []gateway.Once, raw bool) error {
 		}
 		for _, v := range one.Values {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s", one.Sensor, v.Quantity, v.Text, v.Unit, v.Quality)
-			if raw {
-				fmt.Fprintf(w, "\traw %s", word(v.Raw))
+			switch {
+			case raw && v.Sent != "":
+				fmt.Fprintf(w, "\traw %q", v.Sent)
+			case raw && v.Raw != nil:
+				fmt.Fprintf(w, "\traw %s", word(*v.Raw))
 			}
 			fmt.Fprintln(w)
 		}
@@ -104,8 +107,9 @@ func printReadJSON(c console, all []gateway.Once) error {
 		Value    any    `json:"value"`
 		Unit     string `json:"unit,omitempty"`
 		Quality  string `json:"quality"`
-		Raw      int64  `json:"raw"`
-		RawWord  string `json:"raw_word"`
+		Raw      *int64 `json:"raw,omitempty"`
+		RawWord  string `json:"raw_word,omitempty"`
+		RawText  string `json:"raw_text,omitempty"`
 	}
 	type sensor struct {
 		Sensor string  `json:"sensor"`
@@ -124,7 +128,10 @@ func printReadJSON(c console, all []gateway.Once) error {
 			s.Error = one.Err.Error()
 		}
 		for _, v := range one.Values {
-			row := value{Quantity: v.Quantity, Topic: v.Topic, Unit: v.Unit, Quality: v.Quality, Raw: v.Raw, RawWord: word(v.Raw)}
+			row := value{Quantity: v.Quantity, Topic: v.Topic, Unit: v.Unit, Quality: v.Quality, Raw: v.Raw, RawText: v.Sent}
+			if v.Raw != nil {
+				row.RawWord = word(*v.Raw)
+			}
 			if !v.Bad {
 				row.Value = json.Number(v.Text)
 			}

@@ -18,7 +18,7 @@ type Field struct {
 	Meaning      string   `json:"meaning"`                // one sentence
 	Example      string   `json:"example,omitempty"`      // as the file would write it
 	Required     bool     `json:"required"`               // an error when missing
-	Reload       bool     `json:"-"`                      // a reload applies it without dropping local clients
+	Reload       bool     `json:"-"`                      // a reload applies it without dropping local clients, else it takes a restart
 	Secret       bool     `json:"secret"`                 // never printed
 	Placeholders []string `json:"placeholders,omitempty"` // those replaced in it: "id", "sensor", "quantity", "Quantity", "user", "client"
 	Drivers      []string `json:"drivers,omitempty"`      // for sensor.NAME: the drivers that take it; empty: all
@@ -34,6 +34,7 @@ type Field struct {
 type section struct {
 	pattern string
 	meaning string
+	reload  bool // of its fields, but for those with the option restart
 	fields  []*Field
 	// open makes the section a table of the file fills, in the Config or in the
 	// section around it, and returns a pointer to it.
@@ -58,7 +59,7 @@ func placeholders(names ...string) option { return func(f *Field) { f.Placeholde
 // the place in the section's struct, and what it means.
 func add[T, V any](s *section, key string, k kind, def any, at func(*T) *V, meaning string, options ...option) {
 	f := &Field{
-		Path: s.pattern + "." + key, Type: k.name, Want: k.want, Meaning: meaning, Reload: true,
+		Path: s.pattern + "." + key, Type: k.name, Want: k.want, Meaning: meaning, Reload: s.reload,
 		key: key, kind: k, def: def,
 		put: func(section, v any) { *at(section.(*T)) = v.(V) },
 		get: func(section any) any { return *at(section.(*T)) },
@@ -104,7 +105,7 @@ func fieldOf(pattern string, k *sensors.Key, drivers ...string) Field {
 	}
 	f := Field{
 		Path: pattern + "." + k.Name, Type: names[k.Kind], Want: k.Want(), Meaning: k.Meaning, Example: k.Example,
-		Required: k.Required, Reload: true, Drivers: drivers, key: k.Name,
+		Required: k.Required, Drivers: drivers, key: k.Name,
 	}
 	if k.Default != nil {
 		f.Default = tomlText(k.Default)

@@ -29,17 +29,17 @@ func gatewaySection() *section {
 		open: func(cfg *Config, _ any, _ string) any { return &cfg.Gateway }}
 	add(s, "id", levelKind(`one level of a topic, such as "site-017", without / + # $ { }`), nil, func(g *Gateway) *string { return &g.ID },
 		"the name of this gateway: stands for {id} in topics and names",
-		byDefault("from the machine, kept from the first start on"), example(`"site-017"`), restart)
+		byDefault("from the machine, kept from the first start on"), example(`"site-017"`))
 	add(s, "data_dir", pathKind, nil, func(g *Gateway) *string { return &g.DataDir },
 		"where everything that must survive a restart is kept",
-		byDefault("$STATE_DIRECTORY, else /var/lib/weir for root, else ~/.local/state/weir"), example(`"/var/lib/weir"`), restart)
+		byDefault("$STATE_DIRECTORY, else /var/lib/weir for root, else ~/.local/state/weir"), example(`"/var/lib/weir"`))
 	add(s, "timezone", zoneKind, "Local", func(g *Gateway) **time.Location { return &g.Timezone },
 		"the time zone people read times in; data always carries UTC", example(`"Europe/Berlin"`))
 	add(s, "elevation", elevationKind, nil, func(g *Gateway) **float64 { return &g.Elevation },
 		"how many metres above the sea the sensors are", example("520"))
 	add(s, "clock", choiceKind([]string{"ntp", "always"}), "ntp", func(g *Gateway) *string { return &g.Clock },
 		"when the machine's clock is believed: once NTP vouches for it, or always, for a machine whose clock has a battery",
-		example(`"always"`), restart)
+		example(`"always"`))
 	return s
 }
 
@@ -80,7 +80,7 @@ func tableSection(t *sensors.Table) *section {
 }
 
 func brokerSection() *section {
-	s := &section{pattern: "broker", meaning: "the broker for local clients",
+	s := &section{pattern: "broker", reload: true, meaning: "the broker for local clients",
 		open: func(cfg *Config, _ any, _ string) any { return &cfg.Broker }}
 	add(s, "inner_wildcard", boolKind, false, func(b *Broker) *bool { return &b.InnerWildcard },
 		"whether clients may write # before the last level of a filter, as in /Home/#/Temperature; the standard forbids it", example("true"), restart)
@@ -98,14 +98,14 @@ func homeSection() *section {
 	s := &section{pattern: "home_assistant", meaning: "what Home Assistant is told",
 		open: func(cfg *Config, _ any, _ string) any { return &cfg.HomeAssistant }}
 	add(s, "discovery", boolKind, false, func(h *HomeAssistant) *bool { return &h.Discovery },
-		"whether Home Assistant is told of all sensors by MQTT discovery; switched off, what it was told is taken back", example("true"), restart)
+		"whether Home Assistant is told of all sensors by MQTT discovery; switched off, what it was told is taken back", example("true"))
 	add(s, "prefix", levelsKind, "homeassistant", func(h *HomeAssistant) *string { return &h.Prefix },
-		"the discovery prefix that is set in Home Assistant", example(`"homeassistant"`), restart)
+		"the discovery prefix that is set in Home Assistant", example(`"homeassistant"`))
 	return s
 }
 
 func userSection() *section {
-	s := &section{pattern: "user.NAME", meaning: `what one user may do; "*" is everyone who has logged in`,
+	s := &section{pattern: "user.NAME", reload: true, meaning: `what one user may do; "*" is everyone who has logged in`,
 		open: func(cfg *Config, _ any, name string) any {
 			cfg.User[name] = &User{Name: name}
 			return cfg.User[name]

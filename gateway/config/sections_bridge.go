@@ -42,11 +42,11 @@ func bridgeSection() *section {
 	add(s, "window", integerKind[int](1, 65535), int64(100), func(b *Bridge) *int { return &b.Window },
 		"how many messages may wait for their acknowledgement upstream", example("20"))
 	add(s, "max_size", sizeKind(64<<10, 0, 1, "256MiB"), nil, func(b *Bridge) *Size { return &b.MaxSize },
-		"the most that may wait for this upstream", byDefault("buffer.max_size, shared with all"), example(`"256MiB"`), restart)
+		"the most that may wait for this upstream", byDefault("buffer.max_size, shared with all"), example(`"256MiB"`))
 	add(s, "max_age", durationKind(time.Second, math.MaxInt64, "720h"), nil, func(b *Bridge) *time.Duration { return &b.MaxAge },
-		"how old a waiting message may become; older ones are dropped and counted", byDefault("buffer.max_age"), example(`"720h"`), restart)
+		"how old a waiting message may become; older ones are dropped and counted", byDefault("buffer.max_age"), example(`"720h"`))
 	add(s, "when_full", choiceKind(whenFull), "drop-oldest", func(b *Bridge) *string { return &b.WhenFull },
-		"what is dropped, and counted, beyond max_size: the oldest messages, or those that come", example(`"drop-newest"`), restart)
+		"what is dropped, and counted, beyond max_size: the oldest messages, or those that come", example(`"drop-newest"`))
 	add(s, "clean", boolKind, nil, func(b *Bridge) *bool { return &b.Clean },
 		"whether each connection starts a new session upstream; exactly once needs one that lasts",
 		byDefault("false if a rule sends or receives at QoS 2, else true"), example("false"))
@@ -111,32 +111,32 @@ func bufferSection() *section {
 		open: func(cfg *Config, _ any, _ string) any { return &cfg.Buffer }}
 	add(s, "max_size", sizeKind(1<<20, 0, 1, "512MiB"), nil, func(b *Buffer) *Size { return &b.MaxSize },
 		"the most the log may take on disk, all its files together",
-		byDefault("a quarter of the space free at the first start, at most 4GiB"), example(`"512MiB"`), restart)
+		byDefault("a quarter of the space free at the first start, at most 4GiB"), example(`"512MiB"`))
 	add(s, "max_age", durationKind(time.Second, math.MaxInt64, "720h"), nil, func(b *Buffer) *time.Duration { return &b.MaxAge },
-		"how old a waiting message may become; older ones are dropped and counted", byDefault("any"), example(`"720h"`), restart)
+		"how old a waiting message may become; older ones are dropped and counted", byDefault("any"), example(`"720h"`))
 	add(s, "when_full", choiceKind(whenFull), "drop-oldest", func(b *Buffer) *string { return &b.WhenFull },
-		"what is dropped, and counted, when the log has no more room: the oldest messages, or those that come", example(`"drop-newest"`), restart)
+		"what is dropped, and counted, when the log has no more room: the oldest messages, or those that come", example(`"drop-newest"`))
 	add(s, "min_free", sizeKind(0, 0, 1, "256MiB"), "256MiB", func(b *Buffer) *Size { return &b.MinFree },
-		"the space on the disk the log leaves to others", example(`"256MiB"`), restart)
+		"the space on the disk the log leaves to others", example(`"256MiB"`))
 	add(s, "segment", sizeKind(64<<10, 1<<30, 4096, "4MiB"), "4MiB", func(b *Buffer) *Size { return &b.Segment },
-		"the size of each file of the log", example(`"4MiB"`), restart)
+		"the size of each file of the log", example(`"4MiB"`))
 	add(s, "tail", sizeKind(256<<10, 1<<30, 1, "8MiB"), "8MiB", func(b *Buffer) *Size { return &b.Tail },
-		"the most memory for messages that are not settled yet", example(`"8MiB"`), restart)
+		"the most memory for messages that are not settled yet", example(`"8MiB"`))
 	add(s, "spill_after", durationKind(time.Millisecond, time.Minute, "200ms"), "200ms", func(b *Buffer) *time.Duration { return &b.SpillAfter },
-		"how long a message waits for an upstream that is up before it is written to disk", example(`"200ms"`), restart)
+		"how long a message waits for an upstream that is up before it is written to disk", example(`"200ms"`))
 	add(s, "gather", durationKind(0, time.Minute, "100ms"), "100ms", func(b *Buffer) *time.Duration { return &b.Gather },
-		"how long messages that must be written are gathered for one write", example(`"100ms"`), restart)
+		"how long messages that must be written are gathered for one write", example(`"100ms"`))
 	add(s, "own_gather", durationKind(0, 10*time.Minute, "2s"), "2s", func(b *Buffer) *time.Duration { return &b.OwnGather },
-		"the same for the gateway's own readings; a power cut loses at most that much of them", example(`"2s"`), restart)
+		"the same for the gateway's own readings; a power cut loses at most that much of them", example(`"2s"`))
 	add(s, "ack_flush", durationKind(10*time.Millisecond, 10*time.Minute, "5s"), "5s", func(b *Buffer) *time.Duration { return &b.AckFlush },
-		"how often it is written down what the upstreams have", example(`"5s"`), restart)
+		"how often it is written down what the upstreams have", example(`"5s"`))
 	add(s, "retain_flush", durationKind(time.Second, time.Hour, "30s"), "30s", func(b *Buffer) *time.Duration { return &b.RetainFlush },
-		"how old the value of a retained topic may be that a crash brings back", example(`"30s"`), restart)
+		"how old the value of a retained topic may be that a crash brings back", example(`"30s"`))
 	add(s, "flash_budget", sizeKind(0, 0, 1, "64MiB"), "64MiB", func(b *Buffer) *Size { return &b.FlashBudget },
 		"how many bytes an hour may be spent on writing before gather is over, so that publishers which wait need not; 0B: none",
-		example(`"64MiB"`), restart)
+		example(`"64MiB"`))
 	add(s, "compress", choiceKind([]string{"zstd", "none"}), "zstd", func(b *Buffer) *string { return &b.Compress },
 		"how what is written is compressed, where that saves a page of the disk; what is there already is read in any case",
-		example(`"none"`), restart)
+		example(`"none"`))
 	return s
 }

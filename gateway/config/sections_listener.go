@@ -3,7 +3,7 @@ package config
 import "io/fs"
 
 func listenerSection() *section {
-	s := &section{pattern: "listener.NAME", meaning: "one address where local clients connect",
+	s := &section{pattern: "listener.NAME", reload: true, meaning: "one address where local clients connect",
 		open: func(cfg *Config, _ any, name string) any {
 			cfg.Listener[name] = &Listener{Name: name}
 			return cfg.Listener[name]
@@ -16,7 +16,7 @@ func listenerSection() *section {
 		"whether clients may connect without user and password",
 		byDefault("true on a loopback address and a Unix socket, false on any other"), example("true"))
 	add(s, "passwords", pathKind, nil, func(l *Listener) *string { return &l.Passwords },
-		"the password file of the listener, written by weir passwd or mosquitto_passwd",
+		"the password file of the listener, written by weir passwd, with keys for SCRAM-SHA-256 if asked for, or by mosquitto_passwd",
 		byDefault("the file passwords beside this one"), example(`"/etc/weir/passwords"`))
 	add(s, "acl", pathKind, nil, func(l *Listener) *string { return &l.ACL },
 		"an access control list in mosquitto's form; clients of the listener may do what it and the [user.NAME] tables grant, and nothing else",
@@ -24,6 +24,11 @@ func listenerSection() *section {
 	add(s, "acl_check", choiceKind([]string{"subscribe", "delivery"}), nil, func(l *Listener) *string { return &l.ACLCheck },
 		"when it is judged what a client may read: once, when it subscribes, and more than it may have is refused; or at each delivery, as mosquitto does, where it may subscribe to # and gets what it may have",
 		byDefault("\"delivery\" with acl, \"subscribe\" without"), example(`"delivery"`))
+	add(s, "redirect", referenceKind, nil, func(l *Listener) *string { return &l.Redirect },
+		"where clients are to go instead: each is refused and told, and at a reload those that are connected are sent away; 3.1.1 clients cannot be told where and find the server unavailable",
+		byDefault("they are served here"), example(`"gateway2.example.com:1883"`))
+	add(s, "redirect_permanent", boolKind, false, func(l *Listener) *bool { return &l.RedirectPermanent },
+		"whether clients are told that this server has moved for good (0x9D), so that they may forget it, or to use another one for now (0x9C)", example("true"))
 	add(s, "protocol", choiceKind([]string{"mqtt", "websocket"}), "mqtt", func(l *Listener) *string { return &l.Protocol },
 		"whether MQTT is spoken directly or, as browsers need it, inside WebSocket", example(`"websocket"`), restart)
 	add(s, "path", requestPathKind, "/mqtt", func(l *Listener) *string { return &l.Path },

@@ -78,7 +78,7 @@ func (k *airKind) driver() sensors.Driver {
 			a := &asker{registers: registers{conn: c}}
 			chip, err := k.ask(ctx, a)
 			switch {
-			case err == nil && !a.heard:
+			case err == nil && a.heard == 0:
 				return "", sensors.Errorf(sensors.NotAnswering, c.String(), "nothing acknowledges")
 			case chip != k.chip:
 				return "", err
@@ -125,7 +125,7 @@ func (d *air) suits(ctx context.Context, c sensors.Conn) (int, error) {
 	case chip == d.kind.chip:
 		d.chip = chip
 		return 2, nil
-	case chip == "" && !a.heard:
+	case chip == "" && a.heard == 0:
 		return 0, sensors.Errorf(sensors.NotAnswering, c.String(), "no %s; look at power, wiring and address", d.kind.chip)
 	case chip == "":
 		return 0, sensors.Errorf(sensors.WrongChip, "", "something answers at %s, but not as %s would", c, anA(d.kind.chip))

@@ -151,6 +151,7 @@ func (f *lineFormat) add(s *sensors.Sample, g *lineGroup, text string) {
 	default:
 		g.add(s, v, math.Pow10(-decimals), 0)
 	}
+	s.Sent(text)
 }
 
 // isFault reports whether a text is one the device sends when it has no value.

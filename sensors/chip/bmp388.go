@@ -50,40 +50,26 @@ const (
 	bmp3StepP = 0.5
 )
 
-var bmp388 = bmp3Driver("bmp388", "Bosch BMP388, temperature and air pressure", idBMP388, "BMP388")
-
-var bmp390 = bmp3Driver("bmp390", "Bosch BMP390, temperature and air pressure", idBMP390, "BMP390")
-
-func bmp3Driver(name, doc string, id byte, chip string) sensors.Driver {
-	return sensors.Driver{
-		Name: name, Doc: doc, Connection: sensors.OnI2C, Addresses: bmxAddresses,
-		Measures: []sensors.Measure{bmp3Temperature, bmp3Pressure},
-		Keys: i2cKeys(bmxAddresses, sensors.Key{
-			Name: "oversample", Kind: sensors.KindInt, Choices: []string{"1", "2", "4", "8", "16", "32"}, Default: 8,
-			Meaning: "pressure measurements averaged inside the chip for each value; more is slower, quieter and warmer",
-		}, boschFilter),
-		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			d := &bmp3{id: id, over: log2(s.Int("oversample")), filter: log2(s.Int("filter"))}
-			d.attached = attached{machine: m, settings: s, addresses: bmxAddresses, fits: d.isOne, begin: d.setUp, once: d.sample}
-			return d, nil
-		},
-		Least: func(s sensors.Settings) time.Duration {
-			return bmp3Time(log2(s.Int("oversample"))) + 3*time.Millisecond // and the transfers at 100 kHz
-		},
-		Identify: func(ctx context.Context, c sensors.Conn) (string, error) {
-			return identifyAs(ctx, c, bmp3ID, map[byte]string{id: chip})
-		},
-	}
+var bmp3Family = successors{
+	addresses: bmxAddresses,
+	measures:  []sensors.Measure{bmp3Temperature, bmp3Pressure},
+	samples:   []string{"1", "2", "4", "8", "16", "32"}, usual: 8,
+	takes: bmp3Time,
+	open: func() (sensors.Device, *successor) {
+		d := &bmp3{}
+		d.begin, d.once = d.setUp, d.sample
+		return d, &d.successor
+	},
 }
+
+var bmp388 = bmp3Family.driver(boschChip(bmp3ID, idBMP388), "Bosch BMP388, temperature and air pressure")
+
+var bmp390 = bmp3Family.driver(boschChip(bmp3ID, idBMP390), "Bosch BMP390, temperature and air pressure")
 
 // bmp3 is a BMP388 or BMP390.
 type bmp3 struct {
-	attached
+	successor
 	calibrated[bmp3Calibration]
-	id     byte // that of the driver
-	over   byte // code of the pressure's oversampling, 0 to 5
-	filter byte // code of the filter, 0 to 7
-	chip   string
 }
 
 // bmp3OverT is the oversampling of the temperature that goes with that of the
@@ -111,13 +97,6 @@ func (d *bmp3) sample(ctx context.Context, s *sensors.Sample) error {
 	d.fill(s, p, t)
 	d.doubt(s)
 	return nil
-}
-
-func (d *bmp3) isOne(ctx context.Context, c sensors.Conn) (int, error) {
-	if d.id == idBMP388 {
-		return eitherOf(ctx, c, bmp3ID, idBMP388, idBMP390, "0x50 in register 0x00 (BMP388)")
-	}
-	return eitherOf(ctx, c, bmp3ID, idBMP390, idBMP388, "0x60 in register 0x00 (BMP390)")
 }
 
 func (d *bmp3) setUp(ctx context.Context) error {
@@ -161,15 +140,9 @@ func (d *bmp3) reset(ctx context.Context) error {
 }
 
 func (d *bmp3) calibrate(ctx context.Context) error {
-	var b [1]byte
-	if err := d.readBlocks(ctx, b[:], block{bmp3ID, 1}); err != nil {
+	if err := d.learn(ctx); err != nil {
 		return err
 	}
-	k := boschChip(bmp3ID, b[0])
-	if k == nil {
-		return wrongChip(ctx, d.conn, bmp3ID, b[0], "the one of before the reset")
-	}
-	d.chip = k.name
 	var words [bmp3CalSize]byte
 	if err := d.twice(ctx, bmp3Cal, words[:]); err != nil {
 		return err

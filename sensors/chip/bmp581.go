@@ -56,40 +56,24 @@ const (
 	bmp5StepP = 0.1
 )
 
-var bmp581 = bmp5Driver("bmp581", "Bosch BMP581, temperature and air pressure", idBMP581, "BMP581")
-
-var bmp585 = bmp5Driver("bmp585", "Bosch BMP585, temperature and air pressure", idBMP585, "BMP585")
-
-func bmp5Driver(name, doc string, id byte, chip string) sensors.Driver {
-	return sensors.Driver{
-		Name: name, Doc: doc, Connection: sensors.OnI2C, Addresses: bmp5Addresses,
-		Measures: []sensors.Measure{bmp5TemperatureRange, bmp5PressureRange},
-		Keys: i2cKeys(bmp5Addresses, sensors.Key{
-			Name: "oversample", Kind: sensors.KindInt, Choices: []string{"1", "2", "4", "8", "16", "32", "64", "128"}, Default: 16,
-			Meaning: "pressure measurements averaged inside the chip for each value; more is slower, quieter and warmer",
-		}, boschFilter),
-		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-			d := &bmp5{id: id, over: log2(s.Int("oversample")), filter: log2(s.Int("filter"))}
-			d.attached = attached{machine: m, settings: s, addresses: bmp5Addresses, fits: d.isOne, begin: d.setUp, once: d.sample}
-			return d, nil
-		},
-		Least: func(s sensors.Settings) time.Duration {
-			return bmp5Time(log2(s.Int("oversample"))) + 3*time.Millisecond // and the transfers at 100 kHz
-		},
-		Identify: func(ctx context.Context, c sensors.Conn) (string, error) {
-			return identifyAs(ctx, c, bmp5ID, map[byte]string{id: chip})
-		},
-	}
+var bmp5Family = successors{
+	addresses: bmp5Addresses,
+	measures:  []sensors.Measure{bmp5TemperatureRange, bmp5PressureRange},
+	samples:   []string{"1", "2", "4", "8", "16", "32", "64", "128"}, usual: 16,
+	takes: bmp5Time,
+	open: func() (sensors.Device, *successor) {
+		d := &bmp5{}
+		d.begin, d.once = d.setUp, d.sample
+		return d, &d.successor
+	},
 }
+
+var bmp581 = bmp5Family.driver(boschChip(bmp5ID, idBMP581), "Bosch BMP581, temperature and air pressure")
+
+var bmp585 = bmp5Family.driver(boschChip(bmp5ID, idBMP585), "Bosch BMP585, temperature and air pressure")
 
 // bmp5 is a BMP581 or BMP585.
-type bmp5 struct {
-	attached
-	id     byte // that of the driver
-	over   byte // code of the pressure's oversampling, 0 to 7
-	filter byte // code of the filter, 0 to 7
-	chip   string
-}
+type bmp5 struct{ successor }
 
 // bmp5OverT is the oversampling of the temperature that goes with that of the
 // pressure: table 8.
@@ -117,27 +101,13 @@ func (d *bmp5) sample(ctx context.Context, s *sensors.Sample) error {
 	return nil
 }
 
-func (d *bmp5) isOne(ctx context.Context, c sensors.Conn) (int, error) {
-	wanted, other, want := byte(idBMP581), byte(idBMP585), "0x50 in register 0x01 (BMP581)"
-	if d.id == idBMP585 {
-		wanted, other, want = idBMP585, idBMP581, "0x51 in register 0x01 (BMP585)"
-	}
-	return eitherOf(ctx, c, bmp5ID, wanted, other, want)
-}
-
 func (d *bmp5) setUp(ctx context.Context) error {
 	if err := d.reset(ctx); err != nil {
 		return err
 	}
-	var b [1]byte
-	if err := d.readBlocks(ctx, b[:], block{bmp5ID, 1}); err != nil {
+	if err := d.learn(ctx); err != nil {
 		return err
 	}
-	k := boschChip(bmp5ID, b[0])
-	if k == nil {
-		return wrongChip(ctx, d.conn, bmp5ID, b[0], "the one of before the reset")
-	}
-	d.chip = k.name
 	// Out of deep standby first, where other registers may be lost: 4.3.
 	if err := d.set(ctx, bmp5Rate, bmp5Standby); err != nil {
 		return err

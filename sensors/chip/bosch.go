@@ -3,6 +3,8 @@ package chip
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"time"
 
 	"weir/sensors"
 )
@@ -79,22 +81,6 @@ func wrongChip(ctx context.Context, c sensors.Conn, register, id byte, want stri
 	return wrongIdentity(c, id, nil, want)
 }
 
-// eitherOf accepts the wanted of two ids that one driver reads, and the other in
-// its place.
-func eitherOf(ctx context.Context, c sensors.Conn, register, wanted, other byte, want string) (int, error) {
-	r := registers{conn: c}
-	b, err := r.get(ctx, register, 1)
-	switch {
-	case err != nil:
-		return 0, err
-	case b[0] == wanted:
-		return 2, nil
-	case b[0] == other:
-		return 1, nil
-	}
-	return 0, wrongChip(ctx, c, register, b[0], want)
-}
-
 // block is a row of registers.
 type block struct {
 	first byte
@@ -124,5 +110,78 @@ func (d *attached) readBlocks(ctx context.Context, b []byte, blocks ...block) er
 		}
 		rest = rest[k.n:]
 	}
+	return nil
+}
+
+// successors are chips after the BMP280 that differ in their id, their noise or their
+// housing only, so that the driver of one reads the others.
+type successors struct {
+	addresses []uint16
+	measures  []sensors.Measure
+	samples   []string // choices of the oversampling of the pressure
+	usual     int      // one of them
+	takes     func(over byte) time.Duration
+	open      func() (sensors.Device, *successor) // with begin and once
+}
+
+// successor is what their opened drivers share.
+type successor struct {
+	attached
+	as     *identity // the chip the driver is named after
+	over   byte      // code of the pressure's oversampling: its binary logarithm
+	filter byte      // code of the filter, 0 to 7
+	chip   string    // what answered
+}
+
+func (f *successors) driver(as *identity, doc string) sensors.Driver {
+	return sensors.Driver{
+		Name: as.driver, Doc: doc, Connection: sensors.OnI2C, Addresses: f.addresses,
+		Measures: f.measures,
+		Keys: i2cKeys(f.addresses, sensors.Key{
+			Name: "oversample", Kind: sensors.KindInt, Choices: f.samples, Default: f.usual,
+			Meaning: "pressure measurements averaged inside the chip for each value; more is slower, quieter and warmer",
+		}, boschFilter),
+		Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
+			device, d := f.open()
+			d.as, d.over, d.filter = as, log2(s.Int("oversample")), log2(s.Int("filter"))
+			d.machine, d.settings, d.addresses, d.fits = m, s, f.addresses, d.isOne
+			return device, nil
+		},
+		Least: func(s sensors.Settings) time.Duration {
+			return f.takes(log2(s.Int("oversample"))) + 3*time.Millisecond // and the transfers at 100 kHz
+		},
+		Identify: func(ctx context.Context, c sensors.Conn) (string, error) {
+			return identifyAs(ctx, c, as.register, map[byte]string{as.id: as.name})
+		},
+	}
+}
+
+// isOne accepts the chip the driver is named after, and another of them in its place.
+func (d *successor) isOne(ctx context.Context, c sensors.Conn) (int, error) {
+	r := registers{conn: c}
+	b, err := r.get(ctx, d.as.register, 1)
+	if err != nil {
+		return 0, err
+	}
+	switch k := boschChip(d.as.register, b[0]); k {
+	case d.as:
+		return 2, nil
+	case nil:
+		return 0, wrongChip(ctx, c, d.as.register, b[0], fmt.Sprintf("0x%02x in register 0x%02x (%s)", d.as.id, d.as.register, d.as.name))
+	}
+	return 1, nil
+}
+
+// learn asks a chip that was reset what it is.
+func (d *successor) learn(ctx context.Context) error {
+	var b [1]byte
+	if err := d.readBlocks(ctx, b[:], block{d.as.register, 1}); err != nil {
+		return err
+	}
+	k := boschChip(d.as.register, b[0])
+	if k == nil {
+		return wrongChip(ctx, d.conn, d.as.register, b[0], "the one of before the reset")
+	}
+	d.chip = k.name
 	return nil
 }

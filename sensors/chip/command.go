@@ -59,7 +59,7 @@ func (d *attached) perform(ctx context.Context, after time.Duration, bytes ...by
 type asker struct {
 	registers
 	pause
-	heard bool // something has acknowledged
+	heard int // how many transfers were acknowledged
 }
 
 // hear reads without a command. No bytes and no error: nothing was acknowledged.
@@ -80,7 +80,7 @@ func (a *asker) ask(ctx context.Context, after time.Duration, n int, question ..
 	if err := a.conn.Tx(ctx, w, nil); err != nil {
 		return a.unlessSilent(nil, err)
 	}
-	a.heard = true
+	a.heard++
 	if err := a.wait(ctx, after); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (a *asker) ask(ctx context.Context, after time.Duration, n int, question ..
 
 func (a *asker) unlessSilent(b []byte, err error) ([]byte, error) {
 	if err == nil {
-		a.heard = true
+		a.heard++
 		return b, nil
 	}
 	if sensors.FaultOf(err) == sensors.NotAnswering {

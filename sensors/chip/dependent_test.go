@@ -30,6 +30,27 @@ func (b *bench) wantBad(d sensors.Device, why map[sensors.Quantity]sensors.Reaso
 	}
 }
 
+// wantBadHeld reads the first quantities of a chip, and then what is bad of these words.
+func wantBadHeld[Raw any](tt *testing.T, name, driver string, settings map[string]any, address uint16, chip interface {
+	sim.Device
+	Hold(*Raw)
+}, raw *Raw, why map[sensors.Quantity]sensors.Reason, quantities ...sensors.Quantity) {
+	tt.Run(name, func(tt *testing.T) {
+		onBench(tt, func(b *bench) {
+			b.wire.Add(address, chip)
+			d := b.open(driver, settings)
+			s, err := b.read(d)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.Readings = s.Readings[:len(quantities)]
+			b.check(s, indoors, quantities...)
+			chip.Hold(raw)
+			b.wantBad(d, why)
+		})
+	})
+}
+
 // Pressure and humidity are compensated with the temperature. One that cannot be
 // gives plausible numbers for both.
 func TestWithoutTemperatureNothingIsGood(tt *testing.T) {
@@ -54,16 +75,7 @@ func TestWithoutTemperatureNothingIsGood(tt *testing.T) {
 		"humidity word full":      {with(func(r *sim.RawBMx280) { r.Humidity = 0xffff }), reasons{h: sensors.Saturated}},
 		"humidity never measured": {with(func(r *sim.RawBMx280) { r.Humidity = 0x8000 }), reasons{h: sensors.NotMeasured}},
 	} {
-		tt.Run(name, func(tt *testing.T) {
-			onBench(tt, func(b *bench) {
-				chip := sim.NewBME280(sim.Steady(indoors))
-				b.wire.Add(0x76, chip)
-				d := b.open("bme280", nil)
-				b.want(d, indoors, t, p, h)
-				chip.Hold(c.raw)
-				b.wantBad(d, c.why)
-			})
-		})
+		wantBadHeld(tt, name, "bme280", nil, 0x76, sim.NewBME280(sim.Steady(indoors)), c.raw, c.why, t, p, h)
 	}
 }
 
@@ -111,16 +123,7 @@ func TestBMP388WithoutTemperatureHasNoPressure(tt *testing.T) {
 		"pressure word 0":       {sim.RawBMP3{Temperature: 0x85d873}, reasons{p: sensors.Saturated}},
 		"pressure word full":    {sim.RawBMP3{Pressure: 0xffffff, Temperature: 0x85d873}, reasons{p: sensors.Saturated}},
 	} {
-		tt.Run(name, func(tt *testing.T) {
-			onBench(tt, func(b *bench) {
-				chip := sim.NewBMP388(sim.Steady(indoors))
-				b.wire.Add(0x76, chip)
-				d := b.open("bmp388", nil)
-				b.want(d, indoors, t, p)
-				chip.Hold(&c.raw)
-				b.wantBad(d, c.why)
-			})
-		})
+		wantBadHeld(tt, name, "bmp388", nil, 0x76, sim.NewBMP388(sim.Steady(indoors)), &c.raw, c.why, t, p)
 	}
 }
 
@@ -138,16 +141,7 @@ func TestBMP581WithoutTemperatureHasNoPressure(tt *testing.T) {
 		"pressure too high":  {sim.RawBMP58x{Pressure: 0x900000, Temperature: 0x190000}, reasons{p: sensors.OutsideChip}},
 		"pressure word full": {sim.RawBMP58x{Pressure: 0xffffff, Temperature: 0x190000}, reasons{p: sensors.Saturated}},
 	} {
-		tt.Run(name, func(tt *testing.T) {
-			onBench(tt, func(b *bench) {
-				chip := sim.NewBMP581(sim.Steady(indoors))
-				b.wire.Add(0x46, chip)
-				d := b.open("bmp581", nil)
-				b.want(d, indoors, t, p)
-				chip.Hold(&c.raw)
-				b.wantBad(d, c.why)
-			})
-		})
+		wantBadHeld(tt, name, "bmp581", nil, 0x46, sim.NewBMP581(sim.Steady(indoors)), &c.raw, c.why, t, p)
 	}
 }
 
@@ -172,17 +166,6 @@ func TestBME680WithoutTemperatureNothingIsGood(tt *testing.T) {
 		"humidity word full":      {with(func(r *sim.RawBME68x) { r.Humidity = 0xffff }), reasons{h: sensors.Saturated}},
 		"humidity never measured": {with(func(r *sim.RawBME68x) { r.Humidity = 0x8000 }), reasons{h: sensors.NotMeasured}},
 	} {
-		tt.Run(name, func(tt *testing.T) {
-			onBench(tt, func(b *bench) {
-				chip := sim.NewBME680(sim.Steady(indoors))
-				b.wire.Add(0x76, chip)
-				d := b.open("bme680", map[string]any{"gas": true})
-				if _, err := b.read(d); err != nil {
-					b.Fatal(err)
-				}
-				chip.Hold(&c.raw)
-				b.wantBad(d, c.why)
-			})
-		})
+		wantBadHeld(tt, name, "bme680", map[string]any{"gas": true}, 0x76, sim.NewBME680(sim.Steady(indoors)), &c.raw, c.why, t, p, h)
 	}
 }

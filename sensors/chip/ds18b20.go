@@ -59,7 +59,7 @@ var ds18b20 = sensors.Driver{
 		if err := checkW1(s); err != nil {
 			return nil, err
 		}
-		return &w1{machine: m, name: s.Name, id: strings.ToLower(s.Text("address")), bits: int(s.Int("resolution"))}, nil
+		return &kernelRead{measurer: &w1{machine: m, name: s.Name, id: strings.ToLower(s.Text("address")), bits: int(s.Int("resolution"))}}, nil
 	},
 	Least: func(s sensors.Settings) time.Duration { // 750 ms at 12 bit, half of it for each bit less: table 2
 		bits := 12
@@ -111,7 +111,6 @@ func w1Thermometers(m sensors.Machine) []string {
 
 // w1 is one thermometer, found by its number: its place in any list changes.
 type w1 struct {
-	pause
 	file    slowFile
 	machine sensors.Machine
 	name    string // of the sensor
@@ -123,20 +122,9 @@ type w1 struct {
 	told     string // the chip that this was told of
 }
 
-// Read implements sensors.Device.
-func (d *w1) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-// Close implements sensors.Device.
-func (d *w1) Close() error { return nil }
-
 func (d *w1) lost() { d.known = "" }
 
 func (d *w1) measure(ctx context.Context, s *sensors.Sample) error {
-	if ctx.Err() != nil {
-		return outOfTime(ctx)
-	}
 	id, err := d.which()
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ var hwmon = sensors.Driver{
 	Keys: kernelKeys(hwmonDevices, "sht3x", sensors.Key{Name: "input", Kind: sensors.KindString, Example: `"temp2"`,
 		Meaning: `which temperature of the device, by its label ("Core 0") or file ("temp2"); when not set, the first`}),
 	Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-		return &monitor{machine: m, name: s.Text("name"), at: s.Text("at"), input: s.Text("input")}, nil
+		return &kernelRead{measurer: &monitor{machine: m, name: s.Text("name"), at: s.Text("at"), input: s.Text("input")}}, nil
 	},
 	Least: func(sensors.Settings) time.Duration { return 10 * time.Millisecond },
 	List:  listHwmon,
@@ -85,7 +85,6 @@ func listHwmon(m sensors.Machine) []sensors.Listed {
 
 // monitor is one of them. Where it is found is kept until a read fails.
 type monitor struct {
-	pause
 	slow            slowFile
 	machine         sensors.Machine
 	name, at, input string
@@ -94,20 +93,9 @@ type monitor struct {
 	temp, humidity  string // inputs; "": there is none
 }
 
-// Read implements sensors.Device.
-func (d *monitor) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-// Close implements sensors.Device.
-func (d *monitor) Close() error { return nil }
-
 func (d *monitor) lost() { d.dir = "" }
 
 func (d *monitor) measure(ctx context.Context, s *sensors.Sample) error {
-	if ctx.Err() != nil {
-		return outOfTime(ctx)
-	}
 	if d.dir == "" {
 		if err := d.find(); err != nil {
 			return err

@@ -29,7 +29,7 @@ var iio = sensors.Driver{
 	Measures: []sensors.Measure{iioTemperature, iioPressure, iioHumidity},
 	Keys:     kernelKeys(iioDevices, "bme280"),
 	Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-		return &iioDevice{machine: m, name: s.Text("name"), at: s.Text("at")}, nil
+		return &kernelRead{measurer: &iioDevice{machine: m, name: s.Text("name"), at: s.Text("at")}}, nil
 	},
 	Least: func(sensors.Settings) time.Duration { return 100 * time.Millisecond },
 	List:  func(m sensors.Machine) []sensors.Listed { return listKernel(iioSensors(m)) },
@@ -88,7 +88,6 @@ func bestChannel(prefix, suffix string, files []string) (string, bool) {
 
 // iioDevice is one of them. Where it is found is kept until a read fails.
 type iioDevice struct {
-	pause
 	slow     slowFile
 	machine  sensors.Machine
 	name, at string
@@ -96,20 +95,9 @@ type iioDevice struct {
 	channels []iioChannel // nil: to be looked for
 }
 
-// Read implements sensors.Device.
-func (d *iioDevice) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-// Close implements sensors.Device.
-func (d *iioDevice) Close() error { return nil }
-
 func (d *iioDevice) lost() { d.channels = nil }
 
 func (d *iioDevice) measure(ctx context.Context, s *sensors.Sample) error {
-	if ctx.Err() != nil {
-		return outOfTime(ctx)
-	}
 	if d.channels == nil {
 		k, err := pickKernel("iio", iioSensors(d.machine), d.name, d.at)
 		if err != nil {

@@ -1,6 +1,7 @@
 package chip
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -145,4 +146,25 @@ func plainName(place string) string {
 		}
 		return '-'
 	}, place)
+}
+
+// kernelRead is a device whose values stand in files of the kernel.
+type kernelRead struct {
+	pause
+	measurer
+}
+
+// Read implements sensors.Device.
+func (d *kernelRead) Read(ctx context.Context, s *sensors.Sample) error {
+	return readRetrying(ctx, d, &d.pause, s)
+}
+
+// Close implements sensors.Device.
+func (d *kernelRead) Close() error { return nil }
+
+func (d *kernelRead) measure(ctx context.Context, s *sensors.Sample) error {
+	if ctx.Err() != nil {
+		return outOfTime(ctx)
+	}
+	return d.measurer.measure(ctx, s)
 }

@@ -210,8 +210,10 @@ func (e *nmeaEar) take(s *sensors.Sample, limit time.Duration) bool {
 			s.AddBad(m, sensors.Missing, 0)
 		case v.why != "":
 			s.AddBad(m, v.why, 0)
+			s.Sent(v.sent)
 		default:
 			s.Add(m, v.number, v.step, 0)
+			s.Sent(v.sent)
 		}
 		if !slot.unused {
 			slot.misses++

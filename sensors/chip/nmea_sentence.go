@@ -69,6 +69,7 @@ type nmeaValue struct {
 	quantity     sensors.Quantity
 	number, step float64
 	why          sensors.Reason // "": it is good
+	sent         string         // the text of it
 }
 
 func newNMEAKind(s sensors.Settings) (*nmeaKind, *sensors.KeyError) {
@@ -200,7 +201,7 @@ func (k *nmeaKind) groups(fields []string) (values []nmeaValue) {
 		}
 		unit, known := xdrUnits[transducer{kind, strings.ToUpper(fields[2])}]
 		if !known {
-			values = append(values, nmeaValue{quantity: q, why: sensors.BadDescription})
+			values = append(values, nmeaValue{quantity: q, why: sensors.BadDescription, sent: fields[1]})
 			continue
 		}
 		values = append(values, k.value(q, unit, fields[1]))
@@ -210,7 +211,7 @@ func (k *nmeaKind) groups(fields []string) (values []nmeaValue) {
 
 // value reads one field.
 func (k *nmeaKind) value(q sensors.Quantity, unit sensors.Unit, text string) nmeaValue {
-	v := nmeaValue{quantity: q}
+	v := nmeaValue{quantity: q, sent: text}
 	if text == "" {
 		v.why = sensors.Missing
 		return v
@@ -232,7 +233,7 @@ func (k *nmeaKind) value(q sensors.Quantity, unit sensors.Unit, text string) nme
 	v.number, _ = sensors.Convert(number, unit, unit.Base())
 	v.step, _ = sensors.ConvertStep(math.Pow10(-decimals), unit, unit.Base())
 	if math.IsInf(v.number, 0) || math.IsInf(v.step, 0) {
-		return nmeaValue{quantity: q, why: sensors.NotANumber}
+		return nmeaValue{quantity: q, why: sensors.NotANumber, sent: text}
 	}
 	return v
 }
@@ -251,7 +252,7 @@ func (k *nmeaKind) pressure(inches, bars string) nmeaValue {
 	case b.why != "":
 		return b
 	case math.Abs(a.number-b.number) > a.step+b.step+0.002*math.Abs(a.number):
-		return nmeaValue{quantity: sensors.Pressure, why: sensors.Disagreement}
+		return nmeaValue{quantity: sensors.Pressure, why: sensors.Disagreement, sent: inches + " and " + bars}
 	case a.step < b.step:
 		return a
 	}

@@ -52,26 +52,20 @@ func ask44(ctx context.Context, a *asker) (string, error) {
 	if err != nil || b != nil && !checked(crcFromFF, b) {
 		return "", err
 	}
-	heard, silent := a.heard, false
-	for range 3 { // an answer that got lost must not lead to the other questions
-		a.heard = false
-		if b, err = a.ask(ctx, 1500*time.Microsecond, 6, sht4xSerial); err != nil {
-			return "", err
-		}
-		silent = silent || !a.heard // not even the question was acknowledged
-		heard = heard || a.heard
-		a.heard = heard
-		if checked(crcFromFF, b) {
+	const tries = 3 // an answer that got lost must not lead to the other questions
+	before := a.heard
+	for range tries {
+		switch b, err = a.ask(ctx, 1500*time.Microsecond, 6, sht4xSerial); {
+		case checked(crcFromFF, b):
 			return "SHT4x", nil
-		}
-		if b != nil { // an SHT4x with an answer that the bus has spoilt, or a stranger
-			return "", nil
+		case err != nil || b != nil: // an SHT4x with an answer that the bus has spoilt, or a stranger
+			return "", err
 		}
 		if err := a.wait(ctx, 5*time.Millisecond); err != nil {
 			return "", err
 		}
 	}
-	if silent { // those that do not know the question acknowledge it
+	if a.heard < before+tries { // nor must a question: those that do not know it acknowledge it
 		return "", nil
 	}
 	b, err = a.ask(ctx, time.Millisecond, 3, hdc302xMaker[:]...)
@@ -82,13 +76,10 @@ func ask44(ctx context.Context, a *asker) (string, error) {
 		return "HDC302x", nil
 	}
 	b, err = a.ask(ctx, time.Millisecond, 3, shtStatus[:]...)
-	if err != nil {
-		return "", err
-	}
 	if checked(crcFromFF, b) && word16(b)&sht3xReserved == 0 {
 		return "SHT3x", nil
 	}
-	return "", nil
+	return "", err
 }
 
 func beginSHT3x(ctx context.Context, d *air) error {

@@ -47,7 +47,7 @@ func ask70(ctx context.Context, a *asker) (string, error) {
 	if b, err := a.hear(ctx, 1); err != nil || b != nil {
 		return "", err
 	}
-	if _, err := a.unlessSilent(nil, a.set(ctx, shtc3Wake[:]...)); err != nil || !a.heard {
+	if _, err := a.unlessSilent(nil, a.set(ctx, shtc3Wake[:]...)); err != nil || a.heard == 0 {
 		return "", err
 	}
 	if err := a.wait(ctx, shtc3Wakes); err != nil {

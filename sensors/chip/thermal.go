@@ -31,7 +31,7 @@ var thermal = sensors.Driver{
 			Meaning: "number or label of the hwmon input; when not set, the only or first one"},
 	},
 	Open: func(m sensors.Machine, s sensors.Settings) (sensors.Device, error) {
-		return &zone{machine: m, name: s.Text("name"), input: s.Text("input")}, nil
+		return &kernelRead{measurer: &zone{machine: m, name: s.Text("name"), input: s.Text("input")}}, nil
 	},
 	Least: func(sensors.Settings) time.Duration { return time.Millisecond },
 	List:  listThermal,
@@ -100,27 +100,15 @@ func listThermal(m sensors.Machine) []sensors.Listed {
 // zone is one temperature of the machine. Where it is found is kept until a
 // read fails.
 type zone struct {
-	pause
 	slow        slowFile
 	machine     sensors.Machine
 	name, input string
 	file, chip  string // "": to be looked for
 }
 
-// Read implements sensors.Device.
-func (d *zone) Read(ctx context.Context, s *sensors.Sample) error {
-	return readRetrying(ctx, d, &d.pause, s)
-}
-
-// Close implements sensors.Device.
-func (d *zone) Close() error { return nil }
-
 func (d *zone) lost() { d.file = "" }
 
 func (d *zone) measure(ctx context.Context, s *sensors.Sample) error {
-	if ctx.Err() != nil {
-		return outOfTime(ctx)
-	}
 	if d.file == "" {
 		h, err := d.find()
 		if err != nil {

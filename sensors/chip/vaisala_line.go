@@ -164,4 +164,5 @@ func (l *vaisalaLine) add(s *sensors.Sample, m sensors.Measure, v vaisalaValue) 
 		c := converted{measure: m, from: unit}
 		c.add(s, number, math.Pow10(-decimals), 0)
 	}
+	s.Sent(v.number)
 }

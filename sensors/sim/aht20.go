@@ -62,7 +62,8 @@ func NewAHT20(w World, options ...ChipOption) *AHT20 { return newAHT(w, false, o
 func NewAHT10(w World, options ...ChipOption) *AHT20 { return newAHT(w, true, options) }
 
 func newAHT(w World, old bool, options []ChipOption) *AHT20 {
-	c := &AHT20{commanded: commanded{tuning: tune(w, 0, options)}, old: old}
+	c := &AHT20{old: old}
+	c.tuning = tune(w, 0, options)
 	c.PowerUp(time.Time{})
 	return c
 }

@@ -58,15 +58,14 @@ type RawBME68x struct{ Pressure, Temperature, Humidity, Gas, Range uint32 }
 
 // BME68x is a simulated BME680 or BME688. Safe for concurrent use.
 type BME68x struct {
-	registerFile
+	registerFile[RawBME68x]
 	variant byte // 0 BME680, 1 BME688
 
-	// Guarded by mu of registerFile.
+	// Guarded by mu.
 	trim TrimBME68x
 	low  [23]byte // the image of trim
 	high [14]byte
 	heat [5]byte
-	held *RawBME68x
 
 	control  [0x76 - 0x50]byte // the control registers 50 to 75
 	raw      RawBME68x
@@ -75,12 +74,11 @@ type BME68x struct {
 	index    byte      // of the heater profile in use
 	filter   [2]filter // pressure, temperature
 
-	running     bool // a conversion is going on
-	gasFrom     time.Time
-	ends        time.Time
-	waiting     int // ctrl_meas written during a conversion, -1: none
-	conversions int
-	heater      Heating
+	running bool // a conversion is going on
+	gasFrom time.Time
+	ends    time.Time
+	waiting int // ctrl_meas written during a conversion, -1: none
+	heater  Heating
 }
 
 // Heating is what the gas sensor's heater did in the last measurement.
@@ -96,10 +94,10 @@ func NewBME680(w World, options ...ChipOption) *BME68x { return newBME68x(w, 0, 
 func NewBME688(w World, options ...ChipOption) *BME68x { return newBME68x(w, 1, options) }
 
 func newBME68x(w World, variant byte, options []ChipOption) *BME68x {
-	c := &BME68x{variant: variant, registerFile: registerFile{tuning: tune(w, 0x61, options)}}
-	c.chip = c
+	c := &BME68x{variant: variant}
+	c.shown = &c.raw
 	c.SetTrim(TypicalTrimBME68x())
-	c.PowerUp(time.Time{})
+	c.begin(c, w, 0x61, options)
 	return c
 }
 
@@ -109,24 +107,6 @@ func (c *BME68x) SetTrim(trim TrimBME68x) {
 	defer c.mu.Unlock()
 	c.trim = trim
 	c.low, c.high, c.heat = trim.layout()
-}
-
-// Hold freezes the data registers at these words: conversions go on but change
-// nothing. Nil ends it.
-func (c *BME68x) Hold(raw *RawBME68x) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = raw
-	if raw != nil {
-		c.raw = *raw
-	}
-}
-
-// Conversions returns how many conversions were completed.
-func (c *BME68x) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conversions
 }
 
 // Heater returns what the heater did in the last measurement.

@@ -76,11 +76,7 @@ func TestBME68xRoundTrip(t *testing.T) {
 
 func onBME68x(t *testing.T, test func(b *Bus, c *BME68x), options ...ChipOption) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b, c := NewBus("I2C1", Speed(0)), NewBME680(Steady(room), options...)
-		b.Add(0x76, c)
-		test(b, c)
-	})
+	onWire(t, 0x76, NewBME680(Steady(room), options...), test)
 }
 
 func TestBME68xPowerUp(t *testing.T) {

@@ -44,26 +44,23 @@ type RawBMP180 struct{ Temperature, Pressure uint32 }
 
 // BMP180 is a simulated BMP180 or BMP085. Safe for concurrent use.
 type BMP180 struct {
-	registerFile
+	registerFile[RawBMP180]
 	old bool // it is a BMP085
 
-	// Guarded by mu of registerFile.
+	// Guarded by mu.
 	trim  TrimBMP180
 	image [22]byte
-	held  *RawBMP180
 
-	ctrl        byte
-	data        uint32    // F6 to F8
-	ends        time.Time // of the conversion, if sco is set
-	conversions int
+	ctrl byte
+	data uint32    // F6 to F8
+	ends time.Time // of the conversion, if sco is set
 }
 
 // NewBMP180 returns a BMP180 (pressure, temperature) in this world.
 func NewBMP180(w World, options ...ChipOption) *BMP180 {
-	c := &BMP180{registerFile: registerFile{tuning: tune(w, 0x55, options)}}
-	c.chip = c
+	c := &BMP180{}
 	c.SetTrim(SheetTrimBMP180())
-	c.PowerUp(time.Time{})
+	c.begin(c, w, 0x55, options)
 	return c
 }
 
@@ -80,20 +77,6 @@ func (c *BMP180) SetTrim(trim TrimBMP180) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trim, c.image = trim, trim.layout()
-}
-
-// Hold makes every conversion from now on yield these words. Nil ends it.
-func (c *BMP180) Hold(raw *RawBMP180) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = raw
-}
-
-// Conversions returns how many conversions were completed.
-func (c *BMP180) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conversions
 }
 
 func (c *BMP180) reset(now time.Time) {

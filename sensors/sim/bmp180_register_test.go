@@ -4,18 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
 // onBMP180 runs a test in a bubble with one BMP180 at 0x77 on a wire without time.
 func onBMP180(t *testing.T, test func(b *Bus, c *BMP180), options ...ChipOption) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b, c := NewBus("I2C1", Speed(0)), NewBMP180(Steady(room), options...)
-		b.Add(0x77, c)
-		test(b, c)
-	})
+	onWire(t, 0x77, NewBMP180(Steady(room), options...), test)
 }
 
 func tx(t *testing.T, b *Bus, n int, w ...byte) []byte {

@@ -66,12 +66,11 @@ type RawBMP3 struct{ Pressure, Temperature uint32 }
 
 // BMP3 is a simulated BMP388 or BMP390. Safe for concurrent use.
 type BMP3 struct {
-	registerFile
+	registerFile[RawBMP3]
 
-	// Guarded by mu of registerFile.
+	// Guarded by mu.
 	trim  TrimBMP3
 	image [21]byte
-	held  *RawBMP3
 
 	loaded                     time.Time // when it takes commands
 	errors, flags, event, intr byte      // flags: data ready bits of the status register
@@ -82,7 +81,6 @@ type BMP3 struct {
 	ends                       time.Time // when it is done
 	next                       time.Time // when the next one starts, in normal mode
 	waiting                    int       // power control written during a conversion, -1: none
-	conversions                int
 }
 
 // NewBMP388 returns a BMP388 (pressure, temperature) in this world.
@@ -92,10 +90,10 @@ func NewBMP388(w World, options ...ChipOption) *BMP3 { return newBMP3(w, 0x50, o
 func NewBMP390(w World, options ...ChipOption) *BMP3 { return newBMP3(w, 0x60, options) }
 
 func newBMP3(w World, id byte, options []ChipOption) *BMP3 {
-	c := &BMP3{registerFile: registerFile{tuning: tune(w, id, options)}}
-	c.chip = c
+	c := &BMP3{}
+	c.shown = &c.raw
 	c.SetTrim(TypicalTrimBMP3())
-	c.PowerUp(time.Time{})
+	c.begin(c, w, id, options)
 	return c
 }
 
@@ -104,24 +102,6 @@ func (c *BMP3) SetTrim(trim TrimBMP3) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trim, c.image = trim, trim.layout()
-}
-
-// Hold freezes the data registers at these words: conversions go on but change
-// nothing. Nil ends it.
-func (c *BMP3) Hold(raw *RawBMP3) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = raw
-	if raw != nil {
-		c.raw = *raw
-	}
-}
-
-// Conversions returns how many conversions were completed.
-func (c *BMP3) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conversions
 }
 
 // reset loads the power-up values of the memory map.

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -45,11 +44,7 @@ func TestBMP3RoundTrip(t *testing.T) {
 // onBMP3 runs a test in a bubble with one chip at 0x76 on a wire without time.
 func onBMP3(t *testing.T, test func(b *Bus, c *BMP3), options ...ChipOption) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b, c := NewBus("I2C1", Speed(0)), NewBMP388(Steady(room), options...)
-		b.Add(0x76, c)
-		test(b, c)
-	})
+	onWire(t, 0x76, NewBMP388(Steady(room), options...), test)
 }
 
 func TestBMP3PowerUp(t *testing.T) {

@@ -72,22 +72,19 @@ type RawBMP58x struct{ Temperature, Pressure uint32 }
 
 // BMP58x is a simulated BMP581 or BMP585. Safe for concurrent use.
 type BMP58x struct {
-	registerFile
+	registerFile[RawBMP58x]
 
-	// Guarded by mu of registerFile.
-	held *RawBMP58x
-
-	loaded               time.Time // when its NVM is ready
-	source, status       byte      // of interrupts
-	dsp, iir, osr, odr   byte
-	raw                  RawBMP58x
-	filter               [2]filter // temperature, pressure
-	running              bool      // a conversion is going on
-	ends                 time.Time // when it is done
-	next                 time.Time // when the next one starts
-	waiting              int       // output data rate register written during a conversion, -1: none
-	conversions, sinceUp int       // in all, and since the supply rose
-	deaf                 bool      // the message that is being written ends without acknowledgement
+	// Guarded by mu.
+	loaded             time.Time // when its NVM is ready
+	source, status     byte      // of interrupts
+	dsp, iir, osr, odr byte
+	raw                RawBMP58x
+	filter             [2]filter // temperature, pressure
+	running            bool      // a conversion is going on
+	ends               time.Time // when it is done
+	next               time.Time // when the next one starts
+	waiting            int       // output data rate register written during a conversion, -1: none
+	sinceUp            int       // conversions since the supply rose
 }
 
 // NewBMP581 returns a BMP581 (pressure, temperature) in this world.
@@ -97,42 +94,10 @@ func NewBMP581(w World, options ...ChipOption) *BMP58x { return newBMP58x(w, 0x5
 func NewBMP585(w World, options ...ChipOption) *BMP58x { return newBMP58x(w, 0x51, options) }
 
 func newBMP58x(w World, id byte, options []ChipOption) *BMP58x {
-	c := &BMP58x{registerFile: registerFile{runsOn: true, tuning: tune(w, id, options)}}
-	c.chip = c
-	c.PowerUp(time.Time{})
+	c := &BMP58x{}
+	c.runsOn, c.deaf, c.shown = true, true, &c.raw // a soft reset is not acknowledged: page 66
+	c.begin(c, w, id, options)
 	return c
-}
-
-// Hold freezes the data registers at these words: conversions go on but change
-// nothing. Nil ends it.
-func (c *BMP58x) Hold(raw *RawBMP58x) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = raw
-	if raw != nil {
-		c.raw = *raw
-	}
-}
-
-// Conversions returns how many conversions were completed.
-func (c *BMP58x) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conversions
-}
-
-// Write is part of Device. A soft reset is not acknowledged (page 66).
-func (c *BMP58x) Write(now time.Time, data []byte) error {
-	if err := c.registerFile.Write(now, data); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.deaf {
-		c.deaf = false
-		return ErrNack
-	}
-	return nil
 }
 
 // reset loads the power-up values.
@@ -156,7 +121,6 @@ func (c *BMP58x) store(now time.Time, register, value byte) {
 	switch {
 	case register == bmp58xCommand && value == bmp58xResetWord:
 		c.reset(now)
-		c.deaf = true
 	case register == bmp58xIntSource:
 		c.source = value & 0x0F
 	case register == bmp58xDSP && standby:

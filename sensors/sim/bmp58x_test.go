@@ -5,17 +5,12 @@ import (
 	"errors"
 	"math"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
 func onBMP58x(t *testing.T, w World, test func(b *Bus, c *BMP58x), options ...ChipOption) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b, c := NewBus("I2C1", Speed(0)), NewBMP581(w, options...)
-		b.Add(0x76, c)
-		test(b, c)
-	})
+	onWire(t, 0x76, NewBMP581(w, options...), test)
 }
 
 // force measures once and returns the six data bytes.

@@ -49,14 +49,13 @@ type RawBMx280 struct{ Pressure, Temperature, Humidity uint32 }
 
 // BMx280 is a simulated BMP280 or BME280. Safe for concurrent use.
 type BMx280 struct {
-	registerFile
+	registerFile[RawBMx280]
 	humid bool // it is a BME280
 
-	// Guarded by mu of registerFile.
+	// Guarded by mu.
 	trim TrimBMx280
 	low  [26]byte // the image of trim
 	high [16]byte
-	held *RawBMx280
 
 	copied   time.Time // when im_update falls
 	ctrlHum  byte
@@ -66,11 +65,10 @@ type BMx280 struct {
 	raw      RawBMx280
 	filter   [2]filter // pressure, temperature
 
-	running     bool      // a conversion is going on
-	ends        time.Time // when it is done
-	next        time.Time // when the next one starts, in normal mode
-	waiting     int       // ctrl_meas written during a conversion, -1: none
-	conversions int
+	running bool      // a conversion is going on
+	ends    time.Time // when it is done
+	next    time.Time // when the next one starts, in normal mode
+	waiting int       // ctrl_meas written during a conversion, -1: none
 }
 
 // NewBME280 returns a BME280 (pressure, temperature, humidity) in this world.
@@ -84,10 +82,10 @@ func NewBMP280(w World, options ...ChipOption) *BMx280 {
 }
 
 func newBMx280(w World, humid bool, id byte, trim TrimBMx280, options []ChipOption) *BMx280 {
-	c := &BMx280{humid: humid, registerFile: registerFile{tuning: tune(w, id, options)}}
-	c.chip = c
+	c := &BMx280{humid: humid}
+	c.shown = &c.raw
 	c.setTrim(trim)
-	c.PowerUp(time.Time{})
+	c.begin(c, w, id, options)
 	return c
 }
 
@@ -104,24 +102,6 @@ func (c *BMx280) setTrim(trim TrimBMx280) {
 	}
 	c.trim = trim
 	c.low, c.high = trim.layout()
-}
-
-// Hold freezes the data registers at these words: conversions go on but change
-// nothing. Nil ends it.
-func (c *BMx280) Hold(raw *RawBMx280) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = raw
-	if raw != nil {
-		c.raw = *raw
-	}
-}
-
-// Conversions returns how many conversions were completed.
-func (c *BMx280) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conversions
 }
 
 // reset loads the power-up values of table 18.

@@ -24,6 +24,16 @@ func onBus(t *testing.T, test func(t *testing.T, b *Bus, c *BMx280)) {
 	})
 }
 
+// onWire runs a test in a bubble with one chip at an address of a wire without time.
+func onWire[C Device](t *testing.T, address uint16, chip C, test func(b *Bus, c C)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBus("I2C1", Speed(0))
+		b.Add(address, chip)
+		test(b, chip)
+	})
+}
+
 // registers reads n bytes from a register on, and fails the test on an error.
 func registers(t *testing.T, b *Bus, register byte, n int) []byte {
 	t.Helper()

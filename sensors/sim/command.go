@@ -9,10 +9,7 @@ package sim
 // beyond the end of an answer is FF, the released line; a command takes an answer
 // away that nobody has fetched.
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // RawAir holds the words of one measurement as a humidity chip sends them: 16 bits
 // each, 20 on an AHT10 or AHT20.
@@ -24,39 +21,12 @@ type span struct{ longest, typical time.Duration }
 // commanded is the part of a command chip that all of them have. Its exported
 // methods are safe for concurrent use; the others want mu held.
 type commanded struct {
-	mu     sync.Mutex // guards the fields below
-	tuning tuning
-	held   *RawAir
-
-	ready       time.Time // it acknowledges nothing before
-	due         time.Time // when owed may be read
-	measuring   bool      // a measurement ends at due
-	owed        []byte    // the answer; none: reads are not acknowledged
-	room        [12]byte  // of owed
-	words       [12]byte  // of checked
-	conversions int
-}
-
-// Tune changes what the options of the chip set when it was made.
-func (c *commanded) Tune(options ...ChipOption) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tuning.apply(options)
-}
-
-// Hold makes every measurement from now on yield these words. Nil ends it.
-func (c *commanded) Hold(raw *RawAir) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = raw
-}
-
-// Conversions returns how many measurements were completed, as of the last time
-// the chip was spoken to.
-func (c *commanded) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.conversions
+	converter[RawAir]
+	due       time.Time // when owed may be read
+	measuring bool      // a measurement ends at due
+	owed      []byte    // the answer; none: reads are not acknowledged
+	room      [12]byte  // of owed
+	words     [12]byte  // of checked
 }
 
 // start lets the chip begin anew; it answers after the given time.
@@ -88,12 +58,15 @@ func (c *commanded) answer(at time.Time, bytes ...byte) {
 
 // measureFor begins a measurement and returns when it ends.
 func (c *commanded) measureFor(now time.Time, s span) time.Time {
-	takes := s.longest
-	if c.tuning.typical {
-		takes = s.typical
-	}
-	c.measuring, c.due = true, now.Add(c.tuning.scaled(takes))
+	c.measuring, c.due = true, now.Add(c.takes(s.longest, s.typical))
 	return c.due
+}
+
+// Read is part of Device, of a chip that answers once.
+func (c *commanded) Read(now time.Time, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.give(now, data)
 }
 
 // give is the read message of a chip that answers once.

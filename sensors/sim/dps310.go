@@ -59,14 +59,13 @@ var dpsRemedy = [5][2]byte{{0x0E, 0xA5}, {0x0F, 0x96}, {0x62, 0x02}, {0x0E, 0x00
 
 // DPS310 is a simulated DPS310 or SPL06-001. Safe for concurrent use.
 type DPS310 struct {
-	barometer
+	registerFile[RawWords]
 	trim   TrimDPS310
 	coef   [18]byte
 	source byte // COEF_SRCE
 	hot    bool // it needs the remedy
 
 	started           time.Time
-	pointer           byte
 	prsCfg, tmpCfg    byte
 	cfg, mode         byte
 	flags             byte // TMP_RDY, PRS_RDY
@@ -80,9 +79,9 @@ type DPS310 struct {
 // NewDPS310 returns a DPS310 (pressure, temperature) in this world, at 0x76 or 0x77.
 func NewDPS310(w World, options ...ChipOption) *DPS310 {
 	c := &DPS310{source: dpsSource}
-	c.tuning = tune(w, 0x10, options)
+	c.runsOn = true
 	c.SetTrim(PublishedTrimDPS310())
-	c.PowerUp(time.Time{})
+	c.begin(c, w, 0x10, options)
 	return c
 }
 
@@ -115,52 +114,11 @@ func (c *DPS310) ReadHot(hot bool) {
 	c.hot = hot
 }
 
-// PowerUp is part of Device.
-func (c *DPS310) PowerUp(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reset(now)
-}
-
 func (c *DPS310) reset(now time.Time) {
 	c.started, c.ready = now, now.Add(dpsAnswers)
 	c.pointer, c.prsCfg, c.tmpCfg, c.cfg, c.mode, c.flags = 0, 0, 0, 0, 0, 0
 	c.pressure, c.temperature = 0x800000, 0x800000
 	c.cured, c.healed, c.measuredT = 0, false, false
-}
-
-// Write is part of Device: a register, then values for it and the following ones.
-func (c *DPS310) Write(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	c.pointer = data[0]
-	for _, value := range data[1:] {
-		c.store(now, c.pointer, value)
-		if now.Before(c.ready) { // a reset ends the message
-			return nil
-		}
-		c.pointer++
-	}
-	return nil
-}
-
-// Read is part of Device.
-func (c *DPS310) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	for i := range data {
-		data[i] = c.load(now, c.pointer)
-		c.pointer++
-	}
-	return nil
 }
 
 func (c *DPS310) store(now time.Time, register, value byte) {

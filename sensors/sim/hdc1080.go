@@ -54,7 +54,8 @@ func NewHDC1080(w World, options ...ChipOption) *HDC1080 { return newHDC(w, 0x50
 func NewHDC1010(w World, options ...ChipOption) *HDC1080 { return newHDC(w, 0x00, options) }
 
 func newHDC(w World, id byte, options []ChipOption) *HDC1080 {
-	c := &HDC1080{commanded: commanded{tuning: tune(w, id, options)}}
+	c := &HDC1080{}
+	c.tuning = tune(w, id, options)
 	c.PowerUp(time.Time{})
 	return c
 }

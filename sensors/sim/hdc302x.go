@@ -35,7 +35,8 @@ type HDC302x struct{ wordChip }
 // NewHDC302x returns an HDC302x (temperature, humidity) in this world. ChipID
 // changes the high byte of its manufacturer's number, 30.
 func NewHDC302x(w World, options ...ChipOption) *HDC302x {
-	c := &HDC302x{wordChip{commanded: commanded{tuning: tune(w, 0x30, options)}, speech: hdcSpeech}}
+	c := &HDC302x{wordChip{speech: hdcSpeech}}
+	c.tuning = tune(w, 0x30, options)
 	c.words = map[uint16][]uint16{
 		0x3683: {0x1A2B}, 0x3684: {0x3C4D}, 0x3685: {0x5E6F}, // serial number
 		0x306E: {0}, // heater current

@@ -87,7 +87,8 @@ func NewSHT21(w World, options ...ChipOption) *HTU21D { return newHTU(w, sht21, 
 func NewSi7021(w World, options ...ChipOption) *HTU21D { return newHTU(w, si7021, 0x15, options) }
 
 func newHTU(w World, kind *htuKind, id byte, options []ChipOption) *HTU21D {
-	c := &HTU21D{commanded: commanded{tuning: tune(w, id, options)}, kind: kind}
+	c := &HTU21D{kind: kind}
+	c.tuning = tune(w, id, options)
 	c.PowerUp(time.Time{})
 	return c
 }
@@ -98,13 +99,6 @@ func (c *HTU21D) PowerUp(now time.Time) {
 	defer c.mu.Unlock()
 	c.start(now, c.kind.startup)
 	c.user, c.heater, c.lastT = c.kind.user, 0, 0
-}
-
-// Read is part of Device.
-func (c *HTU21D) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.give(now, data)
 }
 
 // Write is part of Device: a command of one byte or two, and what it writes.

@@ -15,10 +15,7 @@ package sim
 //   - reads beyond a register begin it again; unused registers read as 0;
 //   - the noise is half a step at the finest resolution.
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 const (
 	mcpConfig      = 1
@@ -35,45 +32,21 @@ const (
 
 // MCP9808 is a simulated MCP9808. Safe for concurrent use.
 type MCP9808 struct {
-	mu     sync.Mutex // guards the fields below
-	tuning tuning
-	held   *uint16
-
+	repeater[uint16]
 	pointer    byte
 	config     uint16
 	limits     [3]uint16 // upper, lower, critical
 	resolution byte
 	data       uint16 // 13 bits in two's complement
-	repeated   repeating
 }
 
 // NewMCP9808 returns an MCP9808 (temperature) in this world. ChipID sets the high
 // byte of its device id.
 func NewMCP9808(w World, options ...ChipOption) *MCP9808 {
-	c := &MCP9808{tuning: tune(w, 0x04, options)}
+	c := &MCP9808{}
+	c.tuning = tune(w, 0x04, options)
 	c.PowerUp(time.Time{})
 	return c
-}
-
-// Tune changes what the options of NewMCP9808 set.
-func (c *MCP9808) Tune(options ...ChipOption) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tuning.apply(options)
-}
-
-// Hold makes every conversion from now on yield this word of 13 bits. Nil ends it.
-func (c *MCP9808) Hold(word *uint16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = word
-}
-
-// Conversions returns how many conversions were completed since it has power.
-func (c *MCP9808) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.repeated.count
 }
 
 // PowerUp is part of Device.

@@ -18,10 +18,7 @@ package sim
 //   - it is made for one zone: object 2 reads 0;
 //   - the noise is one step of the object and half a step of the ambient.
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 const (
 	mlxAmbient  = 0x06
@@ -60,24 +57,21 @@ type RawMLX90614 struct{ Ambient, Object uint16 }
 
 // MLX90614 is a simulated infrared thermometer MLX90614. Safe for concurrent use.
 type MLX90614 struct {
-	mu     sync.Mutex // guards the fields below
-	tuning tuning
-	held   *RawMLX90614
-
-	cells    [mlxLastCell + 1]uint16 // EEPROM; it outlives the supply
-	asleep   bool
-	busy     time.Time // until then nothing is acknowledged
-	valid    time.Time // when RAM holds the first data
-	command  int       // -1: none
-	raw      RawMLX90614
-	repeated repeating
+	repeater[RawMLX90614]
+	cells   [mlxLastCell + 1]uint16 // EEPROM; it outlives the supply
+	asleep  bool
+	busy    time.Time // until then nothing is acknowledged
+	valid   time.Time // when RAM holds the first data
+	command int       // -1: none
+	raw     RawMLX90614
 }
 
 // NewMLX90614 returns an MLX90614 (temperature of itself and of what it looks at)
 // in this world. It works out checksums with the address in its EEPROM, which is
 // 0x5A as from the factory; see SetAddress.
 func NewMLX90614(w World, options ...ChipOption) *MLX90614 {
-	c := &MLX90614{tuning: tune(w, 0, options)}
+	c := &MLX90614{}
+	c.tuning, c.shown = tune(w, 0, options), &c.raw
 	c.cells = [mlxLastCell + 1]uint16{
 		0: 0x9993, 1: 0x62E3, 2: 0x0201, 3: 0xF71C, 4: 0xFFFF, 5: 0x9FB4, mlxAddress: 0xBE5A,
 		0x1C: 0x1B12, 0x1D: 0x4FB2, 0x1E: 0x5A30, 0x1F: 0xC90D, // the id of one chip
@@ -92,23 +86,6 @@ func (c *MLX90614) SetAddress(addr byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cells[mlxAddress] = c.cells[mlxAddress]&0xFF00 | uint16(addr)
-}
-
-// Tune changes what the options of NewMLX90614 set.
-func (c *MLX90614) Tune(options ...ChipOption) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tuning.apply(options)
-}
-
-// Hold freezes the words of the RAM. Nil ends it.
-func (c *MLX90614) Hold(raw *RawMLX90614) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = raw
-	if raw != nil {
-		c.raw = *raw
-	}
 }
 
 // PowerUp is part of Device.

@@ -42,10 +42,9 @@ func (c *TrimMPL115) pascal(p, t int64) float64 {
 
 // MPL115A2 is a simulated MPL115A2, which has no id. Safe for concurrent use.
 type MPL115A2 struct {
-	barometer
+	registerFile[RawWords]
 	trim    TrimMPL115
 	image   [8]byte
-	pointer byte
 	data    RawWords // 10 bits each
 	running bool
 	ends    time.Time
@@ -55,9 +54,9 @@ type MPL115A2 struct {
 // 0x60.
 func NewMPL115A2(w World, options ...ChipOption) *MPL115A2 {
 	c := &MPL115A2{}
-	c.tuning = tune(w, 0, options)
+	c.runsOn = true
 	c.SetTrim(SheetTrimMPL115())
-	c.PowerUp(time.Time{})
+	c.begin(c, w, 0, options)
 	return c
 }
 
@@ -71,49 +70,19 @@ func (c *MPL115A2) SetTrim(trim TrimMPL115) {
 	}
 }
 
-// PowerUp is part of Device.
-func (c *MPL115A2) PowerUp(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *MPL115A2) reset(now time.Time) {
 	c.ready = now.Add(mpl1Power)
-	c.pointer, c.data, c.running = 0, RawWords{}, false
+	c.data, c.running = RawWords{}, false
 }
 
-// Write is part of Device: a register, then values for it and the following ones.
-func (c *MPL115A2) Write(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
+func (c *MPL115A2) store(now time.Time, register, _ byte) {
+	if register == mpl1Start && !c.running {
+		c.running, c.ends = true, now.Add(c.takes(mpl1Takes, mpl1Usual))
 	}
-	c.advance(now)
-	c.pointer = data[0]
-	for range data[1:] {
-		if c.pointer == mpl1Start && !c.running {
-			c.running, c.ends = true, now.Add(c.takes(mpl1Takes, mpl1Usual))
-		}
-		c.pointer++
-	}
-	return nil
-}
-
-// Read is part of Device.
-func (c *MPL115A2) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	for i := range data {
-		data[i] = c.load(c.pointer)
-		c.pointer++
-	}
-	return nil
 }
 
 // load returns what a register reads as: counts stand in the upper ten bits.
-func (c *MPL115A2) load(register byte) byte {
+func (c *MPL115A2) load(_ time.Time, register byte) byte {
 	switch {
 	case register < 2:
 		return byte(c.data.Pressure << 6 >> (8 - 8*register))

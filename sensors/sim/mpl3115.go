@@ -50,9 +50,8 @@ var (
 
 // MPL3115A2 is a simulated MPL3115A2. Safe for concurrent use.
 type MPL3115A2 struct {
-	barometer
+	registerFile[RawWords]
 	registers [mpl3Last + 1]byte
-	pointer   byte
 	status    byte
 	data      RawWords // 24 and 16 bits as they read
 
@@ -63,16 +62,9 @@ type MPL3115A2 struct {
 // NewMPL3115A2 returns an MPL3115A2 (pressure, temperature) in this world, at 0x60.
 func NewMPL3115A2(w World, options ...ChipOption) *MPL3115A2 {
 	c := &MPL3115A2{}
-	c.tuning = tune(w, 0xC4, options)
-	c.PowerUp(time.Time{})
+	c.runsOn, c.deaf, c.wraps = true, true, mpl3Status2 // a burst runs round status and data
+	c.begin(c, w, 0xC4, options)
 	return c
-}
-
-// PowerUp is part of Device.
-func (c *MPL3115A2) PowerUp(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reset(now)
 }
 
 func (c *MPL3115A2) reset(now time.Time) {
@@ -80,43 +72,6 @@ func (c *MPL3115A2) reset(now time.Time) {
 	c.registers = [mpl3Last + 1]byte{}
 	c.registers[mpl3BarIn], c.registers[mpl3BarIn+1] = 0xC5, 0xE7 // 101,326 Pa
 	c.pointer, c.status, c.data, c.running = 0, 0, RawWords{}, false
-}
-
-// Write is part of Device: a register, then values for it and the following ones.
-func (c *MPL3115A2) Write(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	c.pointer = data[0]
-	for _, value := range data[1:] {
-		c.store(now, c.pointer, value)
-		if now.Before(c.ready) { // reset: the value is not acknowledged
-			return ErrNack
-		}
-		c.pointer++
-	}
-	return nil
-}
-
-// Read is part of Device.
-func (c *MPL3115A2) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.ready) {
-		return ErrNack
-	}
-	c.advance(now)
-	for i := range data {
-		data[i] = c.load(c.pointer)
-		c.pointer++
-		if c.pointer == mpl3Status2 {
-			c.pointer = mpl3Status // the burst runs round status and data
-		}
-	}
-	return nil
 }
 
 func (c *MPL3115A2) store(now time.Time, register, value byte) {
@@ -151,7 +106,7 @@ func (c *MPL3115A2) measuringTime() time.Duration {
 	return c.tuning.scaled(mpl3Times[c.samples()] * time.Millisecond)
 }
 
-func (c *MPL3115A2) load(register byte) byte {
+func (c *MPL3115A2) load(_ time.Time, register byte) byte {
 	switch {
 	case register > mpl3Last:
 		return 0

@@ -1,21 +1,23 @@
 package sim
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // registerFile is what the chips with a map of 8-bit registers have in common: a read
 // pointer that moves on by itself, writes to one or more registers in a message,
 // and silence until the chip is up. It makes a Device of a registerChip.
-type registerFile struct {
-	chip   registerChip
-	runsOn bool // values that follow in a write go to the registers that follow; else pairs of register and value
-
-	mu      sync.Mutex // guards the fields below and the state of the chip
-	tuning  tuning
-	ready   time.Time // when it answers at all
+type registerFile[Raw any] struct {
+	converter[Raw]
+	chip    registerChip
+	runsOn  bool // values that follow in a write go to the registers that follow; else pairs of register and value
+	deaf    bool // it does not acknowledge the value that resets it
+	wraps   byte // the register at which a read begins anew at 0; 0: none
 	pointer byte
+}
+
+// begin fits the file out for a chip and gives it power.
+func (r *registerFile[Raw]) begin(chip registerChip, w World, id byte, options []ChipOption) {
+	r.chip, r.tuning = chip, tune(w, id, options)
+	r.PowerUp(time.Time{})
 }
 
 // registerChip is what one kind of chip does. Its methods are called with mu held,
@@ -32,15 +34,8 @@ type registerChip interface {
 	load(now time.Time, register byte) byte
 }
 
-// Tune changes what the options of the constructor set.
-func (r *registerFile) Tune(options ...ChipOption) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.tuning.apply(options)
-}
-
 // PowerUp is part of Device.
-func (r *registerFile) PowerUp(now time.Time) {
+func (r *registerFile[Raw]) PowerUp(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pointer = 0
@@ -48,7 +43,7 @@ func (r *registerFile) PowerUp(now time.Time) {
 }
 
 // Write is part of Device: an address alone sets the register to read from.
-func (r *registerFile) Write(now time.Time, data []byte) error {
+func (r *registerFile[Raw]) Write(now time.Time, data []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now.Before(r.ready) {
@@ -58,10 +53,13 @@ func (r *registerFile) Write(now time.Time, data []byte) error {
 	r.pointer = data[0]
 	if r.runsOn {
 		for _, value := range data[1:] {
-			if now.Before(r.ready) { // a reset ends the message
-				break
-			}
 			r.chip.store(now, r.pointer, value)
+			if now.Before(r.ready) { // a reset ends the message
+				if r.deaf {
+					return ErrNack
+				}
+				return nil
+			}
 			r.pointer++
 		}
 		return nil
@@ -79,7 +77,7 @@ func (r *registerFile) Write(now time.Time, data []byte) error {
 
 // Read is part of Device. All bytes are of the same moment, which is what the
 // shadowing of data registers is for.
-func (r *registerFile) Read(now time.Time, data []byte) error {
+func (r *registerFile[Raw]) Read(now time.Time, data []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now.Before(r.ready) {
@@ -88,7 +86,9 @@ func (r *registerFile) Read(now time.Time, data []byte) error {
 	r.chip.advance(now)
 	for i := range data {
 		data[i] = r.chip.load(now, r.pointer)
-		r.pointer++
+		if r.pointer++; r.pointer == r.wraps {
+			r.pointer = 0
+		}
 	}
 	return nil
 }

@@ -2,6 +2,19 @@ package sim
 
 import "time"
 
+// repeater is a chip that converts by itself.
+type repeater[Raw any] struct {
+	tuned[Raw]
+	repeated repeating
+}
+
+// Conversions returns how many conversions were completed since it has power.
+func (c *repeater[Raw]) Conversions() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.repeated.count
+}
+
 // repeating works out when a chip that converts by itself has converted. The zero
 // value converts nothing.
 type repeating struct {

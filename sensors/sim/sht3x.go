@@ -41,10 +41,10 @@ type SHT3x struct{ wordChip }
 // identity for ChipID to change.
 func NewSHT3x(w World, options ...ChipOption) *SHT3x {
 	c := &SHT3x{wordChip{
-		commanded: commanded{tuning: tune(w, 0, options)},
-		speech:    shtSpeech,
-		words:     map[uint16][]uint16{0x3780: {0x0F41, 0x5C2B}, 0x3682: {0x0F41, 0x5C2B}}, // serial number, tables of a later note
+		speech: shtSpeech,
+		words:  map[uint16][]uint16{0x3780: {0x0F41, 0x5C2B}, 0x3682: {0x0F41, 0x5C2B}}, // serial number, tables of a later note
 	}}
+	c.tuning = tune(w, 0, options)
 	c.PowerUp(time.Time{})
 	return c
 }

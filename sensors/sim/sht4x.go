@@ -55,7 +55,8 @@ type SHT4x struct {
 // NewSHT4x returns an SHT4x (temperature, humidity) in this world. It has no
 // identity for ChipID to change, only a serial number.
 func NewSHT4x(w World, options ...ChipOption) *SHT4x {
-	c := &SHT4x{commanded: commanded{tuning: tune(w, 0, options)}}
+	c := &SHT4x{}
+	c.tuning = tune(w, 0, options)
 	c.PowerUp(time.Time{})
 	return c
 }
@@ -66,13 +67,6 @@ func (c *SHT4x) PowerUp(now time.Time) {
 	defer c.mu.Unlock()
 	c.start(now, sht4xStartup)
 	c.warmth = 0
-}
-
-// Read is part of Device.
-func (c *SHT4x) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.give(now, data)
 }
 
 // Write is part of Device: a command of one byte.

@@ -44,7 +44,8 @@ type SHTC3 struct {
 // NewSHTC3 returns an SHTC3 (temperature, humidity) in this world. ChipID changes
 // the low byte of its identity, 87.
 func NewSHTC3(w World, options ...ChipOption) *SHTC3 {
-	c := &SHTC3{commanded: commanded{tuning: tune(w, 0x87, options)}}
+	c := &SHTC3{}
+	c.tuning = tune(w, 0x87, options)
 	c.PowerUp(time.Time{})
 	return c
 }

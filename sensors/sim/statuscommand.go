@@ -88,13 +88,6 @@ func (c *wordChip) boot(now time.Time, takes time.Duration) {
 	c.status, c.heard, c.rhythm, c.fetched = statusAfterBoot, time.Time{}, rhythm{}, 0
 }
 
-// Read is part of Device.
-func (c *wordChip) Read(now time.Time, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.give(now, data)
-}
-
 // Write is part of Device: a command, and for a few of them a word with its
 // checksum.
 func (c *wordChip) Write(now time.Time, data []byte) error {

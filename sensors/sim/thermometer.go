@@ -4,10 +4,7 @@ package sim
 // configuration and two limits, high byte first: LM75 and its descendants. What
 // they differ in stands in thermometer_models.go, with the sheets.
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // Registers, by the low bits of the pointer.
 const (
@@ -23,51 +20,22 @@ const (
 type Thermometer struct {
 	model *thermometerModel
 
-	mu     sync.Mutex // guards the fields below
-	tuning tuning
-	held   *uint16
-
-	ready    time.Time // when it answers at all
-	pointer  byte
-	config   uint16 // of one or two bytes, as the model has it
-	limits   [2]uint16
-	data     uint16 // the temperature register
-	last     byte   // the byte that was read last
-	asked    bool   // a single conversion is going on
-	single   bool   // and is over
-	alert    bool   // the temperature has crossed the high limit, and not the low one since
-	repeated repeating
+	repeater[uint16]
+	pointer byte
+	config  uint16 // of one or two bytes, as the model has it
+	limits  [2]uint16
+	data    uint16 // the temperature register
+	last    byte   // the byte that was read last
+	asked   bool   // a single conversion is going on
+	single  bool   // and is over
+	alert   bool   // the temperature has crossed the high limit, and not the low one since
 }
 
 func newThermometer(m *thermometerModel, w World, options []ChipOption) *Thermometer {
-	c := &Thermometer{model: m, tuning: tune(w, m.id, options)}
+	c := &Thermometer{model: m}
+	c.tuning, c.shown = tune(w, m.id, options), &c.data
 	c.PowerUp(time.Time{})
 	return c
-}
-
-// Tune changes what the options of the constructor set.
-func (c *Thermometer) Tune(options ...ChipOption) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tuning.apply(options)
-}
-
-// Hold freezes the temperature register at this word: conversions go on but
-// change nothing. Nil ends it.
-func (c *Thermometer) Hold(word *uint16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = word
-	if word != nil {
-		c.data = *word
-	}
-}
-
-// Conversions returns how many conversions were completed since it has power.
-func (c *Thermometer) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.repeated.count
 }
 
 // PowerUp is part of Device.

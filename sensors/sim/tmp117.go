@@ -16,7 +16,6 @@ package sim
 
 import (
 	"math"
-	"sync"
 	"time"
 )
 
@@ -42,48 +41,23 @@ const (
 // TMP117 is a simulated TMP117, or TMP116 with ChipID(0x16). Safe for concurrent
 // use.
 type TMP117 struct {
-	mu     sync.Mutex // guards the fields below
-	tuning tuning
-	held   *uint16
-
-	ready    time.Time
-	pointer  byte
-	config   uint16 // without the bits that only show something
-	flags    uint16 // those bits
-	data     uint16
-	high     uint16
-	low      uint16
-	offset   uint16
-	repeated repeating
+	repeater[uint16]
+	pointer byte
+	config  uint16 // without the bits that only show something
+	flags   uint16 // those bits
+	data    uint16
+	high    uint16
+	low     uint16
+	offset  uint16
 }
 
 // NewTMP117 returns a TMP117 (temperature) in this world. ChipID sets the low byte
 // of its id.
 func NewTMP117(w World, options ...ChipOption) *TMP117 {
-	c := &TMP117{tuning: tune(w, 0x17, options)}
+	c := &TMP117{}
+	c.tuning = tune(w, 0x17, options)
 	c.PowerUp(time.Time{})
 	return c
-}
-
-// Tune changes what the options of NewTMP117 set.
-func (c *TMP117) Tune(options ...ChipOption) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tuning.apply(options)
-}
-
-// Hold makes every conversion from now on yield this word. Nil ends it.
-func (c *TMP117) Hold(word *uint16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = word
-}
-
-// Conversions returns how many conversions were completed since it has power.
-func (c *TMP117) Conversions() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.repeated.count
 }
 
 // PowerUp is part of Device.
