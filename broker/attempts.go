@@ -41,7 +41,8 @@ func (l *Logins) withDefaults() {
 //
 // Two kinds of origin, so that one device with a wrong password does not lock out the others behind its address: it
 // waits alone, and each attempt that it makes meanwhile is refused unseen and counts for nothing. Only an address from
-// which many names are tried waits as a whole. A login that is refused here tells nothing about the password.
+// which many names are tried waits as a whole, but for users who are familiar there: see familiar.go. A login that is
+// refused here tells nothing about the password.
 //
 // The number of logins that wait for their check is bounded too, for each address and altogether, since one is checked at
 // a time: whoever floods the broker from a few addresses leaves the others their places. The zero value is usable.
@@ -49,6 +50,7 @@ type attempts struct {
 	mu       sync.Mutex // guards the fields below
 	seed     maphash.Seed
 	origins  map[origin]*failures
+	familiar map[origin]struct{} // users who have logged in from an address
 	checking int
 }
 
@@ -120,6 +122,7 @@ func (a *attempts) end(l *Logins, at attempt, failed bool, now time.Time) (settl
 	f := a.origins[at.address] // there while it is checking
 	f.checking--
 	if !failed {
+		a.meet(at.user)
 		if u := a.origins[at.user]; u != nil {
 			settled = u.told
 			delete(a.origins, at.user)

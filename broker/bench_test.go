@@ -17,7 +17,7 @@ func TestLiveRoutingAllocatesNothing(t *testing.T) {
 	each(t, func(t *testing.T, v packet.Version) {
 		b := New(Config{}, newJournal(), stampNow, quietLog())
 		sub := func(id string, v packet.Version, filters ...string) *session {
-			s := b.newSession(id)
+			s := b.newSession(id, "")
 			for i, f := range filters {
 				s.subscribe(mustFilter(t, f), packOptions(&packet.Subscription{QoS: 1}, uint32(i+len(filters)-1)), false)
 			}
@@ -28,7 +28,7 @@ func TestLiveRoutingAllocatesNothing(t *testing.T) {
 			sub("a", packet.V311, "home/#"), sub("b", packet.V5, "home/+/temperature"),
 			sub("c", packet.V5, "home/#", "home/room/+"), sub("d", packet.V5, "elsewhere"),
 		}
-		c := &connection{b: b, told: b.cfg(), version: v, session: b.newSession("pub"), aliases: &aliases{3: nil}}
+		c := &connection{b: b, told: b.cfg(), version: v, session: b.newSession("pub", ""), aliases: &aliases{3: nil}}
 		m := message1("home/room/temperature", "21.5", 0, 0)
 		m.Props.SetContentType([]byte("text/plain"))
 		one, err := m.Append(nil, v)
@@ -175,10 +175,10 @@ func BenchmarkFanOut100(b *testing.B) {
 // BenchmarkRoute is the way of a PUBLISH without sockets: decode, match, append to one subscriber.
 func BenchmarkRoute(b *testing.B) {
 	br := New(Config{}, newJournal(), stampNow, quietLog())
-	s := br.newSession("sub")
+	s := br.newSession("sub", "")
 	s.subscribe(mustFilter(b, "home/#"), packOptions(&packet.Subscription{}, 0), false)
 	s.out.conn, s.out.version = &connection{}, packet.V311
-	c := &connection{b: br, told: br.cfg(), version: packet.V311, session: br.newSession("pub")}
+	c := &connection{b: br, told: br.cfg(), version: packet.V311, session: br.newSession("pub", "")}
 	var batch []byte
 	for range 100 {
 		batch, _ = message1("home/room/temperature", string(make([]byte, 64)), 0, 0).Append(batch, packet.V311)

@@ -51,10 +51,11 @@ type Broker struct {
 
 	mu         sync.Mutex // guards the fields below, and parts of sessions as said there
 	sessions   map[string]*session
-	strangers  map[*connection]struct{} // connections that own no session
-	sockets    int                      // connections of both kinds
-	listeners  map[string]*limit        // connections of each listener
-	most       int                      // sessions there were at once
+	strangers  map[*connection]struct{}      // connections that own no session
+	sockets    int                           // connections of both kinds
+	leaving    map[*connection]chan struct{} // those whose session somebody waits for; closed when they have let go of it
+	listeners  map[string]*limit             // connections of each listener
+	most       int                           // sessions there were at once
 	calendar   calendar
 	connecting connecting
 	stopping   bool
@@ -68,6 +69,7 @@ func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logg
 		notice:    make(chan struct{}, 1),
 		sessions:  map[string]*session{},
 		strangers: map[*connection]struct{}{},
+		leaving:   map[*connection]chan struct{}{},
 		listeners: map[string]*limit{},
 		calendar:  calendar{wake: make(chan struct{}, 1)},
 		calm:      calm{wake: make(chan struct{}, 1)},

@@ -106,7 +106,7 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		ended := !s.absence.expires.After(now)
 		var w *will
 		if ended { // v5 [MQTT-4.1.0-2]
-			delete(b.sessions, s.id)
+			delete(b.sessions, s.id())
 			b.count.expiredSessions.Add(1)
 		} else {
 			w, s.will, s.absence.willDue = s.will, nil, time.Time{}
@@ -119,7 +119,7 @@ func (b *Broker) passDates(now time.Time) (wait time.Duration) {
 		}
 		b.publishWill(s, w) // before it is forgotten: rather twice than lost
 		b.mu.Lock()
-		if s.owner == nil && b.sessions[s.id] == s && s.out.durable != nil { // or whoever has it saves it
+		if s.owner == nil && b.sessions[s.id()] == s && s.out.durable != nil { // or whoever has it saves it
 			s.out.durable.save(s.absence.away)
 		}
 		b.mu.Unlock()
@@ -138,7 +138,7 @@ func (b *Broker) letGo(s *session) (ended bool) {
 	s.owner = nil
 	if s.lasts == 0 {
 		ended = true
-		delete(b.sessions, s.id)
+		delete(b.sessions, s.id())
 	} else {
 		now := time.Now()
 		s.absence = &absence{expires: now.Add(s.lasts), place: -1}
@@ -163,9 +163,10 @@ func (b *Broker) bury(s *session) {
 	s.end()
 }
 
-// publishWill publishes a will, if there is one: v5 [MQTT-3.1.2-8] [MQTT-3.1.2-10], 3.1.1 [MQTT-3.1.2-8].
+// publishWill publishes a will, if there is one: v5 [MQTT-3.1.2-8] [MQTT-3.1.2-10], 3.1.1 [MQTT-3.1.2-8]; unless the client, which had
+// the right when it connected, has it no more.
 func (b *Broker) publishWill(s *session, w *will) {
-	if w == nil {
+	if w == nil || !s.mayPublish(w.message.Topic) {
 		return
 	}
 	w.message.Stamp = b.stamp()

@@ -99,7 +99,7 @@ func (c *connection) countSubscription(f topic.Filter) bool {
 		b.count.tooManySubscriptions.Add(1)
 		if !c.many {
 			c.many = true
-			b.quiet.warn(b.log, "limit reached: subscriptions of one client", "client", c.session.id, "most", most)
+			b.quiet.warn(b.log, "limit reached: subscriptions of one client", "client", c.session.id(), "most", most)
 		}
 		return false
 	}
@@ -174,16 +174,16 @@ func (b *Broker) admit(c *connection, old *session, resumed bool) error {
 		l.give(b, 1)
 		return packet.Errorf(packet.QuotaExceeded, "%s", full)
 	}
-	c.counted = l
 	return nil
 }
 
 // leaves gives the places of a connection back that admit has taken.
 func (b *Broker) leaves(c *connection) {
 	b.limits.connections.give(b, 1)
-	if c.counted != nil {
-		c.counted.give(b, 1)
-	}
+	b.mu.Lock()
+	l := b.listener(c.conn.Listener().Name())
+	b.mu.Unlock()
+	l.give(b, 1)
 }
 
 // listener is the limit of a listener, which counts also if there is none. The caller holds mu.

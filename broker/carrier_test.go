@@ -183,7 +183,7 @@ func TestCertificateIsLogin(t *testing.T) {
 				t.Fatalf("CONNACK %s", a.Reason)
 			}
 			h.b.mu.Lock()
-			got := h.b.sessions["c"].user
+			got := h.b.sessions["c"].user()
 			h.b.mu.Unlock()
 			if got != "pump7" {
 				t.Errorf("logged in as %q, want pump7", got)

@@ -80,7 +80,8 @@ type Config struct {
 type Authenticator interface {
 	// Verify tells whether the user exists and has the password, for clients of a listener. It may block for as long as a
 	// check takes: it is called by the goroutine of the connection that logs in. An error means that it could not be
-	// found out.
+	// found out. With a context that has ended it does not block and computes nothing: it knows a login that has
+	// succeeded before and may do so again, and everything else is an error, or false.
 	Verify(ctx context.Context, listener, user string, password []byte) (bool, error)
 	// Credential is a number that stands for what the user can log in with: another one after a change of the password,
 	// and once the user is gone. It does not block.

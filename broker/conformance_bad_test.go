@@ -129,6 +129,29 @@ func TestBadPackets(t *testing.T) {
 	})
 }
 
+// TestLengthInItsShortestForm: v5 [MQTT-1.5.5-1]. 3.1.1 does not ask for it.
+func TestLengthInItsShortestForm(t *testing.T) {
+	h := build(t, Config{})
+	for _, sent := range []string{
+		"\xC0\x80\x00", "\x30\x84\x00\x00\x01x\x00", "\x82\x87\x80\x00\x00\x01\x00\x00\x01x\x00", "\xE0\x80\x80\x80\x00", "\x40\x82\x00\x00\x01",
+	} {
+		c, _ := h.login(packet.V5, "c")
+		c.write([]byte(sent))
+		c.expectEnd(packet.MalformedPacket)
+	}
+	c := h.dial(packet.V5)
+	c.write([]byte("\x10\x8e\x00\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01c"))
+	if a := c.expect(packet.TypeConnack).(*packet.Connack); a.Reason != packet.MalformedPacket {
+		t.Errorf("CONNACK %s, want %s", a.Reason, packet.MalformedPacket)
+	}
+	c.expectEnd(packet.Success)
+	old := h.dial(packet.V311)
+	old.write([]byte("\x10\x8d\x00\x00\x04MQTT\x04\x02\x00\x00\x00\x01c"))
+	old.expect(packet.TypeConnack)
+	old.write([]byte("\xC0\x80\x00"))
+	old.expect(packet.TypePingresp)
+}
+
 // CONNECTs that are refused: on 5.0 with a reason, on 3.1.1 without a word.
 var badConnects = []struct {
 	name, v311, v5 string

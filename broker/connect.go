@@ -165,6 +165,9 @@ func (c *connection) verify(wait *grace, user string, password []byte) *packet.E
 	b, listener := c.b, c.conn.Listener().Name()
 	logins := b.cfg().Logins
 	at, ok, first := b.attempts.begin(&logins, from(c.conn.RemoteIP()), user, time.Now())
+	if !ok && c.familiar(at, user, password) {
+		return nil
+	}
 	if !ok { // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
 		b.count.loginsLimited.Add(1)
 		if first {
@@ -274,7 +277,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 		}
 		if !kept {
 			b.count.notKept.Add(1)
-			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", s.id)
+			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", s.id())
 		}
 	}
 	c.zeroExpiry = p.Props.SessionExpiry == 0
@@ -299,7 +302,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 	c.heard = b.age()
 	b.count.connects.Add(1)
 	if b.log.Enabled(b.serving, slog.LevelDebug) {
-		b.log.Debug("client connected", "client", s.id, "version", c.version.String(), "peer", c.peer(), "session", present)
+		b.log.Debug("client connected", "client", s.id(), "version", c.version.String(), "peer", c.peer(), "session", present)
 	}
 	s.attach(c, answer, window)
 	c.overtaken(s, l.epoch)
@@ -315,7 +318,7 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 		a.Props.SetSessionExpiry(uint32(s.lasts / time.Second)) // v5 section 3.2.2.3.2
 	}
 	if assigned { // v5 [MQTT-3.1.3-7]
-		a.Props.SetAssignedClientID([]byte(s.id))
+		a.Props.SetAssignedClientID([]byte(s.id()))
 	}
 	if cfg.ReceiveMaximum < 65535 {
 		a.Props.SetReceiveMaximum(uint16(cfg.ReceiveMaximum))
@@ -341,10 +344,11 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 		old := b.sessions[id]
 		if old != nil && old.owner != nil { // v5 [MQTT-3.1.4-3], 3.1.1 [MQTT-3.1.4-2]
 			owner := old.owner
-			if owner.done == nil {
-				owner.done = make(chan struct{})
+			done := b.leaving[owner]
+			if done == nil {
+				done = make(chan struct{})
+				b.leaving[owner] = done
 			}
-			done := owner.done
 			b.mu.Unlock()
 			b.count.takenOver.Add(1)
 			owner.kick(packet.SessionTakenOver)
@@ -355,7 +359,7 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 				return nil, false, false, errors.New("the connection before does not end")
 			}
 		}
-		resumed := old != nil && !p.CleanStart && old.user == l.user
+		resumed := old != nil && !p.CleanStart && old.user() == l.user
 		if refusal := b.admit(c, old, resumed); refusal != nil {
 			b.mu.Unlock()
 			return nil, false, false, refusal
@@ -367,10 +371,10 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 			b.mu.Unlock()
 			return old, true, false, nil // its will is replaced: v5 [MQTT-3.1.3-9]
 		}
-		s = b.newSession(id) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
-		s.owner, s.user, s.charged, s.placed = c, l.user, costSession, true
+		s = b.newSession(id, l.user) // v5 [MQTT-3.1.2-4] [MQTT-3.1.2-6], 3.1.1 [MQTT-3.1.2-6]
+		s.owner, s.charged, s.placed = c, costSession, true
 		delete(b.strangers, c)
-		b.sessions[id] = s
+		b.sessions[s.id()] = s
 		b.most = max(b.most, len(b.sessions))
 		if old != nil {
 			b.calendar.remove(old)
@@ -378,8 +382,8 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 		b.mu.Unlock()
 		if old != nil {
 			b.bury(old)
-			if old.user != l.user && !p.CleanStart {
-				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", l.user, "owner", old.user)
+			if old.user() != l.user && !p.CleanStart {
+				b.quiet.warn(b.log, "session of another user ended, not given away", "client", id, "user", l.user, "owner", old.user())
 			}
 		}
 		return s, false, old != nil && old.out.durable != nil, nil
@@ -391,7 +395,7 @@ func newWill(p *packet.Connect, s *session) *will {
 	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
 		return nil
 	}
-	m := message.Message{Origin: []byte(s.id)}
+	m := message.Message{Origin: []byte(s.id())}
 	m.Topic, m.Payload, m.QoS = p.Will.Topic, p.Will.Payload, p.Will.QoS
 	m.Retain = p.Will.Retain // v5 [MQTT-3.1.2-14] [MQTT-3.1.2-15], 3.1.1 [MQTT-3.1.2-16] [MQTT-3.1.2-17]
 	m.Props = p.Will.Props

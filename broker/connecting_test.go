@@ -134,7 +134,7 @@ func (h *house) sockets() int {
 // 32 bytes more.
 func TestSizes(t *testing.T) {
 	for name, n := range map[string][2]uintptr{
-		"connection": {unsafe.Sizeof(connection{}), 128}, "session": {unsafe.Sizeof(session{}), 288}, "subscription": {unsafe.Sizeof(subscription{}), 48},
+		"connection": {unsafe.Sizeof(connection{}), 112}, "session": {unsafe.Sizeof(session{}), 256}, "subscription": {unsafe.Sizeof(subscription{}), 48},
 	} {
 		if n[0] > n[1] {
 			t.Errorf("a %s has %d bytes, want %d at most", name, n[0], n[1])

@@ -16,7 +16,6 @@ type connection struct {
 	told   *Config // what held when CONNECT came, and what the client was told of it
 	conn   *transport.Conn
 	out    atomic.Pointer[out] // where Take finds bytes: the session's, or last words of its own; nil: nowhere yet
-	done   chan struct{}       // guarded by Broker.mu; closed when the connection has let go of its session; nil: nobody waits
 	kicked atomic.Uint32       // the reason of the kick; 0: none
 
 	generation uint32        // of out, here so that nothing is padded
@@ -38,7 +37,6 @@ type connection struct {
 	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
 	inputs     int32      // what limits.memory counts for its read buffer, see input
 	names      int32      // and for the topics of its aliases
-	counted    *limit     // of its listener; nil: the connection is not counted
 }
 
 // login is what is known of a client before it has a session.
@@ -301,7 +299,7 @@ func (c *connection) release(r *reading, f packet.Frame) error {
 		return err
 	}
 	s := c.session
-	if owed, _ := s.owed.unanswered(a.ID, c.generation); owed || r.owes(a.ID) {
+	if _, owed := s.owed.unanswered(a.ID); owed || r.owes(a.ID) {
 		return packet.Errorf(packet.ProtocolError, "PUBREL for packet id %d, whose PUBREC was not sent yet", a.ID)
 	}
 	answer := packet.Ack{Type: packet.TypePubcomp, ID: a.ID}
@@ -375,7 +373,7 @@ func (c *connection) Timeout() {
 	}
 	c.b.count.keepAliveLost.Add(1)
 	c.ended = true
-	c.b.log.Info("client did not send anything in time", "client", c.session.id, "keepalive", time.Duration(c.keepAlive)*time.Second)
+	c.b.log.Info("client did not send anything in time", "client", c.session.id(), "keepalive", time.Duration(c.keepAlive)*time.Second)
 	c.lastWords(packet.KeepAliveTimeout, "")
 }
 
@@ -403,7 +401,7 @@ func (c *connection) Take(done []byte) []byte {
 	}
 	b := o.pending
 	add(&c.b.count.others, uint64(o.others))
-	o.pending, o.answers, o.others, o.writing = nil, 0, 0, len(b)
+	o.pending, o.answers, o.others, o.writing = nil, 0, 0, int32(len(b))
 	if len(b) > 0 && !o.closing { // or a stream of QoS 0 would come first every time, and what waits never
 		o.fill(c.b)
 	}

@@ -40,7 +40,7 @@ func (r *reading) deliver(m *message.Message, t *target) {
 	}
 	o.mu.Unlock()
 	if firstDrop {
-		r.b.quiet.warn(r.b.log, slowSubscriber, "client", t.session.id)
+		r.b.quiet.warn(r.b.log, slowSubscriber, "client", t.session.id())
 	}
 }
 

@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -242,8 +242,9 @@
 //     [MQTT-3.3.5-2]; the message is dropped and counted. A will for one is refused. Publishers within the process may.
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
-//     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is not
-//     judged again when it is published. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
+//     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is
+//     judged again when it is published, by the rights of then, but for one that was stored before the broker started and
+//     whose client has not come back. A SUBSCRIBE that the rights do not grant is refused (0x87, or 0x80), not
 //     narrowed. What a granted subscription gets is judged at delivery, message by message, unless the rights cover
 //     its whole filter, which is found out once: rights may grant # and let through what the user may read. Retained
 //     messages for a new subscription, what waited in a queue and what is sent again are judged when they leave; of
@@ -252,7 +253,8 @@
 //   - After a change of users or rights, see [Broker.Reauthorize], clients whose login does not hold any more are
 //     disconnected with 0x98, and all others stay, their subscriptions too.
 //   - Failed logins make an address and user name wait, a second that doubles up to a minute by default, and many names from one
-//     address the address: refused unseen with 0x9F (return code 3). So are logins beyond the number that may wait for
+//     address the address: refused unseen with 0x9F (return code 3), but for users who have logged in from there before and
+//     give the password that was right then (familiar.go). So are logins beyond the number that may wait for
 //     their check: see attempts.go. A client that is logged in notices nothing.
 //   - So that a client id does not carry rights over, a session belongs to the user who made it. Another user who connects
 //     with its client id ends it, as with Clean Start, and gets a new one.

@@ -93,7 +93,7 @@ func (b *Broker) openQueue(d *durable) bool {
 	q, err := b.cfg().Store.Queue(d.serial.queue())
 	if err != nil {
 		b.count.notKept.Add(1)
-		b.log.Error("session lives in memory only: the store has no room for its queue", "client", d.s.id, "err", err)
+		b.log.Error("session lives in memory only: the store has no room for its queue", "client", d.s.id(), "err", err)
 		return false
 	}
 	d.queue = q
@@ -140,7 +140,7 @@ func (d *durable) unreadable(err error) (on bool) {
 	gone := d.s.out.gone
 	d.s.out.mu.Unlock()
 	if !gone {
-		d.b.quiet.warn(d.b.log, "queue of a session cannot be read, trying again", "client", d.s.id, "err", err)
+		d.b.quiet.warn(d.b.log, "queue of a session cannot be read, trying again", "client", d.s.id(), "err", err)
 	}
 	return !gone
 }
@@ -188,7 +188,7 @@ func (d *durable) keepPromises() {
 		if !p.ready && p.soft && failing && !p.since.After(late) {
 			p.ready = true
 			b.count.notKept.Add(1)
-			b.quiet.warn(b.log, "the store fails: what a persistent session asked for is kept in memory only", "client", d.s.id)
+			b.quiet.warn(b.log, "the store fails: what a persistent session asked for is kept in memory only", "client", d.s.id())
 		}
 		switch {
 		case p.ready:
@@ -346,7 +346,7 @@ func (d *durable) keepLent() {
 func (d *durable) keep(p Pair) {
 	if err := d.queue.Keep(p); err != nil { // never lost rather than never repeated
 		d.s.b.count.notKept.Add(1)
-		d.s.b.quiet.warn(d.s.b.log, "the store has no room: a message of QoS 2 may be repeated after a restart", "client", d.s.id, "err", err)
+		d.s.b.quiet.warn(d.s.b.log, "the store has no room: a message of QoS 2 may be repeated after a restart", "client", d.s.id(), "err", err)
 	}
 }
 

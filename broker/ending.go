@@ -32,7 +32,7 @@ func (c *connection) fail(err error, received []byte) {
 	} else {
 		c.b.count.protocolErrors.Add(1)
 	}
-	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id, "peer", c.peer(), "err", err)
+	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id(), "peer", c.peer(), "err", err)
 	c.lastWords(wrong.Reason, wrong.Text)
 }
 
@@ -97,7 +97,11 @@ func (c *connection) unopened(err error) bool {
 		return false
 	}
 	if !c.ended && failed.Reason != transport.PeerLeft {
-		c.b.quiet.warn(c.b.log, "handshake failed: "+string(failed.Reason), "listener", c.conn.Listener().Name(), "peer", c.peer(), "err", failed.Err)
+		more := []any{"listener", c.conn.Listener().Name(), "peer", c.peer()}
+		if failed.Err != nil {
+			more = append(more, "err", failed.Err)
+		}
+		c.b.quiet.warn(c.b.log, "handshake failed: "+string(failed.Reason), more...)
 	}
 	return true
 }
@@ -129,7 +133,7 @@ func (c *connection) Closed(err error) {
 	b.count.connected.Add(-1)
 	b.calm.moved()
 	b.leaves(c)
-	b.log.Debug("client gone", "client", s.id, "err", err)
+	b.log.Debug("client gone", "client", s.id(), "err", err)
 	if ended {
 		b.bury(s)
 	}
@@ -139,7 +143,8 @@ func (c *connection) Closed(err error) {
 func (c *connection) letGo() {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
-	if c.done != nil {
-		close(c.done)
+	if done := c.b.leaving[c]; done != nil {
+		close(done)
+		delete(c.b.leaving, c)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // has none.
 func (d *durable) save(away message.Stamp) (ok bool) {
 	s := d.s
-	k := kept{protocol: s.version, lasts: s.lasts, away: away, user: []byte(s.user), id: []byte(s.id), will: s.will}
+	k := kept{protocol: s.version, lasts: s.lasts, away: away, user: []byte(s.user()), id: []byte(s.id()), will: s.will}
 	key := d.serial.key(keySession)
 	if s.b.put(key, k.append(nil), "session") {
 		return true
@@ -111,8 +111,8 @@ func (b *Broker) restore() {
 
 // restoreSession makes a session without a connection. nil: it has no queue, which it cannot be without.
 func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
-	s := b.newSession(string(k.id))
-	s.user, s.lasts, s.will, s.version = string(k.user), k.lasts, k.will, k.protocol
+	s := b.newSession(string(k.id), string(k.user))
+	s.lasts, s.will, s.version = k.lasts, k.will, k.protocol
 	d := newDurable(s, n)
 	s.out.durable = d
 	s.out.persistent = true
@@ -129,7 +129,7 @@ func (b *Broker) restoreSession(n serial, k *kept, now message.Stamp) *session {
 		s.absence.away = now
 		d.save(now)
 	}
-	b.sessions[s.id] = s
+	b.sessions[s.id()] = s
 	b.most = max(b.most, len(b.sessions))
 	b.limits.sessions.force(1)
 	s.placed = true
@@ -150,7 +150,7 @@ func (b *Broker) restoreParts(all map[serial]*session) (strays []string) {
 		}
 		f, err := topic.ParseFilter(string(value[8:]), topic.InnerWildcard())
 		if err != nil {
-			b.log.Error("stored subscription cannot be read, dropped", "client", s.id, "err", err)
+			b.log.Error("stored subscription cannot be read, dropped", "client", s.id(), "err", err)
 			strays = append(strays, key)
 			return true
 		}
@@ -252,7 +252,7 @@ func (r *resuming) run(most int) {
 	if r.spent {
 		d.s.b.count.notKept.Add(r.again)
 		d.s.b.log.Error("more messages of a session were on their way than there are packet ids: the rest is sent as new",
-			"client", d.s.id, "after", d.passed.Load(), "may arrive twice", r.again)
+			"client", d.s.id(), "after", d.passed.Load(), "may arrive twice", r.again)
 	}
 }
 
@@ -308,7 +308,7 @@ func (d *durable) queued(last uint64, f func(m *Queued)) {
 	defer d.queue.Rewind()
 	for {
 		if _, err := d.read(batchSize, true); err != nil {
-			d.s.b.log.Error("queue of a session cannot be read: some of it waits for the next start", "client", d.s.id, "err", err)
+			d.s.b.log.Error("queue of a session cannot be read: some of it waits for the next start", "client", d.s.id(), "err", err)
 		}
 		if d.n == 0 {
 			return

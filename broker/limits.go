@@ -198,21 +198,23 @@ func cost(f topic.Filter) int { return costSubscription + 2*len(f.String()) }
 // messages that wait or are in flight, bytes for the socket, and bytes that are being written.
 
 // holds is how many bytes that are.
-func (o *out) holds() int { return o.bytes + o.replays + o.lentBytes + len(o.pending) + o.writing }
+func (o *out) holds() int { return o.bytes + o.replays + o.lentBytes + len(o.pending) + int(o.writing) }
 
 // fits makes room for n more bytes; false: the memory of the broker is used up. The caller holds mu.
 func (o *out) fits(b *Broker, n int) bool {
-	more := o.holds() + n - freeOut - o.charged
+	more := steps(o.holds()+n-freeOut) - o.charged
 	if more <= 0 {
 		return true
 	}
-	more = (more + stepOut - 1) / stepOut * stepOut
-	if !b.limits.memory.take(b, more) {
+	if !b.limits.memory.take(b, int(more)*stepOut) {
 		return false
 	}
 	o.charged += more
 	return true
 }
+
+// steps is how many make n bytes.
+func steps(n int) int32 { return int32((max(0, n) + stepOut - 1) / stepOut) }
 
 // more tells whether another message may be moved from what waits to the socket's buffer. The first one always may, however
 // little memory there is, or what waits could never leave. The caller holds mu.
@@ -230,13 +232,12 @@ func (o *out) settle(b *Broker) {
 		b.limits.queued.give(b, n)
 		o.queued -= n
 	}
-	need := max(0, o.holds()-freeOut)
-	need = (need + stepOut - 1) / stepOut * stepOut
+	need := steps(o.holds() - freeOut)
 	switch {
 	case need < o.charged:
-		b.limits.memory.give(b, o.charged-need)
+		b.limits.memory.give(b, int(o.charged-need)*stepOut)
 	case need > o.charged:
-		b.limits.memory.force(need - o.charged)
+		b.limits.memory.force(int(need-o.charged) * stepOut)
 	}
 	o.charged = need
 }
@@ -291,7 +292,7 @@ func (s *session) charge(n int) bool {
 
 // base is what a session counts for besides its subscriptions and its output.
 func (s *session) base(w *will) int {
-	n := costSession + len(s.id) + len(s.user)
+	n := costSession + len(s.names)
 	if w != nil {
 		n += footprint(&w.message)
 	}

@@ -110,7 +110,7 @@ func (a *actor) read() (any bool) {
 			return true
 		}
 		p := blank(f.Type)
-		if err := p.Decode(packet.Frame{Type: f.Type, Flags: f.Flags, Body: bytes.Clone(f.Body)}, a.v); err != nil {
+		if err := p.Decode(packet.Frame{Type: f.Type, Flags: f.Flags, Long: f.Long, Body: bytes.Clone(f.Body)}, a.v); err != nil {
 			a.m.fail("%s: %v", a.id, err)
 		}
 		got, any = got[n:], true

@@ -9,7 +9,7 @@ import (
 )
 
 // find takes the delivery that a PUBLISH is, or returns nil. One of the session's own and one of a group may look the same:
-// then it is the one that is in order. v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
+// then it is the one that is in order, and that must come. v5 [MQTT-4.6.0-6], 3.1.1 [MQTT-4.6.0-6]
 func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 	own, early := a.own(s, p)
 	take := func() *delivery {
@@ -21,7 +21,7 @@ func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 	if own >= 0 && early == nil && s.owed[own].must {
 		return take()
 	}
-	if d := a.ofGroup(s, p); d != nil {
+	if d := a.ofGroup(s, p, own < 0 || early != nil); d != nil {
 		return d
 	}
 	switch {
@@ -55,8 +55,8 @@ func (a *actor) own(s *standing, p *packet.Publish) (best int, early *delivery) 
 	return best, nil
 }
 
-// ofGroup takes a delivery of one of the session's groups.
-func (a *actor) ofGroup(s *standing, p *packet.Publish) *delivery {
+// ofGroup takes a delivery of one of the session's groups: one that must come, or any.
+func (a *actor) ofGroup(s *standing, p *packet.Publish, any bool) *delivery {
 	for _, filter := range sorted(s.subs) {
 		g := a.m.ref.groups[filter]
 		if g == nil {
@@ -65,7 +65,7 @@ func (a *actor) ofGroup(s *standing, p *packet.Publish) *delivery {
 		w := s.subs[filter]
 		for i, d := range g.owed {
 			retain := d.m.p.Retain && w.RetainAsPublished
-			if string(d.m.p.Payload) != string(p.Payload) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
+			if !any && !d.must || !a.same(d, p) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
 				!slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) || d.m.expired(a.m.ref.now()) {
 				continue
 			}
@@ -88,9 +88,16 @@ func idList(id uint32, v packet.Version) []uint32 {
 	return []uint32{id}
 }
 
+// same tells whether a PUBLISH is the message of a delivery. Those that remove a retained one have no payload to know them by.
+func (a *actor) same(d *delivery, p *packet.Publish) bool {
+	was := &d.m.p
+	return string(was.Payload) == string(p.Payload) && string(was.Topic) == string(p.Topic) &&
+		(a.v != packet.V5 || len(was.Props.User) == len(p.Props.User) && was.Props.Has(packet.PropMessageExpiry) == p.Props.Has(packet.PropMessageExpiry))
+}
+
 // is tells whether a PUBLISH is what a delivery says.
 func (a *actor) is(d *delivery, p *packet.Publish) bool {
-	if string(d.m.p.Payload) != string(p.Payload) || string(d.m.p.Topic) != string(p.Topic) || d.m.expired(a.m.ref.now()) && !d.dup {
+	if !a.same(d, p) || d.m.expired(a.m.ref.now()) && !d.dup {
 		return false
 	}
 	if d.loose {

@@ -40,8 +40,8 @@ type out struct {
 	pending []byte // for the socket
 	answers int32  // bytes of pending that answer what the client sent
 	others  int32  // packets in pending that are no PUBLISH
-	writing int    // bytes that the socket has taken and not written yet
-	charged int    // what limits.memory counts for it, see fits
+	writing int32  // bytes that the socket has taken and not written yet
+	charged int32  // steps that limits.memory counts for it, see fits
 
 	flight   qos.Outbound
 	*backlog          // see own
@@ -299,33 +299,25 @@ func (o *out) resend(f *filler) {
 		ref uint64
 		qos byte
 	}
-	var tooLarge, withheld []dropped
+	var over []dropped // it is too large for this client, or one that the client may not have any more
 	o.flight.Resend(func(id uint16, ref uint64, q byte, released bool) bool {
 		switch l := o.lent[id]; {
 		case released: // v5 [MQTT-4.3.3-6]
 			o.acknowledge(packet.TypePubrel, id, packet.Success, whyNot)
 		case l != nil: // v5 [MQTT-4.8.2-4]
-			switch {
-			case !f.mayHave(l.sent.message):
-				withheld = append(withheld, dropped{id, ref, q})
-			case !f.encode(l.sent, id, true):
-				tooLarge = append(tooLarge, dropped{id, ref, q})
+			if !f.mayHave(l.sent.message) || !f.encode(l.sent, id, true) {
+				over = append(over, dropped{id, ref, q})
 			}
-		case !f.mayHave(f.message(o.holding.at(ref))):
-			withheld = append(withheld, dropped{id, ref, q})
-		case !f.encode(*o.holding.at(ref), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
-			tooLarge = append(tooLarge, dropped{id, ref, q})
+		case !f.mayHave(f.message(o.holding.at(ref))) || !f.encode(*o.holding.at(ref), id, true): // DUP 1: v5 [MQTT-3.3.1-1], 3.1.1 [MQTT-3.3.1-1]
+			over = append(over, dropped{id, ref, q})
 		}
 		return true
 	})
-	for _, d := range withheld {
+	for _, d := range over {
 		if d.qos == 2 { // the subscriber may have it, and the id with it: the handshake goes on without the message
 			o.received(packet.TypePubrec, d.id, packet.Success)
 			continue
 		}
-		tooLarge = append(tooLarge, d)
-	}
-	for _, d := range tooLarge {
 		o.abandon(d.id, d.qos)
 		if l := o.lent[d.id]; l != nil {
 			o.giveBack(d.id, l)

@@ -194,7 +194,8 @@ func (o *owed) releaseSome() (some bool) {
 // PUBRECs leave in the order in which the PUBLISHes came on a connection (v5 and 3.1.1 section 4.6). The caller holds mu.
 func (o *owed) again(d due) due {
 	if i := o.find(d.id); i >= 0 {
-		d.state, d.number = o.fifo[i].state, o.fifo[i].number
+		first := &o.fifo[i]
+		d.state, d.number, d.reason, d.why = first.state, first.number, first.reason, first.why
 		o.fifo = slices.Delete(o.fifo, i, i+1)
 		o.edition++
 	}
@@ -211,20 +212,24 @@ func (o *owed) find(id uint16) int {
 	return -1
 }
 
-// unanswered tells whether the PUBREC of id is owed, and to the connection of that generation.
-func (o *owed) unanswered(id uint16, generation uint32) (owed, toThis bool) {
+// unanswered gives the PUBREC of id that is owed, if one is, to whichever connection.
+func (o *owed) unanswered(id uint16) (d due, owed bool) {
 	if o == nil {
-		return false, false
+		return due{}, false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i := o.find(id)
-	return i >= 0, i >= 0 && o.fifo[i].generation == generation
+	if i < 0 {
+		return due{}, false
+	}
+	return o.fifo[i], true
 }
 
 // prune forgets what a lost connection was owed, so that connecting again and again does not make the FIFO grow. What is
-// needed later stays: dues of QoS 2, whose PUBLISH may come again, and of messages that wait for room.
-func (o *owed) prune() {
+// needed later stays: dues of QoS 2, whose PUBLISH may come again, and of messages that wait for room. refused is called for the
+// packet ids of QoS 2 messages that nobody took, which the client will not be told any more.
+func (o *owed) prune(refused func(id uint16)) {
 	if o == nil {
 		return
 	}
@@ -232,8 +237,11 @@ func (o *owed) prune() {
 	defer o.mu.Unlock()
 	kept := o.fifo[:0]
 	for _, d := range o.fifo[o.head:] {
-		if d.state == dueWaiting || d.state == dueRecorded && d.answer == packet.TypePubrec {
+		switch {
+		case d.state == dueWaiting || d.state == dueRecorded && d.answer == packet.TypePubrec:
 			kept = append(kept, d)
+		case d.answer == packet.TypePubrec && d.reason.Failed():
+			refused(d.id)
 		}
 	}
 	o.fifo, o.head = kept, 0

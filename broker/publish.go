@@ -72,7 +72,7 @@ func (c *connection) refusal(r *reading, name []byte) (packet.Reason, why) {
 	case allowed(c.b.cfg(), name) != nil: // v5 sections 3.4.2.1 and 3.5.2.1: valid, and not accepted
 		r.counts.rejected++
 		return packet.TopicNameInvalid, whyUnfit
-	case !c.mayPublish(name): // v5 sections 3.4.2.1 and 3.5.2.1
+	case !c.session.mayPublish(name): // v5 sections 3.4.2.1 and 3.5.2.1
 		return packet.NotAuthorized, whyNoRight
 	}
 	return packet.Success, whyNot
@@ -122,9 +122,12 @@ func (c *connection) admit(r *reading, m *message.Message, answer due) (known bo
 	case qos.New:
 		return false, nil
 	case qos.Duplicate: // v5 [MQTT-4.3.3-10], 3.1.1 [MQTT-4.3.3-2]
-		if _, coming := c.session.owed.unanswered(m.ID, c.generation); !coming && !r.owes(m.ID) {
-			r.batch.dues = append(r.batch.dues, dueIn{due: answer, entry: again})
+		first, owed := c.session.owed.unanswered(m.ID)
+		if owed && first.generation == c.generation || r.owes(m.ID) {
+			return true, nil
 		}
+		answer.reason, answer.why = first.reason, first.why // of the message that was taken, or refused and not told so, then
+		r.batch.dues = append(r.batch.dues, dueIn{due: answer, entry: again})
 		return true, nil
 	case qos.Exceeded: // v5 [MQTT-3.3.4-7]
 		return false, packet.Errorf(packet.ReceiveMaximumExceeded, "more than %d unacknowledged messages", c.told.ReceiveMaximum)

@@ -120,7 +120,7 @@ func (r *reading) finish() {
 // from is the origin of the messages of a client, all of the batch.
 func (r *reading) from(s *session) []byte {
 	if len(r.origin) == 0 {
-		r.origin = append(r.origin, s.id...)
+		r.origin = append(r.origin, s.id()...)
 	}
 	return r.origin
 }
@@ -226,7 +226,7 @@ func (r *reading) enqueue(m *message.Message, t *target, d *durable) {
 		firstDrop := o.dropping == 1
 		o.mu.Unlock()
 		if firstDrop {
-			r.b.quiet.warn(r.b.log, slowSubscriber, "client", t.session.id)
+			r.b.quiet.warn(r.b.log, slowSubscriber, "client", t.session.id())
 		}
 	}
 	at := len(r.data)

@@ -20,18 +20,17 @@ func (b *Broker) Reauthorize() (gone int) {
 		all = append(all, pair{s, s.owner})
 	}
 	b.mu.Unlock()
-	var leaving []pair // after everybody else has new rights: what becomes known by their leaving, such as a will, goes by those
+	var leaving []pair // after everybody has new rights: what becomes known by their leaving, such as a will, goes by those
 	for _, p := range all {
 		if p.owner != nil {
-			if p.owner.stillWelcome(p.s.user) {
-				p.s.out.granted.Store(b.grant(p.owner.who(p.s.id, p.s.user)))
-			} else {
-				leaving = append(leaving, p)
+			p.s.out.granted.Store(b.grant(p.owner.who(p.s.id(), p.s.user())))
+			if !p.owner.stillWelcome(p.s.user()) {
+				leaving = append(leaving, p) // with the rights of now: its will goes by those
 			}
 			continue
 		}
 		if g := p.s.out.granted.Load(); g != nil { // messages are queued for it while it is away
-			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user, ClientID: p.s.id, Listener: g.listener}))
+			p.s.out.granted.CompareAndSwap(g, b.grant(Who{User: p.s.user(), ClientID: p.s.id(), Listener: g.listener}))
 		}
 	}
 	for _, p := range leaving {
@@ -43,7 +42,7 @@ func (b *Broker) Reauthorize() (gone int) {
 // turnOut disconnects a client whose login does not hold any more.
 func (c *connection) turnOut(s *session) {
 	c.b.count.revoked.Add(1)
-	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id, "user", s.user, "peer", c.peer())
+	c.b.log.Info("client disconnected: its login does not hold any more", "client", s.id(), "user", s.user(), "peer", c.peer())
 	c.kick(packet.AdministrativeAction)
 }
 
@@ -61,11 +60,11 @@ func (c *connection) stillWelcome(user string) bool {
 
 // overtaken looks whether Reauthorize was called while the client logged in, which began in an epoch, and makes up for it.
 func (c *connection) overtaken(s *session, epoch uint64) {
-	switch {
-	case c.b.accessEpoch.Load() == epoch:
-	case c.stillWelcome(s.user):
-		s.out.granted.Store(c.b.grant(c.who(s.id, s.user)))
-	default:
+	if c.b.accessEpoch.Load() == epoch {
+		return
+	}
+	s.out.granted.Store(c.b.grant(c.who(s.id(), s.user())))
+	if !c.stillWelcome(s.user()) {
 		c.turnOut(s)
 	}
 }

@@ -86,7 +86,7 @@ func (q *manyQueue) Next(dst []Queued, _ bool) (n int, onDisk bool, err error) {
 func TestResumeEnds(t *testing.T) {
 	l := buildLasting(t, Config{})
 	q := &manyQueue{messages: 70_000}
-	s := l.b.newSession("sub")
+	s := l.b.newSession("sub", "")
 	d := newDurable(s, 0)
 	d.queue = q
 	d.resume(map[uint32][]bound{})

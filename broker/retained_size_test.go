@@ -63,7 +63,7 @@ func replayAll(b *Broker, s *session, sub *subscription) (sent int) {
 }
 
 func replaySession(tb testing.TB, b *Broker) (*session, *subscription) {
-	s := b.newSession("sub")
+	s := b.newSession("sub", "")
 	s.out.conn, s.out.version = &connection{}, packet.V5
 	return s, s.subscribe(mustFilter(tb, "#"), packOptions(&packet.Subscription{}, 7), false)
 }

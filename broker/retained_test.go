@@ -172,7 +172,7 @@ func TestRetainedOverBeforeSent(t *testing.T) {
 		r.finish()
 	}
 	publish("old")
-	s := b.newSession("sub")
+	s := b.newSession("sub", "")
 	s.out.conn, s.out.version = &connection{}, packet.V311
 	sub := s.subscribe(mustFilter(t, "r"), 0, false)
 	b.replayRetained(s, sub, false, nil)

@@ -84,7 +84,7 @@ func (f *filler) mayHave(m *message.Message) bool {
 }
 
 // authorize finds what the client may do, once it is known who it is, and judges its will: a CONNECT whose will could
-// not be published is refused at once, as one for a topic with $ is, and the will is published without asking again.
+// not be published is refused at once, as one for a topic with $ is. It is judged again when it is published: rights change.
 // v5 [MQTT-3.1.4-2], 3.1.1 section 3.1.4
 func (c *connection) authorize(p *packet.Connect, l *login) *packet.Error {
 	l.granted = c.b.grant(c.who(l.id, l.user))
@@ -100,14 +100,15 @@ func (c *connection) who(id, user string) Who {
 	return Who{User: user, ClientID: id, Listener: c.conn.Listener().Name()}
 }
 
-// mayPublish tells whether the client may publish to a topic; if not, that is counted and logged.
-func (c *connection) mayPublish(name []byte) bool {
-	g := c.session.out.granted.Load()
+// mayPublish tells whether the client may publish to a topic; if not, that is counted and logged. A session that was stored, and
+// that no connection has had since the start, knows no listener and so no rights: it may.
+func (s *session) mayPublish(name []byte) bool {
+	g := s.out.granted.Load()
 	if g == nil || g.rights.MayPublish(name) {
 		return true
 	}
-	c.b.count.denied.Add(1)
-	c.b.quiet.warn(c.b.log, "not allowed to publish, message dropped", "client", c.session.id, "user", c.session.user, "topic", clip(name))
+	s.b.count.denied.Add(1)
+	s.b.quiet.warn(s.b.log, "not allowed to publish, message dropped", "client", s.id(), "user", s.user(), "topic", clip(name))
 	return false
 }
 
@@ -118,7 +119,7 @@ func (c *connection) maySubscribe(f topic.Filter) bool {
 		return true
 	}
 	c.b.count.denied.Add(1)
-	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", c.session.id, "user", c.session.user, "filter", clip(f.String()))
+	c.b.quiet.warn(c.b.log, "not allowed to subscribe", "client", c.session.id(), "user", c.session.user(), "filter", clip(f.String()))
 	return false
 }
 

@@ -232,8 +232,7 @@ func TestUnverifiedUserHasNoRights(t *testing.T) {
 // TestRightsAllocateNothing: asking for rights on the way of a PUBLISH.
 func TestRightsAllocateNothing(t *testing.T) {
 	b := New(Config{}, newJournal(), stampNow, quietLog())
-	c := &connection{b: b, told: b.cfg(), version: packet.V5, session: b.newSession("pump")}
-	c.session.user = "pump"
+	c := &connection{b: b, told: b.cfg(), version: packet.V5, session: b.newSession("pump", "pump")}
 	c.session.out.granted.Store(&granted{rights: &grant{publish: mustFilters(t, "a/b", "home/+/temperature")}})
 	one, err := message1("home/room/temperature", "21.5", 0, 0).Append(nil, packet.V5)
 	if err != nil {

@@ -57,7 +57,7 @@ func (r *referee) fromClient(b []byte) {
 		if n == 0 || err != nil {
 			return
 		}
-		if err := r.clientSent(packet.Frame{Type: f.Type, Flags: f.Flags, Body: bytes.Clone(f.Body)}); err != "" {
+		if err := r.clientSent(packet.Frame{Type: f.Type, Flags: f.Flags, Long: f.Long, Body: bytes.Clone(f.Body)}); err != "" {
 			r.broken = err
 		}
 		r.sent = r.sent[n:]

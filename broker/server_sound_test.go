@@ -99,7 +99,7 @@ func (b *Broker) unsoundLimits(sessions, subs int) string {
 		if c.connecting {
 			connecting++
 		}
-		if c.counted != nil {
+		if _, stranger := b.strangers[c]; !stranger {
 			connections++
 		}
 	}

@@ -14,9 +14,8 @@ import (
 // Its parts belong to different hands. out and owed have their own locks. in, subs, will, version and lasts belong to the
 // connection that owns the session (its reader), and to whoever holds Broker.mu while there is none.
 type session struct {
-	b    *Broker
-	id   string
-	user string // who made it; nobody else gets it
+	b     *Broker
+	names string // its client id, and who made it; nobody else gets it
 
 	owner *connection // guarded by Broker.mu
 
@@ -25,10 +24,11 @@ type session struct {
 	lasts time.Duration // how long it outlives its connection
 	will  *will
 
-	absence *absence       // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
-	charged int32          // what limits.memory counts for it, see base
-	version packet.Version // of the connection it had last
-	placed  bool           // it counts as a session
+	absence  *absence       // guarded by Broker.mu; nil: somebody owns it, or nobody can any more
+	charged  int32          // what limits.memory counts for it, see base
+	idLength uint16         // of names
+	version  packet.Version // of the connection it had last
+	placed   bool           // it counts as a session
 
 	out  out
 	owed *owed // made when something is owed for the first time
@@ -56,31 +56,35 @@ type will struct {
 	delay   time.Duration
 }
 
-func (b *Broker) newSession(id string) *session {
-	s := &session{b: b, id: id, in: *qos.NewInbound(b.cfg().ReceiveMaximum)}
+func (b *Broker) newSession(id, user string) *session {
+	s := &session{b: b, names: id + user, idLength: uint16(len(id)), in: *qos.NewInbound(b.cfg().ReceiveMaximum)}
 	s.out.backlog, s.out.flight = &noBacklog, *qos.NewOutbound(b.cfg().Inflight)
 	return s
 }
+
+// id is the client id.
+func (s *session) id() string { return s.names[:s.idLength] }
+
+// user is who made it.
+func (s *session) user() string { return s.names[s.idLength:] }
 
 // settled puts acknowledgements out that the journal has released, and sends them.
 func (s *session) settled(acks []due) {
 	o := &s.out
 	o.mu.Lock()
-	c := o.conn
-	if c == nil || o.closing {
-		o.mu.Unlock()
-		return
-	}
+	defer o.mu.Unlock()
 	for _, a := range acks {
-		if a.generation != o.generation { // owed to a connection that is gone
-			continue
+		told := o.conn != nil && !o.closing && a.generation == o.generation // else it is owed to a connection that is gone
+		if told {
+			o.acknowledge(a.answer, a.id, a.reason, a.why)
 		}
-		o.acknowledge(a.answer, a.id, a.reason, a.why)
-		if a.answer == packet.TypePuback || a.reason.Failed() {
+		switch {
+		case a.answer == packet.TypePubrec && a.reason.Failed(): // a message that nobody took is new when it comes again, whether or not that was told
+			o.answered.ack(a.id)
+		case a.answer == packet.TypePuback && told:
 			o.answered.ack(a.id)
 		}
 	}
-	o.mu.Unlock()
 }
 
 // flush sends what settled has put out.
@@ -92,16 +96,23 @@ func (s *session) freeAcked() error {
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.answered.ids != nil {
-		for _, id := range o.answered.acked {
-			s.in.Acked(id)
-		}
-		for _, id := range o.answered.completed {
-			s.in.Completed(id) // v5 [MQTT-4.3.3-12]
-		}
-		o.answered.clear()
-	}
+	s.freeAnswered()
 	return o.unread(s.b)
+}
+
+// freeAnswered is freeAcked for who holds out.mu.
+func (s *session) freeAnswered() {
+	done := &s.out.answered
+	if done.ids == nil {
+		return
+	}
+	for _, id := range done.acked {
+		s.in.Acked(id) // v5 [MQTT-4.3.2-5] [MQTT-4.3.3-9]
+	}
+	for _, id := range done.completed {
+		s.in.Completed(id) // v5 [MQTT-4.3.3-12]
+	}
+	done.clear()
 }
 
 // subscribe adds or replaces a subscription. v5 [MQTT-3.8.4-3], 3.1.1 [MQTT-3.8.4-3]: the options change in one step, so no
@@ -162,16 +173,16 @@ func (s *session) remove(sub *subscription) {
 // attach makes c the connection of the session: answer, then what was begun before, then what waited. Called by c's
 // reader, which owns the session.
 func (s *session) attach(c *connection, answer []byte, window int) {
-	s.in.Reconnect(receiveMaximum(c.version, c.told.ReceiveMaximum))
-	s.owed.prune()
+	s.owed.prune(s.in.Acked)
 	o := &s.out
 	o.mu.Lock()
+	s.freeAnswered() // or ids that were refused at the end of the connection before would be held for ever
+	s.in.Reconnect(receiveMaximum(c.version, c.told.ReceiveMaximum))
 	o.conn, o.closing, o.version, o.maxPacket = c, false, c.version, c.maxPacket
 	o.generation++
 	o.toucher = 0 // who touched the connection before has not touched this one
 	c.generation = o.generation
 	o.persistent = s.lasts > 0
-	o.answered.clear()
 	o.pending, o.answers = nil, 0
 	o.room()
 	o.others++
@@ -265,7 +276,7 @@ func (s *session) end() {
 	o.mu.Unlock()
 	if dropped > 0 {
 		s.b.count.droppedShared.Add(uint64(dropped))
-		s.b.quiet.warn(s.b.log, "session has ended with messages of a shared group that it was sent at QoS 2: they are dropped", "client", s.id, "messages", dropped)
+		s.b.quiet.warn(s.b.log, "session has ended with messages of a shared group that it was sent at QoS 2: they are dropped", "client", s.id(), "messages", dropped)
 	}
 	lent.finish() // before the pairs go
 	if s.out.durable != nil {

@@ -55,11 +55,11 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	}
 	filter, why := topic.ParseFilter(string(p.Filter), opts...)
 	if why != nil { // v5 [MQTT-4.7.1-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2], 3.1.1 [MQTT-4.7.1-2]; on 3.1.1 it becomes 0x80
-		c.b.quiet.warn(c.b.log, "subscription refused", "client", c.session.id, "err", why)
+		c.b.quiet.warn(c.b.log, "subscription refused", "client", c.session.id(), "err", why)
 		return wanted{}, packet.TopicFilterInvalid, why, nil
 	}
 	if err := allowed(c.b.cfg(), filter.Topic()); err != nil { // v5 section 3.9.3: valid, and not accepted
-		c.b.quiet.warn(c.b.log, "subscription refused", "client", c.session.id, "err", err)
+		c.b.quiet.warn(c.b.log, "subscription refused", "client", c.session.id(), "err", err)
 		return wanted{}, packet.TopicFilterInvalid, err, nil
 	}
 	_, shared := filter.Shared()

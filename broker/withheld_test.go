@@ -15,14 +15,15 @@ import (
 type door struct {
 	mu      sync.Mutex
 	read    map[string][]topic.Filter // by user
+	mute    map[string]bool           // users who may publish nothing
 	version map[string]uint64         // of the user's password; 0: there is no such user
 	asked   func()                    // called by Verify; may be nil
 	closed  atomic.Bool               // to anonymous clients
 }
 
 type entry struct {
-	d    *door
 	read []topic.Filter
+	mute bool
 }
 
 func (d *door) Verify(_ context.Context, _, user string, _ []byte) (bool, error) {
@@ -41,7 +42,7 @@ func (d *door) Credential(_, user string) uint64 {
 func (d *door) rights(who Who) Rights {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return &entry{d: d, read: d.read[who.User]}
+	return &entry{read: d.read[who.User], mute: d.mute[who.User]}
 }
 
 // set changes what a user may read and the version of the password.
@@ -51,7 +52,14 @@ func (d *door) set(t testing.TB, user string, version uint64, read ...string) {
 	d.read[user], d.version[user] = mustFilters(t, read...), version
 }
 
-func (e *entry) MayPublish([]byte) bool         { return true }
+// silence takes the right to publish from a user.
+func (d *door) silence(user string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mute[user] = true
+}
+
+func (e *entry) MayPublish([]byte) bool         { return !e.mute }
 func (e *entry) MaySubscribe(topic.Filter) bool { return true }
 func (e *entry) MayReceive(name []byte) bool {
 	return slices.ContainsFunc(e.read, func(f topic.Filter) bool { return f.Match(name) })
@@ -61,7 +69,7 @@ func (e *entry) ReceivesAll(f topic.Filter) bool {
 }
 
 func newDoor(t *testing.T) *door {
-	d := &door{read: map[string][]topic.Filter{}, version: map[string]uint64{}}
+	d := &door{read: map[string][]topic.Filter{}, mute: map[string]bool{}, version: map[string]uint64{}}
 	d.set(t, "boss", 1, "#")
 	d.set(t, "pump", 1, "plant/pump/#")
 	return d
@@ -226,6 +234,52 @@ func TestReauthorize(t *testing.T) {
 		pump.expect(packet.TypePingresp)
 		if s := h.b.Stats(); s.Revoked != 3 {
 			t.Errorf("revoked %d, want 3", s.Revoked)
+		}
+	})
+}
+
+// TestWillJudgedAgain: a will is judged by the rights of when it is published, whether its client is there, is away, or is turned
+// out because its login does not hold any more.
+func TestWillJudgedAgain(t *testing.T) {
+	each(t, func(t *testing.T, v packet.Version) {
+		d := newDoor(t)
+		for _, user := range []string{"there", "away", "leaver", "stays"} {
+			d.set(t, user, 1)
+		}
+		h := build(t, d.config())
+		h.route("#")
+		watch, _ := h.login(v, "watch", as("boss"))
+		watch.subscribe(0, "#")
+		there, _ := h.login(v, "there", as("there"), lastWill("will/there", "no", 1))
+		stays, _ := h.login(v, "stays", as("stays"), lastWill("will/stays", "yes", 1))
+		leaver, _ := h.login(v, "leaver", as("leaver"), lastWill("will/leaver", "no", 1))
+		want := 2
+		if v == packet.V5 {
+			away, _ := h.login(v, "away", as("away"), keepSession, lastWill("will/away", "no", 1), func(p *packet.Connect) { p.Will.Props.SetWillDelay(1000) })
+			h.vanish(away)
+			want++
+		}
+		for _, user := range []string{"there", "away", "leaver"} {
+			d.silence(user)
+		}
+		d.set(t, "leaver", 0)
+		if gone := h.b.Reauthorize(); gone != 1 {
+			t.Fatalf("%d clients had to go, want 1", gone)
+		}
+		leaver.expectEnd(packet.AdministrativeAction)
+		h.vanish(there)
+		if v == packet.V5 {
+			h.login(v, "away", as("away")) // Clean Start: the session ends, and its will is due
+		}
+		h.until(func() bool { return h.b.Stats().Denied == uint64(want) })
+		h.vanish(stays)
+		watch.expectMessage("will/stays", "yes")
+		watch.nothing()
+		if n := len(h.journal.wait(t, 1)); n != 1 {
+			t.Errorf("%d records for upstreams, want 1", n)
+		}
+		if n := h.b.Stats().WillsSent; n != 1 {
+			t.Errorf("%d wills counted, want 1", n)
 		}
 	})
 }

@@ -3,6 +3,9 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -38,11 +41,46 @@ type AccessError struct{ Err error }
 func (e *AccessError) Error() string { return e.Err.Error() }
 func (e *AccessError) Unwrap() error { return e.Err }
 
-// CheckAccess reads the files of users and rights that a configuration names, and says what is wrong with them.
-func CheckAccess(cfg *config.Config) error {
+// settingError is what is wrong with what a setting names.
+type settingError struct {
+	setting string
+	err     error
+}
+
+func (e *settingError) Error() string { return e.setting + ": " + e.err.Error() }
+func (e *settingError) Unwrap() error { return e.err }
+
+// CheckAccess reads the files of users and rights that a configuration names, and says all that is wrong with them. Of one that
+// may not be read it only warns: the user that weir runs as may.
+func CheckAccess(cfg *config.Config) (problems []config.Problem) {
 	g := &Gateway{cfg: cfg, log: slog.New(slog.DiscardHandler)}
 	_, err := g.newAccess()
-	return err
+	each(err, func(err error) {
+		setting, severity, text := "listener", config.Error, err
+		if s := (*settingError)(nil); errors.As(err, &s) {
+			setting, text = s.setting, s.err
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			severity, text = config.Warning, fmt.Errorf("not checked: %w", text)
+		}
+		problems = append(problems, cfg.At(setting, severity, text.Error()))
+	})
+	return problems
+}
+
+// each calls f for every error that was joined into one.
+func each(err error, f func(error)) {
+	switch e := err.(type) {
+	case nil:
+	case *AccessError:
+		each(e.Err, f)
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			each(one, f)
+		}
+	default:
+		f(err)
+	}
 }
 
 // newAccess reads what the configuration names.
@@ -103,9 +141,7 @@ func (a *access) read(cfg *config.Config) (*accessSet, error) {
 		maps.Copy(merged.Listener, cfg.Listener)
 	}
 	users, err := a.readUsers(&merged, inForce)
-	if err != nil {
-		return nil, err
-	}
+	errs := []error{err}
 	set := &accessSet{users: users, listener: merged.Listener, acls: map[string]*auth.ACL{}, rights: newTableRights(cfg.User)}
 	for _, name := range slices.Sorted(maps.Keys(merged.Listener)) {
 		path := merged.Listener[name].ACL
@@ -115,11 +151,14 @@ func (a *access) read(cfg *config.Config) (*accessSet, error) {
 		acl, warning, err := auth.LoadACL(path)
 		switch {
 		case err != nil:
-			return nil, fileError(name, "acl", path, err)
+			errs = append(errs, fileError(name, "acl", path, err))
 		case warning.Doubtful():
 			a.g.log.Warn(warning.String(), "listener", name)
 		}
 		set.acls[name] = acl
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return set, nil
 }

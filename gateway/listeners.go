@@ -191,19 +191,13 @@ func CheckFiles(cfg *config.Config) (problems []config.Problem) {
 
 // problemsOf gives each part of an error of transport.Load its place.
 func problemsOf(cfg *config.Config, name string, err error) (all []config.Problem) {
-	var source *transport.SourceError
-	many, joined := err.(interface{ Unwrap() []error })
-	switch {
-	case err == nil:
-	case joined:
-		for _, e := range many.Unwrap() {
-			all = append(all, problemsOf(cfg, name, e)...)
+	each(err, func(err error) {
+		if source := (*transport.SourceError)(nil); errors.As(err, &source) {
+			all = append(all, cfg.At(source.Setting, config.Error, source.Error()))
+			return
 		}
-	case errors.As(err, &source):
-		all = append(all, cfg.At(source.Setting, config.Error, source.Error()))
-	default:
 		all = append(all, cfg.At("listener."+name, config.Error, err.Error()))
-	}
+	})
 	return all
 }
 

@@ -16,6 +16,7 @@ import (
 // is touched; what runs afterwards is a quarter of it. What is needed again is mapped again, from the page cache.
 func releaseMemory() {
 	debug.FreeOSMemory()
+	debug.FreeOSMemory() // what pools hold outlives one collection
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -230,6 +231,15 @@ address = "127.0.0.3:1883"
 			}
 			if got := err == nil; got != strings.Contains(allowed, user) {
 				t.Errorf("user %s at listener %d: %v", user, i+1, err)
+			}
+		}
+	}
+	ended, end := context.WithCancel(s.ctx)
+	end()
+	for password, want := range map[string]bool{"secret": true, "wrong": false} { // also what only the second file knows
+		for _, user := range []string{"a", "b"} {
+			if ok, _ := s.gateway.access.Verify(ended, "l3", user, []byte(password)); ok != want {
+				t.Errorf("user %s with %q, nothing being computed: %v, want %v", user, password, ok, want)
 			}
 		}
 	}

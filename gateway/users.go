@@ -27,6 +27,7 @@ type users struct {
 // readUsers reads what users and listeners of a configuration name. inForce are the password files that hold now.
 func (a *access) readUsers(cfg *config.Config, inForce map[string]*auth.Passwords) (*users, error) {
 	g := a.g
+	var errs []error
 	u := &users{key: a.key, known: map[string][sha256.Size]byte{}, files: map[string]*auth.Passwords{}, of: map[string][]*auth.Passwords{}}
 	for _, name := range slices.Sorted(maps.Keys(cfg.User)) {
 		secret := cfg.User[name].Password
@@ -35,7 +36,8 @@ func (a *access) readUsers(cfg *config.Config, inForce map[string]*auth.Password
 		}
 		password, err := secret.Read()
 		if err != nil {
-			return nil, fmt.Errorf("user.%s.password: %w", name, err)
+			errs = append(errs, &settingError{"user." + name + ".password", err})
+			continue
 		}
 		u.known[name] = u.digest([]byte(password))
 	}
@@ -48,7 +50,7 @@ func (a *access) readUsers(cfg *config.Config, inForce map[string]*auth.Password
 		if u.files[path] == nil {
 			file, err := g.readPasswords(name, path, a.passwords, inForce)
 			if err != nil {
-				return nil, err
+				errs = append(errs, err)
 			}
 			u.files[path] = file
 			all = append(all, file)
@@ -60,7 +62,7 @@ func (a *access) readUsers(cfg *config.Config, inForce map[string]*auth.Password
 			u.of[name] = all
 		}
 	}
-	return u, nil
+	return u, errors.Join(errs...)
 }
 
 // readPasswords reads a file. At the start it need not be there; in a reload it must, if it was.
@@ -80,12 +82,16 @@ func (g *Gateway) readPasswords(listener, path string, turn *auth.Passwords, inF
 	return file, nil
 }
 
-// fileError names the setting that a file belongs to, and says what to do if it may not be read.
+// fileError names the setting that a file belongs to with all that is wrong in it, and says what to do if it may not be read.
 func fileError(listener, key, path string, err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("listener.%s.%s: %w; let the user that weir runs as read it: chown weir %s", listener, key, err, path)
-	}
-	return fmt.Errorf("listener.%s.%s: %w", listener, key, err)
+	var all []error
+	each(err, func(err error) {
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; let the user that weir runs as read it: chown weir %s", err, path)
+		}
+		all = append(all, &settingError{settingOf(listener, key), err})
+	})
+	return errors.Join(all...)
 }
 
 func (u *users) digest(password []byte) (sum [sha256.Size]byte) {
@@ -102,12 +108,15 @@ func (u *users) verify(ctx context.Context, listener, name string, password []by
 	if hmac.Equal(want[:], got[:]) && known {
 		return true, nil
 	}
+	var err error
 	for _, f := range u.of[listener] {
-		if ok, err := f.Verify(ctx, name, password); ok || err != nil {
-			return ok, err
+		ok, failed := f.Verify(ctx, name, password)
+		if ok {
+			return true, nil
 		}
+		err = errors.Join(err, failed) // of the context; what another file remembers holds all the same
 	}
-	return false, nil
+	return false, err
 }
 
 // credential stands for all that the user can log in with on a listener.

@@ -138,6 +138,17 @@ func TestRemembered(t *testing.T) {
 		t.Error("a login was remembered over Load")
 	}
 	<-p.working
+	if !verify(t, p, "u", "secret") {
+		t.Fatal("refused")
+	}
+	for range 100 { // though nobody else computes now
+		if ok, err := p.Verify(ended, "u", []byte("secret")); !ok || err != nil {
+			t.Fatalf("a remembered login: %v, %v", ok, err)
+		}
+		if ok, err := p.Verify(ended, "u", []byte("wrong")); ok || !errors.Is(err, context.Canceled) {
+			t.Fatalf("%v, %v: a hash was computed though the context has ended", ok, err)
+		}
+	}
 }
 
 // TestOneAtATime proves that no two hashes are computed at once, and that those
@@ -467,5 +478,32 @@ func BenchmarkVerifyFirst(b *testing.B) {
 		if h.matches([]byte("wrong")) {
 			b.Fatal("let in")
 		}
+	}
+}
+
+// TestByteOrderMark: an editor of another system puts one at the head of a file. It is no part of the first user's name, nor of the
+// first word of a list, and a file that is written anew is without it.
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\xEF\xBB\xBF"
+	path := writeFile(t, mark+quickLine("first", "secret")+quickLine("second", "secret"))
+	p := NewPasswords()
+	if _, err := p.Load(path); err != nil {
+		t.Fatal(err)
+	}
+	if !verify(t, p, "first", "secret") || p.Len() != 2 {
+		t.Errorf("the first of %d users cannot log in", p.Len())
+	}
+	if deleted, err := Delete(path, "first"); !deleted || err != nil {
+		t.Errorf("the first user was not deleted: %v", err)
+	}
+	if data, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(data), "second:") {
+		t.Errorf("%.10q..., %v", data, err)
+	}
+	acl, _, err := LoadACL(writeFile(t, mark+"topic read a\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if acl.For("", "c").Receive([]byte("a")) != Granted {
+		t.Error("the first line of the list is not read")
 	}
 }

@@ -131,7 +131,10 @@ func checkName(name string) error {
 	return nil
 }
 
-// readFile returns the bytes of a password file, and its mode as a Warning.
+// byteOrderMark is what editors of other systems put at the head of a text: no part of the first name.
+var byteOrderMark = []byte("\xEF\xBB\xBF")
+
+// readFile returns the bytes of a password file, or of a list, and its mode as a Warning.
 func readFile(path string) ([]byte, Warning, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -155,7 +158,7 @@ func readFile(path string) ([]byte, Warning, error) {
 	if len(data) > maxFile {
 		return nil, Warning{}, fmt.Errorf("%s: more than %d bytes", path, maxFile)
 	}
-	return data, Warning{Path: path, Mode: info.Mode().Perm()}, nil
+	return bytes.TrimPrefix(data, byteOrderMark), Warning{Path: path, Mode: info.Mode().Perm()}, nil
 }
 
 // List returns the names of the users in the file, in its order. With an error in

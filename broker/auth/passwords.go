@@ -92,12 +92,15 @@ func (p *Passwords) Len() int { return len(p.table.Load().users) }
 // Verify reports whether the user exists and has this password. It may wait for
 // other verifications and then compute a hash (tens of milliseconds on a small
 // board); a login that succeeded since the last Load is answered at once. The
-// only error is ctx's, when it ends while waiting.
+// only error is ctx's, when it has ended before the hash is computed.
 func (p *Passwords) Verify(ctx context.Context, name string, password []byte) (bool, error) {
 	t := p.table.Load()
 	mac := p.mac(name, password)
 	if t.remembers(name, mac) {
 		return true, nil
+	}
+	if err := ctx.Err(); err != nil { // select would choose by chance
+		return false, err
 	}
 	select {
 	case p.working <- struct{}{}:

@@ -41,9 +41,12 @@ var protocolName = [...]byte{0, 4, 'M', 'Q', 'T', 'T'}
 // but for Version: with the reason UnsupportedProtocolVersion it holds the level the client asked for (3 for MQTT 3.1
 // and its other protocol name), which tells in which form to answer; 0 if it was cut off.
 func (p *Connect) Decode(f Frame, _ Version) error {
-	r := open(f, TypeConnect, V5)
+	r := open(f, TypeConnect, V311) // whichever it is will be seen
 	*p = Connect{Props: p.Props, Will: Will{Props: p.Will.Props}}
 	p.decodeProtocol(&r)
+	if p.Version == V5 {
+		r.shortest(f)
+	}
 	flags := r.byte("connect flags")
 	p.KeepAlive = r.uint16("keep alive")
 	p.checkFlags(&r, flags)

@@ -7,6 +7,7 @@ const maxLength = 268_435_455
 type Frame struct {
 	Type  Type
 	Flags byte // the lower half of the first byte
+	Long  bool // its remaining length was written with more bytes than it needs, which 5.0 forbids
 	Body  []byte
 }
 
@@ -17,7 +18,7 @@ type Frame struct {
 // unusable after one. Nothing is allocated.
 //
 // A remaining length of up to four bytes is taken even if it could be shorter: the version is not known here, and
-// 3.1.1 does not ask for the shortest form. Inside 5.0 packets longer forms are refused.
+// 3.1.1 does not ask for the shortest form. Decode refuses it in 5.0.
 func Next(buf []byte, limit int) (f Frame, n int, err error) {
 	if len(buf) == 0 {
 		return Frame{}, 0, nil
@@ -35,7 +36,7 @@ func Next(buf []byte, limit int) (f Frame, n int, err error) {
 		if buf[i]&0x80 != 0 {
 			continue
 		}
-		n = 1 + i + length
+		n, f.Long = 1+i+length, i > 1 && buf[i] == 0
 		if limit > 0 && n > limit { // [MQTT-3.2.2-15]
 			return Frame{}, 0, Errorf(PacketTooLarge, "%s of %d bytes, want at most %d", f.Type, n, limit)
 		}

@@ -24,9 +24,18 @@ func open(f Frame, t Type, v Version) reader {
 	default:
 		if err := checkFlags(f.Type, f.Flags); err != nil {
 			r.b, r.err = nil, err
+		} else if v == V5 {
+			r.shortest(f)
 		}
 	}
 	return r
+}
+
+// shortest holds the remaining length of a 5.0 packet against the rule for all its numbers.
+func (r *reader) shortest(f Frame) {
+	if f.Long { // [MQTT-1.5.5-1]
+		r.fail(MalformedPacket, "remaining length of %d is not in its shortest form", len(f.Body))
+	}
 }
 
 // close ends a packet that has nothing after what was read.

@@ -82,7 +82,7 @@ func testValid(t *testing.T, rows []valid) {
 func cutShort(t *testing.T, f Frame, v Version) {
 	for n := range f.Body {
 		p := blank(f.Type)
-		if err := p.Decode(Frame{f.Type, f.Flags, f.Body[:n:n]}, v); err == nil {
+		if err := p.Decode(Frame{Type: f.Type, Flags: f.Flags, Body: f.Body[:n:n]}, v); err == nil {
 			if _, err := p.Append(nil, versionOf(p, v)); err != nil {
 				t.Errorf("cut to %d bytes it decodes, but: %v", n, err)
 			}
@@ -226,6 +226,46 @@ func TestNextLength(t *testing.T) {
 	}
 }
 
+// TestShortestLength: each packet whose remaining length has a byte too many is refused in 5.0, and taken in 3.1.1.
+// v5 [MQTT-1.5.5-1]
+func TestShortestLength(t *testing.T) {
+	for _, c := range []struct{ v311, v5 string }{
+		{"10 8D 00 0004 4D515454 04 02 0000 0001 63", "10 8E 00 0004 4D515454 05 02 0000 00 0001 63"},
+		{"20 82 00 00 00", "20 83 80 00 00 00 00"},
+		{"30 83 80 80 00 0001 61", "30 84 00 0001 61 00"},
+		{"40 82 00 0001", "40 82 00 0001"},
+		{"62 82 80 00 0001", "62 82 00 0001"},
+		{"82 86 00 0001 0001 61 00", "82 87 00 0001 00 0001 61 00"},
+		{"90 83 00 0001 00", "90 84 00 0001 00 00"},
+		{"A2 85 00 0001 0001 61", "A2 86 00 0001 00 0001 61"},
+		{"B0 82 00 0001", "B0 84 00 0001 00 00"},
+		{"C0 80 00", "C0 80 80 80 00"},
+		{"D0 80 00", "D0 80 00"},
+		{"E0 80 00", "E0 80 00"},
+		{"", "F0 80 00"},
+	} {
+		for v, digits := range map[Version]string{V311: c.v311, V5: c.v5} {
+			if digits == "" {
+				continue
+			}
+			f, n, err := Next(raw(t, digits), 0)
+			if err != nil || n == 0 {
+				t.Fatalf("%s: %d bytes, %v", digits, n, err)
+			}
+			if err = blank(f.Type).Decode(f, v); v == V5 {
+				wantReason(t, err, MalformedPacket)
+			} else if err != nil {
+				t.Errorf("%s: %v in 3.1.1", digits, err)
+			}
+		}
+	}
+	long := append([]byte{0x30, 0x80, 0x01, 0, 1, 'a', 0}, make([]byte, 128-4)...)
+	f, _, _ := Next(long, 0)
+	if err := new(Publish).Decode(f, V5); err != nil { // two bytes are needed
+		t.Errorf("128 bytes: %v", err)
+	}
+}
+
 func TestVarint(t *testing.T) {
 	for _, c := range []struct {
 		v   int
@@ -280,7 +320,7 @@ func TestText(t *testing.T) {
 			if v == V311 {
 				body = append([]byte{0, 1, 0, byte(len(b))}, b...)
 			}
-			err = p.Decode(Frame{TypeUnsubscribe, 2, body}, v)
+			err = p.Decode(Frame{Type: TypeUnsubscribe, Flags: 2, Body: body}, v)
 			if c.ok && (err != nil || string(p.Filters[0]) != string(b)) {
 				t.Errorf("%s: Decode in %s: %v", c.name, v, err)
 			}

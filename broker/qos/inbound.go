@@ -24,9 +24,7 @@ func (s InStep) String() string {
 
 // Inbound is the receiving half. Make it with NewInbound. It is not safe for concurrent use.
 type Inbound struct {
-	table   table
-	maximum uint16
-	open    uint16 // how far the sender's quota is below the receive maximum
+	table table // open: how far the sender's quota is below the receive maximum
 }
 
 // NewInbound makes a receiving half for a new session. receiveMaximum is the one announced to the peer; 65535 for 3.1.1, where there
@@ -37,7 +35,7 @@ func NewInbound(receiveMaximum int) *Inbound {
 	return in
 }
 
-func (in *Inbound) setMaximum(n int) { in.maximum = uint16(min(max(n, 1), maxIDs)) }
+func (in *Inbound) setMaximum(n int) { in.table.quota = uint16(min(max(n, 1), maxIDs)) }
 
 // Publish takes a received PUBLISH and says what to do with it. QoS 0 is always New and leaves no trace. A QoS 1 message is always
 // New: an id that comes again before its PUBACK may be a repeat or not, and at QoS 1 a repeat does no harm; so dup is
@@ -53,19 +51,19 @@ func (in *Inbound) Publish(q byte, id uint16, dup bool) InStep {
 	s := &in.table.slots[place]
 	switch {
 	case s.state == owesPuback && q == 1:
-		if in.open >= in.maximum { // [MQTT-3.3.4-7]
+		if in.table.open >= in.table.quota { // [MQTT-3.3.4-7]
 			return Exceeded
 		}
-		in.open++
+		in.table.open++
 		s.ref++
 		return New
 	case s.state == received && q == 2: // v5 [MQTT-4.3.3-10], 3.1.1 [MQTT-4.3.3-2]
 		if !s.counted {
-			if in.open >= in.maximum {
+			if in.table.open >= in.table.quota {
 				return Exceeded
 			}
 			s.counted = true
-			in.open++
+			in.table.open++
 		}
 		return Duplicate
 	}
@@ -73,7 +71,7 @@ func (in *Inbound) Publish(q byte, id uint16, dup bool) InStep {
 }
 
 func (in *Inbound) publishNew(q byte, id uint16) InStep {
-	if in.open >= in.maximum { // [MQTT-3.3.4-7]
+	if in.table.open >= in.table.quota { // [MQTT-3.3.4-7]
 		return Exceeded
 	}
 	s := owesPuback
@@ -82,7 +80,7 @@ func (in *Inbound) publishNew(q byte, id uint16) InStep {
 	}
 	place := in.table.add(id, s, 1)
 	in.table.slots[place].counted = true
-	in.open++
+	in.table.open++
 	return New
 }
 
@@ -134,8 +132,8 @@ func (in *Inbound) Completed(id uint16) {
 
 // giveBack is what the sender does with its quota at PUBACK and PUBCOMP.
 func (in *Inbound) giveBack() {
-	if in.open > 0 {
-		in.open--
+	if in.table.open > 0 {
+		in.table.open--
 	}
 }
 
@@ -148,7 +146,7 @@ func (in *Inbound) remove(place uint16) {
 
 // Open is how many messages of this connection count against the receive maximum: those that are not done with, less one for
 // each PUBCOMP that was sent for another one.
-func (in *Inbound) Open() int { return int(in.open) }
+func (in *Inbound) Open() int { return int(in.table.open) }
 
 // Held lists the QoS 2 ids received and not released, oldest first, until yield gives false: what a stored session
 // has to keep. yield must not call in.
@@ -170,7 +168,7 @@ func (in *Inbound) Reconnect(receiveMaximum int) {
 		}
 		in.table.slots[place].counted = false
 	}
-	in.open = 0
+	in.table.open = 0
 	in.setMaximum(receiveMaximum)
 }
 
@@ -185,4 +183,4 @@ func (in *Inbound) Restore(id uint16) bool {
 }
 
 // Reset forgets the session and gives the memory back. The receive maximum stays.
-func (in *Inbound) Reset() { *in = Inbound{maximum: in.maximum} }
+func (in *Inbound) Reset() { *in = Inbound{table{quota: in.table.quota}} }

@@ -29,10 +29,8 @@ func (s Step) String() string {
 
 // Outbound is the sending half. Make it with NewOutbound. It is not safe for concurrent use.
 type Outbound struct {
-	table    table
+	table    table  // open: messages counted against the window
 	resume   uint16 // the first place not yet sent on this connection; 0: none
-	window   uint16
-	sent     uint16 // messages counted against the window
 	messages uint16 // messages unfinished, sent on this connection or not: there are no more than ids
 }
 
@@ -46,7 +44,7 @@ func NewOutbound(window int) *Outbound {
 
 // SetWindow changes the window of the running connection, in the limits of NewOutbound. What is beyond a smaller window is
 // not taken back; Send gives nothing until enough of it is finished.
-func (o *Outbound) SetWindow(n int) { o.window = uint16(min(max(n, 0), maxIDs)) }
+func (o *Outbound) SetWindow(n int) { o.table.quota = uint16(min(max(n, 0), maxIDs)) }
 
 // Send takes an id for a new message; the caller writes PUBLISH with it, DUP 0. q is 1 or 2. ok is false, and nothing changed,
 // when Free is 0 or q is another.
@@ -60,7 +58,7 @@ func (o *Outbound) Send(q byte, ref uint64) (id uint16, ok bool) { // v5 [MQTT-4
 	}
 	place := o.table.add(id, sentAt(q), ref)
 	o.table.slots[place].counted = true
-	o.sent++
+	o.table.open++
 	o.messages++
 	return id, true
 }
@@ -103,7 +101,7 @@ func (o *Outbound) Receive(t packet.Type, id uint16, r packet.Reason) (step Step
 // finish ends a message and gives its place in the window back.
 func (o *Outbound) finish(place uint16) {
 	if o.table.slots[place].counted {
-		o.sent--
+		o.table.open--
 	}
 	o.passed(place)
 	o.messages--
@@ -125,7 +123,7 @@ func (o *Outbound) Free() int {
 	if o.resume != 0 {
 		return 0
 	}
-	return min(max(int(o.window)-int(o.sent), 0), maxIDs-int(o.table.used))
+	return min(max(int(o.table.quota)-int(o.table.open), 0), maxIDs-int(o.table.used))
 }
 
 // InFlight is how many messages are unfinished, those waiting for Resend included.
@@ -177,7 +175,7 @@ func (o *Outbound) Reconnect(window int) {
 		}
 		o.table.slots[place].counted = false
 	}
-	o.sent, o.resume = 0, 0
+	o.table.open, o.resume = 0, 0
 	if o.messages > 0 {
 		o.resume = o.table.slots[0].next
 	}
@@ -192,11 +190,11 @@ func (o *Outbound) Resend(yield func(id uint16, ref uint64, q byte, released boo
 	for o.resume != 0 {
 		s := &o.table.slots[o.resume]
 		if s.state == awaitPuback || s.state == awaitPubrec {
-			if o.sent >= o.window { // [MQTT-3.3.4-9]
+			if o.table.open >= o.table.quota { // [MQTT-3.3.4-9]
 				return
 			}
 			s.counted = true
-			o.sent++
+			o.table.open++
 		}
 		o.passed(o.resume)
 		if !yield(s.id, s.ref, s.qos(), s.state == awaitPubcomp) {
@@ -237,4 +235,4 @@ func (o *Outbound) Restore(id uint16, ref uint64, q byte, released bool) bool {
 }
 
 // Reset forgets the session: nothing is in flight, ids start at 1, the memory is given back. The window stays.
-func (o *Outbound) Reset() { *o = Outbound{window: o.window} }
+func (o *Outbound) Reset() { *o = Outbound{table: table{quota: o.table.quota}} }

@@ -23,11 +23,11 @@ func (o *Outbound) Again(id uint16) (released, ok bool) {
 		if s.counted {
 			return false, true
 		}
-		if o.sent >= o.window {
+		if o.table.open >= o.table.quota {
 			return false, false
 		}
 		s.counted = true
-		o.sent++
+		o.table.open++
 		return false, true
 	}
 	return false, false

@@ -46,6 +46,8 @@ type table struct {
 	*cells        // nil before the first id
 	used   uint16 // ids in use
 	last   uint16 // the id given out last
+	quota  uint16 // how many messages may count on a connection
+	open   uint16 // how many do
 }
 
 // cells are where the ids in use stand.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,18 +17,21 @@ import (
 	"weir/broker/transport/authority"
 )
 
-// failedWith waits for the end of a connection and wants a handshake that failed for the reason.
-func failedWith(t *testing.T, l *Socket, handlers chan *echo, want Reason) {
+// failedWith waits for the end of a connection, wants a handshake that failed for the reason, and gives what is said of it.
+func failedWith(t *testing.T, l *Socket, handlers chan *echo, want Reason) (text string) {
 	t.Helper()
 	select {
 	case e := <-handlers:
 		var failed *HandshakeError
-		if err := <-e.closed; !errors.As(err, &failed) || failed.Reason != want {
+		err := <-e.closed
+		if !errors.As(err, &failed) || failed.Reason != want {
 			t.Errorf("Closed(%v), want %q", err, want)
 		}
+		text = fmt.Sprint(err)
 	case <-time.After(patience):
 		t.Fatal("no connection came")
 	}
+	return text
 }
 
 // ended waits for the end of a connection.

@@ -122,13 +122,7 @@ func blocksOf(s Source) (all []*pem.Block, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		var b *pem.Block
-		if b, data = pem.Decode(data); b == nil {
-			return all, nil
-		}
-		all = append(all, b)
-	}
+	return decodePEM(s, data)
 }
 
 // read reads a source; the errors of Read name the file themselves.

@@ -3,7 +3,6 @@ package transport
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,14 +42,12 @@ func (r *revocations) read(s Source, authorities []*x509.Certificate) error {
 	if err != nil {
 		return err
 	}
+	blocks, err := decodePEM(s, data)
+	if err != nil {
+		return err
+	}
 	var all [][]byte
-	var blocks []*pem.Block
-	for rest := data; ; {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			break
-		}
-		blocks = append(blocks, b)
+	for _, b := range blocks {
 		if b.Type == "X509 CRL" {
 			all = append(all, b.Bytes)
 		}
@@ -73,6 +70,9 @@ func (r *revocations) add(s Source, der []byte, authorities []*x509.Certificate)
 	list, err := x509.ParseRevocationList(der)
 	if err != nil {
 		return s.fault("not a revocation list: %w", err)
+	}
+	if more := len(der) - len(list.Raw); more > 0 {
+		return s.fault("%d bytes behind the list, want each list in a file of its own, or PEM", more)
 	}
 	for _, e := range list.Extensions {
 		if e.Critical { // RFC 5280 section 5.2: a list for something else than all certificates of the authority

@@ -103,7 +103,7 @@ func tlsFailure(err error) error {
 	case errors.As(err, &record):
 		return &HandshakeError{Reason: NotTLS, Err: errors.New("the first bytes are not those of TLS")}
 	case errors.As(err, &verify):
-		return refusal(verify.Err)
+		return refusal(verify.Err, verify.UnverifiedCertificates)
 	case errors.As(err, &network) && network.Op == "remote error":
 		return remoteAlert(err)
 	}

@@ -188,7 +188,7 @@ func (m *Material) judge(state *tls.ConnectionState) (identity string, err error
 	chains, err := leaf.Verify(x509.VerifyOptions{Roots: m.roots, Intermediates: between, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	if err != nil {
-		return "", refusal(err)
+		return "", refusal(err, state.PeerCertificates)
 	}
 	if m.revoked != nil {
 		if err := m.revoked.judge(chains, now, m.files.RefuseExpired); err != nil {

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,19 +118,21 @@ func TestClientCertificates(t *testing.T) {
 	f.Revoked = []Source{text("crl", clients.Revoke(time.Now().Add(time.Hour), revoked))}
 	l, handlers := listenTLS(t, mustLoad(t, f))
 	for _, c := range []struct {
-		name string
-		cert []tls.Certificate
-		want Reason // empty: let in
+		name  string
+		cert  []tls.Certificate
+		want  Reason // empty: let in
+		whose string // what is said of it names the certificate
 	}{
-		{"good", []tls.Certificate{pump.TLS()}, ""},
-		{"none", nil, NoCertificate},
-		{"unknown authority", []tls.Certificate{others.Issue("pump7").TLS()}, UnknownAuthority},
-		{"expired", []tls.Certificate{old.TLS()}, CertificateExpired},
-		{"not for clients", []tls.Certificate{onlyServer.TLS()}, BadCertificate},
-		{"revoked", []tls.Certificate{revoked.TLS()}, CertificateRevoked},
-		{"its authority has no list", []tls.Certificate{below.Issue("pump8").TLS(below)}, NoRevocationList},
-		{"no name", []tls.Certificate{clients.Issue("").TLS()}, BadIdentity},
-		{"control character", []tls.Certificate{clients.Issue("pump\x007").TLS()}, BadIdentity},
+		{"good", []tls.Certificate{pump.TLS()}, "", ""},
+		{"none", nil, NoCertificate, ""},
+		{"unknown authority", []tls.Certificate{others.Issue("pump7").TLS()}, UnknownAuthority, "CN=pump7"},
+		{"long name", []tls.Certificate{others.Issue(strings.Repeat("ü", 20_000)).TLS()}, UnknownAuthority, "üü...: x509"},
+		{"expired", []tls.Certificate{old.TLS()}, CertificateExpired, "CN=old"},
+		{"not for clients", []tls.Certificate{onlyServer.TLS()}, BadCertificate, "CN=server"},
+		{"revoked", []tls.Certificate{revoked.TLS()}, CertificateRevoked, "CN=stolen"},
+		{"its authority has no list", []tls.Certificate{below.Issue("pump8").TLS(below)}, NoRevocationList, "CN=pump8"},
+		{"no name", []tls.Certificate{clients.Issue("").TLS()}, BadIdentity, ""},
+		{"control character", []tls.Certificate{clients.Issue("pump\x007").TLS()}, BadIdentity, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nc, err := exchange(t, l, asClient(server, c.cert...))
@@ -136,7 +140,10 @@ func TestClientCertificates(t *testing.T) {
 				if err == nil {
 					t.Error("let in")
 				}
-				failedWith(t, l, handlers, c.want)
+				text := failedWith(t, l, handlers, c.want)
+				if whose := c.whose; !strings.Contains(text, whose) {
+					t.Errorf("%q, want %q in it", text, whose)
+				}
 				if n := l.Stats().Failed[c.want]; n == 0 {
 					t.Errorf("%q is not counted", c.want)
 				}
@@ -247,6 +254,20 @@ func TestExpiredList(t *testing.T) {
 
 func TestLoadErrors(t *testing.T) {
 	a, b := authority.New("root"), authority.New("other")
+	der := func(a *authority.Authority, revoked ...authority.Pair) []byte {
+		return a.Revoke(time.Now().Add(time.Hour), revoked...)
+	}
+	list := func(a *authority.Authority, revoked ...authority.Pair) []byte {
+		return authority.ListPEM(der(a, revoked...))
+	}
+	cut := func(blocks ...[]byte) []byte { // as a full disk, or a copy that was broken off, leaves a file
+		all := slices.Concat(blocks...)
+		return all[:len(all)-60]
+	}
+	broken := func(name string, before []byte) string {
+		return fmt.Sprintf("%s:%d: the block of PEM that begins here is cut short or damaged", name, 1+bytes.Count(before, []byte("\n")))
+	}
+	none := list(a)
 	p, q := a.Issue("gateway"), a.Issue("second")
 	chain := append(bytes.Clone(a.PEM()), p.PEM...)
 	gone := Source{Name: "gone.pem", Read: func() ([]byte, error) { return nil, errors.New("there is no file gone.pem") }}
@@ -267,6 +288,11 @@ func TestLoadErrors(t *testing.T) {
 		{"list of another", Files{Clients: Required, ClientCA: text("ca.pem", a.PEM()), Revoked: []Source{text("b.crl", b.Revoke(time.Now().Add(time.Hour)))}}, "b.crl: the list is of CN=other, which is not among"},
 		{"list signed by another", Files{Clients: Required, ClientCA: text("ca.pem", a.PEM()), Revoked: []Source{text("b.crl", authority.New("root").Revoke(time.Now().Add(time.Hour)))}}, "b.crl: the list of CN=root is not signed by"},
 		{"list that is none", Files{Clients: Required, ClientCA: text("ca.pem", a.PEM()), Revoked: []Source{text("b.crl", []byte("x"))}}, "b.crl: not a revocation list"},
+		{"chain cut short", Files{Certificate: text("cert.pem", cut(p.PEM, a.PEM())), Key: text("key.pem", p.Key)}, broken("cert.pem", p.PEM)},
+		{"nothing but half", Files{Certificate: text("cert.pem", cut(p.PEM)), Key: text("key.pem", p.Key)}, broken("cert.pem", nil)},
+		{"authorities cut short", Files{Clients: Required, ClientCA: text("ca.pem", cut(a.PEM(), b.PEM()))}, broken("ca.pem", a.PEM())},
+		{"lists cut short", Files{Clients: Required, ClientCA: text("ca.pem", a.PEM()), Revoked: []Source{text("a.crl", cut(none, list(a, p)))}}, broken("a.crl", none)},
+		{"more than a list", Files{Clients: Required, ClientCA: text("ca.pem", a.PEM()), Revoked: []Source{text("a.crl", slices.Concat(der(a), der(a, p)))}}, "bytes behind the list, want each list in a file of its own, or PEM"},
 		{"certificate as list", Files{Clients: Required, ClientCA: text("ca.pem", a.PEM()), Revoked: []Source{text("b.crl", a.PEM())}}, "b.crl: found CERTIFICATE, want -----BEGIN X509 CRL-----"},
 	} {
 		if c.f.Certificate.Read == nil {
@@ -276,6 +302,9 @@ func TestLoadErrors(t *testing.T) {
 			t.Errorf("%s: got %v\nwant %s", c.name, err, c.want)
 		}
 	}
+	marked := append([]byte("\xEF\xBB\xBF# by an editor of another system\r\n"), bytes.ReplaceAll(p.PEM, []byte("\n"), []byte("\r\n"))...)
+	mustLoad(t, Files{Certificate: text("cert.pem", bytes.Replace(marked, []byte("# by an editor of another system\r\n"), nil, 1)), Key: text("key.pem", p.Key)})
+	mustLoad(t, Files{Certificate: text("cert.pem", marked), Key: text("key.pem", p.Key)})
 	old := a.Issue("gateway", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })
 	m := mustLoad(t, Files{Certificate: text("cert.pem", old.PEM), Key: text("key.pem", old.Key)})
 	if e := m.Expired(time.Now()); len(e) != 1 || !strings.Contains(e[0], "cert.pem: the certificate of CN=gateway expired at") {

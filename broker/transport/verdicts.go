@@ -64,7 +64,7 @@ func badIdentity(format string, v ...any) error {
 }
 
 // refusal sorts why a client's certificate does not verify.
-func refusal(err error) error {
+func refusal(err error, shown []*x509.Certificate) error {
 	var (
 		authority x509.UnknownAuthorityError
 		invalid   x509.CertificateInvalidError
@@ -75,6 +75,9 @@ func refusal(err error) error {
 		reason = UnknownAuthority
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		reason = CertificateExpired
+	}
+	if len(shown) > 0 {
+		err = fmt.Errorf("%s: %w", subject(shown[0]), err)
 	}
 	return &HandshakeError{Reason: reason, Err: err}
 }
@@ -98,13 +101,19 @@ func isIncompatible(text string) bool {
 	return false
 }
 
-// subject is a certificate's subject, or its names, for people.
+// subject is a certificate's subject, or its names, for people. Anybody can make one that is as long as a handshake, so it is cut.
 func subject(c *x509.Certificate) string {
-	if s := c.Subject.String(); s != "" {
-		return s
+	const limit = 200
+	name := c.Subject.String()
+	switch {
+	case name != "":
+	case len(c.DNSNames) > 0:
+		name = c.DNSNames[0]
+	default:
+		name = "serial number " + c.SerialNumber.Text(16)
 	}
-	if len(c.DNSNames) > 0 {
-		return c.DNSNames[0]
+	if len(name) > limit {
+		name = strings.ToValidUTF8(name[:limit], "") + "..."
 	}
-	return "serial number " + c.SerialNumber.Text(16)
+	return name
 }

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"time"
 
 	"weir/gateway"
@@ -32,14 +31,8 @@ func runCheck(_ context.Context, c console, args []string) int {
 		return status
 	}
 	if !*elsewhere {
-		problems := append(gateway.CheckFiles(cfg), gateway.CheckDates(cfg, time.Now())...)
+		problems := slices.Concat(gateway.CheckFiles(cfg), gateway.CheckDates(cfg, time.Now()), gateway.CheckAccess(cfg))
 		fmt.Fprint(c.err, config.Report(problems))
-		switch err := gateway.CheckAccess(cfg); {
-		case errors.Is(err, fs.ErrPermission):
-			fmt.Fprintf(c.err, "%s: warning: not checked: %v\n", path, err)
-		case err != nil:
-			return c.fail(exitConfig, "%v", err)
-		}
 		if config.Failed(problems) {
 			return exitConfig
 		}
