@@ -33,6 +33,7 @@ type Broker struct {
 	count       counters
 	quiet       quiet
 	attempts    attempts
+	exchanges   exchanges
 	calm        calm
 	began       time.Time
 	token       atomic.Uint64           // the last reading's

@@ -241,6 +241,8 @@ func blank(t packet.Type) decoder {
 		return new(packet.Pingresp)
 	case packet.TypeDisconnect:
 		return new(packet.Disconnect)
+	case packet.TypeAuth:
+		return new(packet.Auth)
 	}
 	panic(fmt.Sprintf("the server sent %s", t))
 }

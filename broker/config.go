@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 	"time"
+
+	"weir/broker/auth"
 )
 
 // Config of a broker. The zero value is usable: no users, anonymous clients on loopback listeners only, the defaults
@@ -11,6 +13,11 @@ type Config struct {
 	// Users checks logins; nil: there are none, and every login with a user name is refused unless the listener is
 	// anonymous.
 	Users Authenticator
+
+	// Keys gives the keys by which a user of Users logs in with SCRAM-SHA-256 on a listener, made-up ones that stay the same
+	// for a user who has none. offered is false where nobody has any: the method is refused then (0x8C). It does not block and
+	// is safe for concurrent use. nil: it is refused everywhere.
+	Keys func(listener, user string) (keys auth.Keys, offered bool)
 
 	// Anonymous tells whether clients without a user name may use the listener of that name. nil: where the address of
 	// the listener is a loopback address.
@@ -28,7 +35,7 @@ type Config struct {
 	InnerWildcard bool // filters of clients may have # before the last level
 
 	MaxPacket   int           // largest packet accepted, bytes; default 1 MiB
-	ConnectWait time.Duration // time for a whole CONNECT and the check of its login; default 10 s
+	ConnectWait time.Duration // time for a whole CONNECT and the check of its login, an exchange included; default 10 s
 
 	ReceiveMaximum int // QoS 1 and 2 messages a client may have unacknowledged, 1 to 65535; default 1024
 	TopicAliases   int // topic aliases of a 5.0 client, each way, to 65535; default 32; negative: none

@@ -12,7 +12,7 @@ import (
 )
 
 // raw gives the bytes of a packet: hex digits, the remaining length left out.
-func raw(t *testing.T, digits string) []byte {
+func raw(t testing.TB, digits string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
 	if err != nil || len(b) > 128 {

@@ -46,17 +46,25 @@ func (c *connection) connect(f packet.Frame) error {
 	if f.Type != packet.TypeConnect { // v5 [MQTT-3.1.0-1], 3.1.1 [MQTT-3.1.0-1]
 		return packet.Errorf(packet.ProtocolError, "%s before CONNECT", f.Type)
 	}
-	c.began()
+	c.told = c.b.cfg()
 	p := connects.Get().(*packet.Connect)
 	defer func() {
 		*p = packet.Connect{} // slices into the read buffer
 		connects.Put(p)
 	}()
-	if err := p.Decode(f, 0); err != nil {
+	err := p.Decode(f, 0)
+	enhanced := err == nil && p.Props.Has(packet.PropAuthMethod)
+	if !enhanced {
+		c.began()
+	}
+	if err != nil {
 		return c.badConnect(p, err)
 	}
 	c.version = p.Version
 	c.heed(p)
+	if enhanced {
+		return c.enter(p, f)
+	}
 	if refusal := c.check(p); refusal != nil {
 		return c.refuse(refusal)
 	}
@@ -113,9 +121,6 @@ func (c *connection) badConnect(p *packet.Connect, err error) error {
 
 // check judges what CONNECT asks for, before anybody is asked for a password.
 func (c *connection) check(p *packet.Connect) *packet.Error {
-	if p.Props.Has(packet.PropAuthMethod) { // v5 [MQTT-4.12.0-1] [MQTT-4.12.0-4]
-		return packet.Errorf(packet.BadAuthenticationMethod, "no authentication methods are supported")
-	}
 	if refusal := c.capable(p); refusal != nil {
 		return refusal
 	}
@@ -163,23 +168,16 @@ func (c *connection) login(wait *grace, p *packet.Connect, l *login) *packet.Err
 // verify checks user name and password, unless there were too many failed logins.
 func (c *connection) verify(wait *grace, user string, password []byte) *packet.Error {
 	b, listener := c.b, c.conn.Listener().Name()
-	logins := b.cfg().Logins
-	at, ok, first := b.attempts.begin(&logins, from(c.conn.RemoteIP()), user, time.Now())
+	at, ok, first := c.attempt(user)
 	if !ok && c.familiar(at, user, password) {
 		return nil
 	}
-	if !ok { // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
-		b.count.loginsLimited.Add(1)
-		if first {
-			b.log.Warn("too many failed logins: further ones have to wait", "user", user, "peer", c.peer(), "listener", listener)
-		}
-		return packet.Errorf(packet.ConnectionRateExceeded, "login of %q not looked at: too many failed, or too many at once", user)
+	if !ok {
+		return c.tooMany(user, first)
 	}
 	c.checked, c.credential = true, b.cfg().Users.Credential(listener, user) // before, so that a change meanwhile is one
 	good, err := b.cfg().Users.Verify(wait.context(), listener, user, password)
-	if b.attempts.end(&logins, at, !good && err == nil, time.Now()) {
-		b.log.Info("login succeeded after too many that failed", "user", user, "peer", c.peer(), "listener", listener)
-	}
+	c.attempted(at, user, !good && err == nil)
 	switch {
 	case err != nil:
 		return packet.Errorf(packet.ServerUnavailable, "login of %q could not be checked: %s", user, err)
@@ -289,7 +287,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 	c.session = s
 	b.count.connected.Add(1)
 	b.calm.moved()
-	a := c.welcome(p, s, present, assigned)
+	a := c.welcome(p, l, s, present, assigned)
 	var room [64]byte
 	answer, err := a.Append(room[:0], c.version)
 	if err != nil {
@@ -311,7 +309,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 }
 
 // welcome is the CONNACK with success. v5 [MQTT-3.1.4-5], 3.1.1 [MQTT-3.1.4-4]
-func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bool) (a packet.Connack) {
+func (c *connection) welcome(p *packet.Connect, l *login, s *session, present, assigned bool) (a packet.Connack) {
 	cfg := c.told
 	a.SessionPresent = present // v5 [MQTT-3.2.2-2] [MQTT-3.2.2-3], 3.1.1 [MQTT-3.2.2-1] to [MQTT-3.2.2-3]
 	if p.Props.Has(packet.PropSessionExpiry) && time.Duration(p.Props.SessionExpiry)*time.Second != s.lasts {
@@ -325,6 +323,10 @@ func (c *connection) welcome(p *packet.Connect, s *session, present, assigned bo
 	}
 	a.Props.SetMaximumPacketSize(uint32(cfg.MaxPacket))
 	cfg.announce(&a, p)
+	if l.proof != nil { // v5 [MQTT-4.12.0-5], and without a method in CONNECT none here: [MQTT-4.12.0-6]
+		a.Props.SetAuthMethod(p.Props.AuthMethod)
+		a.Props.SetAuthData(l.proof)
+	}
 	if cfg.TopicAliases > 0 {
 		a.Props.SetTopicAliasMaximum(uint16(cfg.TopicAliases))
 	}

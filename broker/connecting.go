@@ -4,7 +4,7 @@ import (
 	"net/netip"
 )
 
-// connecting bounds the connections that have not sent CONNECT: all together, and those of one address, so that nobody keeps
+// connecting bounds the connections that have not sent CONNECT, or authenticate still (exchange.go): all together, and those of one address, so that nobody keeps
 // others out by connecting and saying nothing. What is beyond is closed unheard; each of them has Config.ConnectWait. An address
 // of this machine is not bounded by itself: a proxy stands for many clients. Guarded by Broker.mu.
 type connecting struct {
@@ -56,9 +56,9 @@ func boundedAddress(peer netip.Addr) (a netip.Prefix, ok bool) {
 	return a, a.IsValid() && !a.Addr().IsLoopback()
 }
 
-// began notes that CONNECT has come: what follows is bounded otherwise, see attempts.
+// began notes that CONNECT has come, and that the client has proved who it is if that takes an exchange: what follows is
+// bounded otherwise, see attempts.
 func (c *connection) began() {
-	c.told = c.b.cfg()
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
 	c.b.connecting.give(c, c.conn.RemoteIP())

@@ -34,6 +34,8 @@ type connection struct {
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
 	connecting bool       // it counts as one that has not sent CONNECT; guarded by Broker.mu
+	enhanced   bool       // it authenticated by an exchange, so it may again
+	exchanging bool       // it is in Broker.exchanges
 	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
 	inputs     int32      // what limits.memory counts for its read buffer, see input
 	names      int32      // and for the topics of its aliases
@@ -45,6 +47,7 @@ type login struct {
 	user    string   // who logged in; empty: nobody
 	epoch   uint64   // of Broker.accessEpoch, when the login began
 	granted *granted // what it may do; nil: everything
+	proof   []byte   // that the server knows the user's keys; nil: there was no exchange
 }
 
 // aliases are topics by alias, 1 to the announced maximum.
@@ -88,7 +91,9 @@ func (c *connection) Receive(b []byte) (n int, err error) {
 		n, err = c.packets(r, b)
 	}
 	if n > 0 {
-		c.heard = c.b.age()
+		if c.session != nil { // an exchange has the time of CONNECT, as a whole
+			c.heard = c.b.age()
+		}
 		r.counts.bytesIn += uint64(n)
 	}
 	size := cap(b)
@@ -123,10 +128,13 @@ func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 		if err != nil || size == 0 {
 			return n, err
 		}
-		if c.session == nil {
-			err = c.connect(f)
-		} else {
+		switch {
+		case c.session != nil:
 			err = c.packet(r, f)
+		case c.exchanging:
+			err = c.proceed(f)
+		default:
+			err = c.connect(f)
 		}
 		r.counts.packetsIn++
 		if n += size; err != nil {
@@ -156,8 +164,8 @@ func (c *connection) packet(r *reading, f packet.Frame) error {
 		return c.answer(r, &packet.Pingresp{})
 	case packet.TypeDisconnect:
 		return c.disconnect(f)
-	case packet.TypeAuth: // v5 [MQTT-4.12.0-7]: no method was agreed on, because none is supported
-		return packet.Errorf(packet.ProtocolError, "AUTH without an authentication method in CONNECT")
+	case packet.TypeAuth:
+		return c.authenticateAgain(r, f)
 	case packet.TypeConnect: // and no second CONNACK: [MQTT-3.1.0-2], v5 [MQTT-3.2.0-2]
 		return packet.Errorf(packet.ProtocolError, "a second CONNECT")
 	}
@@ -360,7 +368,7 @@ func (c *connection) Deadline() time.Time {
 	return time.Time{}
 }
 
-// MayWait implements transport.Handler: only CONNECT does.
+// MayWait implements transport.Handler: only CONNECT does, and what follows it until there is a session.
 func (c *connection) MayWait() bool { return c.session == nil }
 
 // Timeout implements transport.Handler.
@@ -368,7 +376,11 @@ func (c *connection) Timeout() {
 	if c.session == nil {
 		c.b.count.connectTimeouts.Add(1)
 		c.ended = true
-		c.b.quiet.warn(c.b.log, "connection sent no CONNECT in time", "peer", c.peer())
+		what := "connection sent no CONNECT in time"
+		if c.exchanging {
+			what = "client did not finish its authentication in time"
+		}
+		c.b.quiet.warn(c.b.log, what, "peer", c.peer())
 		return
 	}
 	c.b.count.keepAliveLost.Add(1)

@@ -15,7 +15,7 @@
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
 // Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, exchange.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -174,7 +174,8 @@
 //	connections, of a listener     CONNACK 0x97                       return code 3
 //	sessions                       CONNACK 0x97                       return code 3
 //	connections without CONNECT,   closed unheard, as are those beyond 9/8 of connections that are logging in
-//	of all, of an address
+//	or in an exchange, of all,
+//	of an address
 //	subscriptions, of a client     0x97 in SUBACK                     0x80
 //	retained messages and bytes    0x97 at QoS 1 and 2, and the       delivered and acknowledged, not retained, nor
 //	                               message is nobody's; QoS 0 as ▶    is the value before it: 3.1.1 [MQTT-3.3.1-7]
@@ -208,6 +209,23 @@
 // comparison and nothing shared. What was begun is finished beyond the limit: at least one message always moves from a queue to its
 // socket, what is in flight is sent again, and a sixteenth is there for connections that are to be told why they are refused. Not counted are
 // promises that wait for the store (512 KiB for a session at most) and what waits for the journal (AllowanceTotalBytes).
+//
+// # Enhanced authentication
+//
+// A 5.0 client whose CONNECT has the method SCRAM-SHA-256 (package auth has the messages) logs in by an exchange, if Config.Keys
+// has keys of any user for its listener:
+//
+//	CONNECT method, client-first ─▶ ◀─ AUTH 0x18 server-first     AUTH 0x18 client-final ─▶ ◀─ CONNACK server-final
+//
+// CONNECT is kept until then, beside connections (exchange.go), so that one that has logged in is as small as any other. What is kept
+// counts as memory. The exchange has the time of CONNECT as a whole, and a place among the connections that have not sent CONNECT; whatever
+// else than AUTH and DISCONNECT comes in between ends it with CONNACK 0x82. So does a message that breaks the form; a wrong
+// proof, a user without keys, and one who is another than CONNECT's user name or the name in the certificate get 0x87, and in words
+// nothing. A password in CONNECT is not looked at. Wrong proofs and wrong passwords are counted together and wait together.
+//
+// A client that came in so may begin a new exchange with AUTH 0x19 while messages go on in both directions; it ends with AUTH
+// 0x00. It must have the same method (0x82) and the same user (0x87), and what fails ends the connection. Nobody has to authenticate
+// again: after a change of keys Reauthorize shows clients out, as it does after one of passwords.
 //
 // # $SYS
 //
@@ -272,7 +290,7 @@
 //   - A refused CONNECT says why in words unless it is the login that failed, and so do SUBACK and UNSUBACK, of the first filter
 //     that was refused or is not there, DISCONNECT of a broken rule, and PUBACK and PUBREC of a message that nobody gets (words.go).
 //     Nothing but PUBLISH has user properties.
-//   - There is no enhanced authentication (0x8C).
+//   - Enhanced authentication is SCRAM-SHA-256, see below; any other method is 0x8C.
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.

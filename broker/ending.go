@@ -21,15 +21,22 @@ func (c *connection) fail(err error, received []byte) {
 		c.b.count.refused.Add(1)
 		return
 	}
+	if c.session == nil && c.exchanging {
+		c.b.count.protocolErrors.Add(1)
+		c.refuse(wrong)
+		return
+	}
 	if c.session == nil { // no DISCONNECT before CONNACK: v5 [MQTT-3.14.0-1]
 		c.b.count.protocolErrors.Add(1)
 		c.b.quiet.warn(c.b.log, "connection did not begin with a valid CONNECT", "peer", c.peer(),
 			"listener", c.conn.Listener().Name(), "err", err, "hint", guess(received))
 		return
 	}
-	if wrong.Reason == packet.QuotaExceeded {
+	switch wrong.Reason {
+	case packet.QuotaExceeded:
 		c.b.count.allowanceClosed.Add(1)
-	} else {
+	case packet.NotAuthorized, packet.ConnectionRateExceeded: // counted as a login
+	default:
 		c.b.count.protocolErrors.Add(1)
 	}
 	c.b.quiet.warn(c.b.log, "client disconnected because of what it sent", "client", c.session.id(), "peer", c.peer(), "err", err)
@@ -117,6 +124,9 @@ func (c *connection) Closed(err error) {
 		b.connecting.give(c, c.conn.RemoteIP())
 	}
 	b.mu.Unlock()
+	if c.exchanging {
+		c.exchanged()
+	}
 	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))
 	s := c.session
 	if s == nil {

@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"weir/broker/auth"
 	"weir/broker/message"
 )
 
@@ -19,12 +21,13 @@ import (
 // broker); at the end nothing is left but the sessions that persist.
 //
 //	input    house u8 | operation u8, its arguments ... | operation ...
-//	house    bit 0 a store, bit 1 the journal settles by itself, bit 2 users, bit 3 rights, bit 4 limits that a few clients reach
+//	house    bit 0 a store, bit 1 the journal settles by itself, bit 2 users (who have keys for SCRAM too), bit 3 rights, bit 4 limits that a few clients reach
 //	operation low 4 bits: see perform; bit 7: what follows does not wait until everybody is idle
 func FuzzServer(f *testing.F) {
 	for _, seed := range stormSeeds(f) {
 		f.Add(seed)
 	}
+	scramFile() // outside of any bubble
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 4<<10 { // longer ones find nothing that shorter ones do not
 			return
@@ -45,6 +48,7 @@ type storm struct {
 	all     []*peer
 	inside  *Publisher
 	lasting map[string]bool // client ids whose session may outlive its connection
+	keys    bool            // there are users, who have keys for SCRAM-SHA-256 too
 	tight   bool            // limits are soon reached: a connection may be closed unheard
 	cancel  func()
 	done    chan error
@@ -79,7 +83,9 @@ func newStorm(t *testing.T, data []byte) *storm {
 	}
 	s.journal.auto = kind&2 != 0
 	if kind&4 != 0 {
-		cfg.Users = users{"pump": "secret"}
+		cfg.Users = users{"pump": "secret", "valve": "tight"}
+		cfg.Keys = func(_, user string) (auth.Keys, bool) { return scramFile().Keys(user) }
+		s.keys = true
 	}
 	if kind&8 != 0 {
 		cfg.Rights = func(who Who) Rights { return narrow(who.User) }
@@ -165,8 +171,10 @@ func (s *storm) perform(op byte) {
 	case 9:
 		pause := []time.Duration{time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 90 * time.Second, 20 * time.Minute, 65 * time.Minute}
 		s.sleep(pause[s.byte()%7])
-	case 10: // acknowledges what came
-		p.answer(int(s.byte()%16) + 1)
+	case 10: // acknowledges what came, and answers a challenge
+		n := s.byte()
+		p.prove(n >= 0xF0)
+		p.answer(int(n%16) + 1)
 	case 11: // reads no more, or again
 		p.pause(s.byte()%2 == 0)
 	case 12:
@@ -266,7 +274,7 @@ func (s *storm) finish() {
 
 // leftovers looks at the broker after its end: nothing is there, and what is stored comes back.
 func (s *storm) leftovers(stored int) {
-	if n := s.b.Stats(); s.b.sockets != 0 || n.Sessions != 0 || n.Owed != 0 || n.WaitingBytes != 0 {
+	if n := s.b.Stats(); s.b.sockets != 0 || s.b.exchanges.of != nil || n.Sessions != 0 || n.Owed != 0 || n.WaitingBytes != 0 {
 		s.t.Errorf("after the end: %d connections, %+v", s.b.sockets, n)
 	}
 	for r, _ := s.b.readings.Get().(*reading); r != nil; r, _ = s.b.readings.Get().(*reading) {
@@ -309,6 +317,11 @@ func stormSeeds(t testing.TB) (seeds [][]byte) {
 			seed = append(append(seed, 5, 0, byte(len(part))), part...)
 		}
 		seeds = append(seeds, append(seed, 9, 0, 3))
+	}
+	enter := []byte{6, 1, 0, 1, 0, 0x81, 0, 7} // a house with users, and a client that begins an exchange
+	right, wrong, begin, publish := []byte{10, 0, 0}, []byte{10, 0, 0xF0}, []byte{2, 0, 14, 0, 4}, []byte{2, 0, 0, 0, 1, 3, 1}
+	for _, steps := range [][][]byte{{right, begin, publish, right, publish}, {wrong}, {right, begin, wrong}, {publish}, {begin}, {right, begin, begin}, {{9, 0, 3}}} {
+		seeds = append(seeds, slices.Concat(append([][]byte{enter}, steps...)...))
 	}
 	for kind := range byte(32) {
 		script := []byte{kind}

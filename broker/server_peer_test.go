@@ -31,6 +31,7 @@ type peer struct {
 func (s *storm) dial() *peer {
 	nc := s.memory.dial(8 << 10)
 	p := &peer{s: s, nc: nc, v: versions[s.byte()%2], wake: make(chan struct{}, 1)}
+	p.referee.keys = s.keys
 	p.referee.outstanding, p.referee.asked = map[uint16]byte{}, map[uint32]int{}
 	s.all = append(s.all, p)
 	go p.read()
@@ -118,6 +119,24 @@ func (p *peer) answer(n int) {
 		p.referee.answers = p.referee.answers[1:]
 		p.send(&a)
 	}
+}
+
+// prove answers the last challenge, if there is one, with the right password or another one.
+func (p *peer) prove(wrong bool) {
+	if p == nil {
+		return
+	}
+	synctest.Wait()
+	p.look()
+	challenge := p.referee.challenge
+	if p.referee.challenge = nil; challenge == nil {
+		return
+	}
+	user := scramAs(p.referee.proves, map[string]string{"pump": "secret", "valve": "tight"}[p.referee.proves])
+	if wrong {
+		user.password += "x"
+	}
+	p.send(authPacket(packet.ContinueAuthentication, user.last(challenge)))
 }
 
 // look has the referee judge what came.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"weir/broker/auth"
 	"weir/broker/packet"
 	"weir/broker/topic"
 )
@@ -27,6 +28,15 @@ type referee struct {
 	largest  int            // largest packet the client takes; 0: any
 	zero     bool           // the session ends with the connection
 	asked    map[uint32]int // answers that are owed, by type and packet id
+
+	keys      bool   // users have keys for SCRAM-SHA-256
+	method    bool   // CONNECT named the method
+	entering  bool   // its exchange is not over
+	again     bool   // the client authenticates anew
+	authed    bool   // AUTH was sent, which may hold what is no message of SCRAM; that is not judged here
+	proofs    int    // AUTHs of the client that may be the last of an exchange
+	proves    string // who the client said to be
+	challenge []byte // of the server, not answered yet
 
 	aliasMost   uint16          // topic aliases the client takes
 	named       map[uint16]bool // those that have a topic
@@ -71,6 +81,16 @@ func (r *referee) clientSent(f packet.Frame) (broken string) {
 			return fmt.Sprintf("%s before CONNECT", f.Type)
 		}
 		return r.connectSent(f)
+	}
+	if f.Type == packet.TypeAuth && r.v == packet.V5 {
+		return r.authSent(f)
+	}
+	if r.entering && f.Type == packet.TypeDisconnect {
+		r.said = true
+		return ""
+	}
+	if r.entering {
+		return fmt.Sprintf("%s before the authentication was over", f.Type)
 	}
 	var p decoder
 	switch f.Type {
@@ -124,8 +144,10 @@ func (r *referee) connectSent(f packet.Frame) (broken string) {
 	if r.v == packet.V5 && !r.zero || r.v == packet.V311 && !p.CleanStart {
 		r.lasting = map[string]bool{r.id: true}
 	}
+	r.method = string(p.Props.AuthMethod) == auth.ScramMethod
+	r.entering, r.proves = r.method, firstOf(p.Props.AuthData)
 	switch {
-	case p.Props.Has(packet.PropAuthMethod):
+	case p.Props.Has(packet.PropAuthMethod) && !(r.method && r.keys):
 		return "an authentication method"
 	case r.v == packet.V311 && len(p.ClientID) == 0 && !p.CleanStart:
 		return "an empty client id without a clean session"
@@ -135,6 +157,51 @@ func (r *referee) connectSent(f packet.Frame) (broken string) {
 		return "the response topic of a will"
 	}
 	return ""
+}
+
+// firstOf is the user of a first message of SCRAM.
+func firstOf(data []byte) string {
+	_, name, _ := bytes.Cut(data, []byte(",n="))
+	name, _, _ = bytes.Cut(name, []byte(","))
+	return string(name)
+}
+
+// authSent judges AUTH by its reason and method. v5 section 4.12
+func (r *referee) authSent(f packet.Frame) (broken string) {
+	var a packet.Auth
+	if err := a.Decode(f, r.v); err != nil {
+		return err.Error()
+	}
+	r.authed = true
+	begins, goesOn := a.Reason == packet.ReAuthenticate, a.Reason == packet.ContinueAuthentication
+	switch {
+	case !r.method:
+		return "AUTH without a method in CONNECT"
+	case string(a.Props.AuthMethod) != auth.ScramMethod:
+		return "AUTH with another method"
+	case goesOn && (r.entering || r.again):
+		r.proofs++
+		r.entering, r.again = false, false
+	case begins && !r.entering && !r.again:
+		r.again, r.proves = true, firstOf(a.Props.AuthData)
+	default:
+		return "AUTH " + a.Reason.String()
+	}
+	return ""
+}
+
+// authCame judges AUTH of the server.
+func (r *referee) authCame(a *packet.Auth) {
+	switch {
+	case !r.method || string(a.Props.AuthMethod) != auth.ScramMethod: // v5 [MQTT-4.12.0-5] [MQTT-4.12.0-6]
+		r.fault = fmt.Sprintf("AUTH from the server with method %q, CONNECT had one: %v", a.Props.AuthMethod, r.method)
+	case a.Reason == packet.Success && r.connack && r.proofs > 0:
+		r.proofs--
+	case a.Reason == packet.ContinueAuthentication: // v5 [MQTT-4.12.0-2]
+		r.challenge = bytes.Clone(a.Props.AuthData)
+	default:
+		r.fault = fmt.Sprintf("AUTH %s from the server, CONNACK came: %v", a.Reason, r.connack)
+	}
 }
 
 func (r *referee) publishSent(f packet.Frame) (broken string) {
@@ -247,6 +314,8 @@ func (r *referee) fromServer(b []byte) (n int) {
 			r.fault = fmt.Sprintf("%s after the end", f.Type)
 		case r.largest > 0 && size > r.largest: // v5 [MQTT-3.1.2-24]
 			r.fault = fmt.Sprintf("%s of %d bytes, the client takes %d", f.Type, size, r.largest)
+		case f.Type == packet.TypeAuth && r.method && !r.connack:
+			r.serverSent(f)
 		case r.connack == (f.Type == packet.TypeConnack): // v5 [MQTT-3.2.0-1] [MQTT-3.2.0-2], 3.1.1 [MQTT-3.2.0-1]
 			r.fault = fmt.Sprintf("%s, CONNACK came: %v", f.Type, r.connack)
 		default:
@@ -274,6 +343,13 @@ func (r *referee) serverSent(f packet.Frame) {
 		if !r.told && r.broken != "" && !r.accepted {
 			r.fault = "CONNACK with success for " + r.broken
 		}
+		if r.method && !r.told {
+			if r.proofs--; r.proofs < 0 || string(p.Props.AuthMethod) != auth.ScramMethod {
+				r.fault = fmt.Sprintf("CONNACK with method %q, for %d proofs", p.Props.AuthMethod, r.proofs+1)
+			}
+		}
+	case *packet.Auth:
+		r.authCame(p)
 	case *packet.Disconnect:
 		r.told, r.ended = p.Reason.Failed(), true
 		r.fair(p)
@@ -327,7 +403,7 @@ func (r *referee) fair(d *packet.Disconnect) {
 	switch d.Reason {
 	case packet.MalformedPacket, packet.TopicNameInvalid, packet.TopicAliasInvalid:
 	case packet.ProtocolError:
-		if r.acks {
+		if r.acks || r.authed {
 			return
 		}
 	default:
@@ -352,7 +428,7 @@ func (r *referee) closed(dozed bool) {
 
 func blankOrNil(t packet.Type) decoder {
 	switch t {
-	case packet.TypeConnect, packet.TypeSubscribe, packet.TypeUnsubscribe, packet.TypePingreq, packet.TypeAuth:
+	case packet.TypeConnect, packet.TypeSubscribe, packet.TypeUnsubscribe, packet.TypePingreq:
 		return nil
 	}
 	return blank(t)

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 
+	"weir/broker/auth"
 	"weir/broker/packet"
 	"weir/broker/topic"
 )
@@ -94,8 +95,9 @@ func (s *script) connect() *packet.Connect {
 	}
 	if flags&128 != 0 {
 		p.Props.SetTopicAliasMaximum(uint16(s.byte() % 4))
-		if s.byte() == 7 {
-			p.Props.SetAuthMethod([]byte("SCRAM-SHA-256"))
+		if n := s.byte(); n%8 == 7 {
+			p.Props.SetAuthMethod([]byte(authMethods[n/8%4]))
+			p.Props.SetAuthData(firstMessages[n/32])
 		}
 	}
 	return p
@@ -141,9 +143,33 @@ func (s *script) packetOf(kind byte) appender {
 	case 13:
 		return s.connect()
 	case 14:
-		return &packet.Auth{}
+		return s.auth()
 	}
 	return &packet.Pingresp{}
+}
+
+// What AUTH may have: mostly what fits, so that exchanges come to their end.
+var (
+	authMethods   = []string{auth.ScramMethod, auth.ScramMethod, auth.ScramMethod, "SCRAM-SHA-1"}
+	firstMessages = [][]byte{
+		scramAs("pump", "secret").first(), scramAs("pump", "secret").first(), scramAs("pump", "secret").first(), scramAs("valve", "tight").first(),
+		scramAs("nobody", "").first(), []byte("p=x,,n=pump,r=abc"), []byte("n,a=valve,n=pump,r=abc"), []byte("n,,n=pump"),
+	}
+)
+
+// auth is an AUTH that does not answer a challenge; see peer.prove.
+func (s *script) auth() *packet.Auth {
+	n := s.byte()
+	if n == 0 {
+		return &packet.Auth{}
+	}
+	reason := packet.ReAuthenticate
+	if n%4 == 3 {
+		reason = []packet.Reason{packet.Success, packet.ContinueAuthentication}[n/4%2]
+	}
+	a := authPacket(reason, firstMessages[n/32])
+	a.Props.SetAuthMethod([]byte(authMethods[n/8%4]))
+	return a
 }
 
 func (s *script) publish(id uint16) *packet.Publish {

@@ -95,13 +95,23 @@ func (b *Broker) unsound() string {
 // unsoundLimits says what is counted wrongly, or is more than it may be. The caller holds mu.
 func (b *Broker) unsoundLimits(sessions, subs int) string {
 	connecting, connections := 0, 0
+	exchanging := 0
 	for _, c := range b.connections() {
+		if c.exchanging {
+			exchanging++
+		}
 		if c.connecting {
 			connecting++
 		}
 		if _, stranger := b.strangers[c]; !stranger {
 			connections++
 		}
+	}
+	b.exchanges.mu.Lock()
+	kept := len(b.exchanges.of)
+	b.exchanges.mu.Unlock()
+	if kept != exchanging {
+		return fmt.Sprintf("%d exchanges are kept, %d connections are in one", kept, exchanging)
 	}
 	l := &b.limits
 	for _, x := range []struct {

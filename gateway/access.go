@@ -173,6 +173,11 @@ func (a *access) Credential(listener, user string) uint64 {
 	return a.now.Load().users.credential(listener, user)
 }
 
+// keys are those by which a user logs in with SCRAM-SHA-256 on a listener.
+func (a *access) keys(listener, user string) (auth.Keys, bool) {
+	return a.now.Load().users.keys(listener, user)
+}
+
 // anonymous tells whether clients without a user name may use a listener.
 func (a *access) anonymous(listener string) bool {
 	l := a.now.Load().listener[listener]

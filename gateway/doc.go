@@ -53,7 +53,8 @@
 // must cover the one asked for as a whole; or at delivery, which is the default where there is a list, since mosquitto
 // does so and devices subscribe to # because of it.
 //
-// A password file is that of its listener. A listener without one takes the users of all.
+// A password file is that of its listener. A listener without one takes the users of all. Who has keys for SCRAM-SHA-256 in it (see
+// package auth) can authenticate by that as well; a password in the configuration is for user name and password only.
 //
 // # Reload
 //

@@ -359,7 +359,7 @@ func (g *Gateway) buildBroker() error {
 	g.reloadables = append(g.reloadables, g.access.reloadable())
 	c := limitsOf(g.cfg)
 	c.InnerWildcard = g.cfg.Broker.InnerWildcard
-	c.Users, c.Anonymous, c.Rights = g.access, g.access.anonymous, g.access.rights
+	c.Users, c.Keys, c.Anonymous, c.Rights = g.access, g.access.keys, g.access.anonymous, g.access.rights
 	c.Store, c.RetainFlush, c.SpillAfter = g.store.journal, g.cfg.Buffer.RetainFlush, g.cfg.Buffer.SpillAfter
 	c.Calm = releaseMemory
 	c.Version = "weir version " + g.o.Version

@@ -270,6 +270,62 @@ address = "127.0.0.3:1883"
 	}
 }
 
+// TestKeysOfListeners: keys for SCRAM-SHA-256 are those of the listener's file, or of the first of all that has some, and of now.
+func TestKeysOfListeners(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	one, two, none := s.write("one", ""), s.write("two", ""), s.write("none", "")
+	set := func(path, name, password string) {
+		t.Helper()
+		if _, err := auth.SetScram(path, name, []byte(password), auth.MinIterations); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(one, "a", "secret")
+	set(two, "b", "secret")
+	auth.Set(none, "c", []byte("secret"))
+	text := head + noSensors + fmt.Sprintf(`
+[listener.l1]
+address = "127.0.0.1:1883"
+anonymous = false
+passwords = %q
+[listener.l2]
+address = "127.0.0.2:1883"
+anonymous = false
+passwords = %q
+[listener.l3]
+address = "127.0.0.3:1883"
+[listener.l4]
+address = "127.0.0.4:1883"
+anonymous = false
+passwords = %q
+`, one, two, none)
+	s.start(text)
+	a := s.gateway.access
+	for listener, known := range map[string]string{"l1": "a", "l2": "b", "l3": "ab", "l4": ""} {
+		for _, user := range []string{"a", "b", "c", "nobody"} {
+			k, offered := a.keys(listener, user)
+			if offered != (known != "") || k.Known != strings.Contains(known, user) || offered && k.Iterations != auth.MinIterations {
+				t.Errorf("user %s at listener %s: %+v, %v", user, listener, k, offered)
+			}
+		}
+	}
+	before, _ := a.keys("l3", "b")
+	other, _ := a.keys("l3", "a")
+	set(two, "b", "other")
+	if now, _ := a.keys("l3", "b"); now.Stored != before.Stored {
+		t.Error("keys changed before the reload")
+	}
+	if _, err := s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil }); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := a.keys("l3", "b"); now.Stored == before.Stored {
+		t.Error("the keys are the old ones after the reload")
+	}
+	if now, _ := a.keys("l3", "a"); now.Stored != other.Stored {
+		t.Error("keys changed that are the same in the file")
+	}
+}
+
 // TestReloadLimits: limits hold from a reload on, for clients and listeners, and one that does not fit the running log is refused.
 func TestReloadLimits(t *testing.T) {
 	s := newSite(t, upstream.Options{})

@@ -119,6 +119,21 @@ func (u *users) verify(ctx context.Context, listener, name string, password []by
 	return false, err
 }
 
+// keys are the user's in the first password file of the listener that has some, or made-up ones. A password in the configuration
+// makes none.
+func (u *users) keys(listener, name string) (keys auth.Keys, offered bool) {
+	for _, f := range u.of[listener] {
+		k, some := f.Keys(name)
+		if some && (!offered || k.Known) {
+			keys, offered = k, true
+		}
+		if k.Known {
+			break
+		}
+	}
+	return keys, offered
+}
+
 // credential stands for all that the user can log in with on a listener.
 func (u *users) credential(listener, name string) uint64 {
 	h := hmac.New(sha256.New, u.key)

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,7 +157,7 @@ func TestRemembered(t *testing.T) {
 func TestOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPasswords()
-		p.table.Store(newTable([]user{{name: "u", hash: newHashOf([]byte("secret"), quick)}}))
+		p.table.Store(newTable([]user{{name: "u", hash: newHashOf([]byte("secret"), quick)}}, nil))
 		p.working <- struct{}{}
 		var in sync.WaitGroup
 		for range 10 {
@@ -200,7 +201,7 @@ func TestUnknownCostsTheSame(t *testing.T) {
 			t.Errorf("the cost of %s was chosen %d times for %d names, want about %d", u, got, names, want)
 		}
 	}
-	if h := p.forUnknown(newTable(nil), "nobody"); h.cost != standard {
+	if h := p.forUnknown(newTable(nil, nil), "nobody"); h.cost != standard {
 		t.Errorf("without users a login costs %+v, want %+v", h.cost, standard)
 	}
 }
@@ -422,6 +423,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(mosquitto)
+	f.Add([]byte(secretMark + "c2VjcmV0IHNlY3JldCE=\npump7:" + pencil))
 	for _, v := range vectors {
 		f.Add([]byte("# x\nu:" + v.hash + "\r\n\nv:" + v.hash))
 	}
@@ -433,7 +435,11 @@ func FuzzParse(f *testing.F) {
 		var again strings.Builder
 		for _, u := range users {
 			if c := u.hash.cost; c.kind != argon2id {
-				if c.passes < 1 || c.passes > maxIterations || len(u.hash.salt) > maxSalt || len(u.hash.sum) != maxHash {
+				length, least := maxHash, uint32(1)
+				if c.kind == scramsha256 {
+					length, least = sha256.Size, MinIterations
+				}
+				if c.passes < least || c.passes > maxIterations || len(u.hash.salt) > maxSalt || len(u.hash.sum) != length {
 					t.Fatalf("out of bounds: %+v", u)
 				}
 			} else if c.memory > maxMemory || c.passes > maxPasses || c.lanes > maxLanes || c.passes < 1 ||

@@ -13,6 +13,11 @@ import (
 // and the file if it does not exist. It reports whether there was one. Other
 // lines stay as they are, sound or not. A broker sees the change at its next Load.
 func Set(path, name string, password []byte) (replaced bool, err error) {
+	return set(path, name, password, func(data []byte) (hash, []byte) { return newHashOf(password, standard), data })
+}
+
+// set is Set with an entry, and the rest of the file, as change makes them.
+func set(path, name string, password []byte, change func(data []byte) (hash, []byte)) (replaced bool, err error) {
 	if err := checkName(name); err != nil {
 		return false, err
 	}
@@ -26,8 +31,8 @@ func Set(path, name string, password []byte) (replaced bool, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	line := []byte(name + ":" + newHashOf(password, standard).String())
-	data, replaced = edit(data, name, line)
+	entry, data := change(data)
+	data, replaced = edit(data, name, []byte(name+":"+entry.String()))
 	return replaced, replace(path, data)
 }
 

@@ -19,13 +19,14 @@ const (
 	argon2id     kind = iota // weir's own
 	pbkdf2sha512             // mosquitto's $7$
 	sha512once               // mosquitto's $6$: SHA-512 over password and salt
+	scramsha256              // the StoredKey of SCRAM-SHA-256
 )
 
 // cost is what computing a hash takes.
 type cost struct {
 	kind   kind
 	memory uint32 // KiB; argon2id only
-	passes uint32 // iterations of PBKDF2; 1 for SHA-512
+	passes uint32 // iterations of PBKDF2, also that of SCRAM; 1 for SHA-512
 	lanes  uint8  // argon2id only
 }
 
@@ -45,10 +46,11 @@ const (
 	wantedHashPattern = "$argon2id$v=19$m=...,t=...,p=...$salt$hash"
 )
 
-// hash is one stored hash: argon2id (RFC 9106), or one that mosquitto_passwd made.
+// hash is one stored hash: argon2id (RFC 9106), one that mosquitto_passwd made, or keys of SCRAM-SHA-256.
 type hash struct {
 	cost
 	salt, sum []byte
+	server    []byte // the ServerKey of SCRAM-SHA-256, whose sum is the StoredKey; else nil
 }
 
 // newHashOf hashes a password under a fresh random salt.
@@ -66,6 +68,9 @@ func (h hash) derive(password []byte) []byte {
 		return deriveMosquitto7(password, h.salt, h.passes, len(h.sum))
 	case sha512once:
 		return deriveMosquitto6(password, h.salt)
+	case scramsha256:
+		stored, _ := scramKeys(password, h.salt, int(h.passes))
+		return stored
 	}
 	return argon2.IDKey(password, h.salt, h.passes, h.memory, h.lanes, uint32(len(h.sum)))
 }
@@ -75,19 +80,24 @@ func (h hash) matches(password []byte) bool {
 	return subtle.ConstantTimeCompare(h.derive(password), h.sum) == 1
 }
 
-// String is the form a file has: PHC, or mosquitto's.
+// String is the form a file has: PHC, mosquitto's, or that of SCRAM keys.
 func (h hash) String() string {
-	if h.kind != argon2id {
+	switch h.kind {
+	case pbkdf2sha512, sha512once:
 		return h.mosquittoForm()
+	case scramsha256:
+		return h.scramForm()
 	}
 	enc := base64.RawStdEncoding
 	return fmt.Sprintf("%sv=%d$m=%d,t=%d,p=%d$%s$%s", argon2idPrefix, argon2.Version,
 		h.memory, h.passes, h.lanes, enc.EncodeToString(h.salt), enc.EncodeToString(h.sum))
 }
 
-// parseHash reads the PHC form, or one of mosquitto's. Its errors never repeat the text.
+// parseHash reads the PHC form, one of mosquitto's, or SCRAM keys. Its errors never repeat the text.
 func parseHash(s string) (hash, error) {
 	switch {
+	case strings.HasPrefix(s, scramPrefix):
+		return parseScram(s[len(scramPrefix):])
 	case strings.HasPrefix(s, mosquitto7):
 		return parseMosquitto7(s[len(mosquitto7):])
 	case strings.HasPrefix(s, mosquitto6):

@@ -22,6 +22,8 @@ type Passwords struct {
 type table struct {
 	users   map[string]hash
 	unknown []hash // one for each user, of the same cost: computed for names that do not exist
+	scram   []hash // those of users who have keys for SCRAM-SHA-256
+	secret  []byte // of the keys that are made up for others; nil: the process's own
 
 	mu        sync.Mutex          // guards the field below
 	succeeded map[string][32]byte // by name: HMAC over the password that matched
@@ -31,7 +33,7 @@ type table struct {
 func NewPasswords() *Passwords {
 	p := &Passwords{key: make([]byte, 32), working: make(chan struct{}, 1)}
 	rand.Read(p.key)
-	p.table.Store(newTable(nil))
+	p.table.Store(newTable(nil, nil))
 	return p
 }
 
@@ -39,15 +41,18 @@ func NewPasswords() *Passwords {
 // for both, and whose Credentials can be compared with those of p.
 func (p *Passwords) Another() *Passwords {
 	o := &Passwords{key: p.key, working: p.working}
-	o.table.Store(newTable(nil))
+	o.table.Store(newTable(nil, nil))
 	return o
 }
 
-func newTable(users []user) *table {
-	t := &table{users: make(map[string]hash, len(users)), succeeded: map[string][32]byte{}}
+func newTable(users []user, secret []byte) *table {
+	t := &table{users: make(map[string]hash, len(users)), secret: secret, succeeded: map[string][32]byte{}}
 	for _, u := range users {
 		t.users[u.name] = u.hash
 		t.unknown = append(t.unknown, u.hash.decoy())
+		if u.hash.kind == scramsha256 {
+			t.scram = append(t.scram, u.hash)
+		}
 	}
 	if len(users) == 0 {
 		t.unknown = append(t.unknown, hash{cost: standard, salt: make([]byte, newSalt), sum: make([]byte, newHash)}.decoy())
@@ -82,7 +87,7 @@ func (p *Passwords) Load(path string) (Warning, error) {
 	if err != nil {
 		return warning, err
 	}
-	p.table.Store(newTable(users))
+	p.table.Store(newTable(users, secretIn(data)))
 	return warning, nil
 }
 

@@ -19,8 +19,10 @@ import (
 const defaultPasswords = "/etc/weir/passwords"
 
 func runPasswd(ctx context.Context, c console, args []string) int {
-	f := flags("passwd", "[--file FILE] add NAME | delete NAME | list")
+	f := flags("passwd", "[--file FILE] [--scram] add NAME | delete NAME | list")
 	file := f.String("file", defaultPasswords, "the password file, as `passwords` of a listener names it")
+	scram := f.Bool("scram", false, "add keys for SCRAM-SHA-256, by which a client logs in without showing its password; it may show it as well")
+	iterations := f.Int("iterations", auth.DefaultIterations, fmt.Sprintf("with --scram: the `NUMBER` of times a client has to hash, %d to %d; a slow one caches the result", auth.MinIterations, auth.MaxIterations))
 	if status, done := parseFlags(c, f, args); done {
 		return status
 	}
@@ -43,7 +45,15 @@ func runPasswd(ctx context.Context, c console, args []string) int {
 		fmt.Fprintf(c.err, "user %s deleted from %s; a weir that runs lets it in until: systemctl reload weir\n", name, *file)
 		return exitOK
 	}
-	return addUser(ctx, c, *file, name)
+	if *iterations != auth.DefaultIterations && !*scram {
+		return c.fail(exitUsage, "passwd: --iterations is about keys for SCRAM; it needs --scram beside it")
+	}
+	if !*scram {
+		return addUser(ctx, c, *file, name, auth.Set)
+	}
+	return addUser(ctx, c, *file, name, func(file, name string, password []byte) (bool, error) {
+		return auth.SetScram(file, name, password, *iterations)
+	})
 }
 
 func listUsers(c console, file string) int {
@@ -68,13 +78,15 @@ func (c console) failPasswd(err error) int {
 	return c.fail(exitFailed, "passwd: %v", err)
 }
 
-// addUser asks for the password twice at a terminal, or reads one line of standard input. Never from the command line.
-func addUser(ctx context.Context, c console, file, name string) int {
+// addUser asks for the password twice at a terminal, or reads one line of standard input. Never from the command line. set
+// puts it into the file.
+func addUser(ctx context.Context, c console, file, name string, set func(file, name string, password []byte) (bool, error)) int {
 	password, err := askPassword(ctx, c, name)
 	if err != nil {
 		return c.fail(exitFailed, "passwd: %v", err)
 	}
-	replaced, err := auth.Set(file, name, password)
+	scram := auth.HasScram(file, name)
+	replaced, err := set(file, name, password)
 	if err != nil {
 		return c.failPasswd(err)
 	}
@@ -83,6 +95,9 @@ func addUser(ctx context.Context, c console, file, name string) int {
 		word = "changed"
 	}
 	fmt.Fprintf(c.err, "user %s %s in %s; a weir that runs takes it at: systemctl reload weir\n", name, word, file)
+	if scram && !auth.HasScram(file, name) {
+		fmt.Fprintf(c.err, "user %s had keys for SCRAM-SHA-256 and has none any more; to give it some: weir passwd --file %s --scram add %s\n", name, file, name)
+	}
 	return exitOK
 }
 

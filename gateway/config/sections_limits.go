@@ -61,11 +61,11 @@ func connectFields(s *section) {
 		add(s, key, durationKind(least, 24*time.Hour, def), def, at, meaning, example(tomlText(def)))
 	}
 	count("max_connecting", 1_000_000, 1000, func(b *Broker) *int { return &b.MaxConnecting },
-		"how many connections there may be that have not sent CONNECT; further ones are closed unheard")
+		"how many connections there may be that have not sent CONNECT, or not finished the exchange that it began; further ones are closed unheard")
 	count("max_address_connecting", 1_000_000, 100, func(b *Broker) *int { return &b.MaxAddressConnecting },
 		"the same for one address, or one network of 64 bits of IPv6; addresses of this machine are not bounded, as a proxy stands for many")
 	span("connect_timeout", 100*time.Millisecond, "10s", func(b *Broker) *time.Duration { return &b.ConnectTimeout },
-		"how long a connection may take to send CONNECT and have its login checked")
+		"how long a connection may take to send CONNECT and have its login checked, with the exchange of SCRAM-SHA-256 if there is one")
 	count("login_failures", 10_000, 5, func(b *Broker) *int { return &b.LoginFailures },
 		"how many logins of one user name may fail from one address before it has to wait")
 	count("login_address_failures", 1_000_000, 30, func(b *Broker) *int { return &b.LoginAddressFailures },

@@ -16,7 +16,7 @@ func listenerSection() *section {
 		"whether clients may connect without user and password",
 		byDefault("true on a loopback address and a Unix socket, false on any other"), example("true"))
 	add(s, "passwords", pathKind, nil, func(l *Listener) *string { return &l.Passwords },
-		"the password file of the listener, written by weir passwd or mosquitto_passwd",
+		"the password file of the listener, written by weir passwd, with keys for SCRAM-SHA-256 if asked for, or by mosquitto_passwd",
 		byDefault("the file passwords beside this one"), example(`"/etc/weir/passwords"`))
 	add(s, "acl", pathKind, nil, func(l *Listener) *string { return &l.ACL },
 		"an access control list in mosquitto's form; clients of the listener may do what it and the [user.NAME] tables grant, and nothing else",

@@ -3,6 +3,7 @@
 // with 1 if one is wrong.
 //
 //	clients v3|v5 HOST:PORT
+//	clients scram HOST:PORT USER PASSWORD: logs in with SCRAM-SHA-256, on 5.0
 package main
 
 import (
@@ -40,8 +41,16 @@ type connect func(address string, o options) (client, error)
 var connects = map[string]connect{"v3": connectV3, "v5": connectV5}
 
 func main() {
+	if len(os.Args) == 5 && os.Args[1] == "scram" {
+		if err := scramLogin(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Printf("v5: SCRAM-SHA-256: WRONG: %v\n", err)
+			os.Exit(1)
+		}
+		fmt.Println("v5: SCRAM-SHA-256, twice on one connection")
+		return
+	}
 	if len(os.Args) != 3 || connects[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: clients v3|v5 HOST:PORT")
+		fmt.Fprintln(os.Stderr, "usage: clients v3|v5 HOST:PORT, or clients scram HOST:PORT USER PASSWORD")
 		os.Exit(2)
 	}
 	f := flows{version: os.Args[1], address: os.Args[2], connect: connects[os.Args[1]]}
