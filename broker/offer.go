@@ -76,6 +76,12 @@ func (g *group) offerTo(m *subscription, l *lent, f *filler) answer {
 		g.touched[o] = struct{}{}
 		return given
 	}
+	return g.lendTo(s, l, h, f)
+}
+
+// lendTo gives a message of QoS 1 or 2 to a member, which has to acknowledge it. The caller holds mu, and that of the out-half.
+func (g *group) lendTo(s *session, l *lent, h held, f *filler) answer {
+	o := &s.out
 	if o.flight.Free() == 0 || o.lentBytes > 0 && o.lentBytes+h.bytes > g.b.cfg().QueueBytes {
 		return busy
 	}
