@@ -14,6 +14,7 @@ import (
 
 	"weir/broker"
 	"weir/broker/auth"
+	"weir/broker/topic"
 	"weir/gateway/config"
 )
 
@@ -32,6 +33,8 @@ type accessSet struct {
 	listener map[string]*config.Listener
 	acls     map[string]*auth.ACL // by listener; nil: it has none
 	rights   *tableRights
+
+	redirects map[string]*broker.Redirect // by listener; without one it serves its clients
 }
 
 // AccessError tells that a file of users or rights cannot be used; it ends the start, since without it everyone could
@@ -103,7 +106,7 @@ func (a *access) reloadable() reloadable {
 				return true
 			}
 			name, key, ok := cutListener(setting)
-			return ok && a.now.Load().listener[name] != nil && slices.Contains([]string{"anonymous", "passwords", "acl", "acl_check"}, key)
+			return ok && a.now.Load().listener[name] != nil && slices.Contains([]string{"anonymous", "passwords", "acl", "acl_check", "redirect", "redirect_permanent"}, key)
 		},
 		prepare: func(cfg *config.Config) (func(), error) {
 			set, err := a.read(cfg)
@@ -142,8 +145,12 @@ func (a *access) read(cfg *config.Config) (*accessSet, error) {
 	}
 	users, err := a.readUsers(&merged, inForce)
 	errs := []error{err}
-	set := &accessSet{users: users, listener: merged.Listener, acls: map[string]*auth.ACL{}, rights: newTableRights(cfg.User)}
+	set := &accessSet{users: users, listener: merged.Listener, acls: map[string]*auth.ACL{}, rights: newTableRights(cfg.User),
+		redirects: map[string]*broker.Redirect{}}
 	for _, name := range slices.Sorted(maps.Keys(merged.Listener)) {
+		if l := merged.Listener[name]; l.Redirect != "" {
+			set.redirects[name] = &broker.Redirect{To: l.Redirect, Permanent: l.RedirectPermanent}
+		}
 		path := merged.Listener[name].ACL
 		if path == "" {
 			continue
@@ -184,10 +191,58 @@ func (a *access) anonymous(listener string) bool {
 	return l != nil && l.Anonymous
 }
 
+// redirect is where clients of a listener are to go instead; nil: nowhere.
+func (a *access) redirect(listener string) *broker.Redirect { return a.now.Load().redirects[listener] }
+
 // rights is what a client may do.
 func (a *access) rights(who broker.Who) broker.Rights { return a.now.Load().of(who) }
 
-func (s *accessSet) of(who broker.Who) *rights {
+func (s *accessSet) of(who broker.Who) broker.Rights {
+	if who.Listener == "" {
+		return &somewhere{s, who}
+	}
+	return s.at(who)
+}
+
+// somewhere is what a client may do whose session was stored, so that its listener is not known: what it may at one of them.
+type somewhere struct {
+	set *accessSet
+	who broker.Who
+}
+
+func (s *somewhere) any(may func(*rights) bool) bool {
+	for name := range s.set.listener {
+		who := s.who
+		who.Listener = name
+		if may(s.set.at(who)) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayPublish implements broker.Rights.
+func (s *somewhere) MayPublish(name []byte) bool {
+	return s.any(func(r *rights) bool { return r.MayPublish(name) })
+}
+
+// MayReceive implements broker.Rights.
+func (s *somewhere) MayReceive(name []byte) bool {
+	return s.any(func(r *rights) bool { return r.MayReceive(name) })
+}
+
+// MaySubscribe implements broker.Rights.
+func (s *somewhere) MaySubscribe(f topic.Filter) bool {
+	return s.any(func(r *rights) bool { return r.MaySubscribe(f) })
+}
+
+// ReceivesAll implements broker.Rights.
+func (s *somewhere) ReceivesAll(f topic.Filter) bool {
+	return s.any(func(r *rights) bool { return r.ReceivesAll(f) })
+}
+
+// at is what a client may do at a listener.
+func (s *accessSet) at(who broker.Who) *rights {
 	acl, l := s.acls[who.Listener], s.listener[who.Listener]
 	delivery := l != nil && l.ACLCheck == "delivery"
 	if acl == nil && !delivery && s.rights.none() {
