@@ -66,7 +66,7 @@ type Broker struct {
 // messages and their expiry. It starts nothing.
 func New(cfg Config, journal Journal, stamp func() message.Stamp, log *slog.Logger) *Broker {
 	b := &Broker{
-		journal: journal, stamp: stamp, log: log, began: time.Now(), made: stamp().Since,
+		journal: journal, stamp: stamp, log: slog.New(terse{log.Handler()}), began: time.Now(), made: stamp().Since,
 		notice:    make(chan struct{}, 1),
 		sessions:  map[string]*session{},
 		strangers: map[*connection]struct{}{},

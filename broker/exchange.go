@@ -138,6 +138,9 @@ func (c *connection) proceed(f packet.Frame) error {
 	if err := p.Decode(packet.Frame{Type: packet.TypeConnect, Body: x.connect}, 0); err != nil {
 		return err
 	}
+	if refusal := c.check(p); refusal != nil { // again: it leaves a will out that is not for clients
+		return c.refuse(refusal)
+	}
 	l := login{epoch: x.epoch, user: x.scram.User, proof: answer}
 	assigned := l.identify(p)
 	wait := grace{c: c}

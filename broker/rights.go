@@ -10,7 +10,7 @@ import (
 type Who struct {
 	User     string // "" for a client that did not log in
 	ClientID string // as CONNECT gave it, or as it was assigned
-	Listener string // the name of the listener it came by
+	Listener string // the name of the listener it came by; "" if that is not known any more: its session was stored
 }
 
 // Rights is what one client may do. They are called by the goroutines of all connections and must not block or allocate;
@@ -101,10 +101,15 @@ func (c *connection) who(id, user string) Who {
 }
 
 // mayPublish tells whether the client may publish to a topic; if not, that is counted and logged. A session that was stored, and
-// that no connection has had since the start, knows no listener and so no rights: it may.
+// that no connection has had since the start, has rights of which the listener is not known.
 func (s *session) mayPublish(name []byte) bool {
-	g := s.out.granted.Load()
-	if g == nil || g.rights.MayPublish(name) {
+	rights := Rights(nil)
+	if g := s.out.granted.Load(); g != nil {
+		rights = g.rights
+	} else if of := s.b.cfg().Rights; of != nil {
+		rights = of(Who{User: s.user(), ClientID: s.id()})
+	}
+	if rights == nil || rights.MayPublish(name) {
 		return true
 	}
 	s.b.count.denied.Add(1)

@@ -284,6 +284,24 @@ func TestWillJudgedAgain(t *testing.T) {
 	})
 }
 
+// TestStoredWillJudged: so is the will of a session that was stored, though it is not known any more by which listener it came.
+func TestStoredWillJudged(t *testing.T) {
+	d := newDoor(t)
+	d.set(t, "gone", 1)
+	d.set(t, "stays", 1)
+	l := buildLasting(t, d.config())
+	watch, _ := l.stay(packet.V5, "watch", as("boss"))
+	watch.subscribe(1, "#")
+	_, _ = l.stay(packet.V5, "gone", as("gone"), lastWill("will/gone", "no", 1))
+	_, _ = l.stay(packet.V5, "stays", as("stays"), lastWill("will/stays", "yes", 1))
+	d.silence("gone")
+	l.again(d.config())
+	watch, _ = l.stay(packet.V5, "watch", as("boss"))
+	watch.finish(watch.expectMessage("will/stays", "yes"))
+	l.until(func() bool { return l.b.Stats().Denied == 1 })
+	watch.nothing()
+}
+
 // TestReauthorizeDuringLogin: a login that was checked by what held before does not outlive a change.
 func TestReauthorizeDuringLogin(t *testing.T) {
 	d := newDoor(t)

@@ -14,6 +14,7 @@ import (
 
 	"weir/broker"
 	"weir/broker/auth"
+	"weir/broker/topic"
 	"weir/gateway/config"
 )
 
@@ -196,7 +197,52 @@ func (a *access) redirect(listener string) *broker.Redirect { return a.now.Load(
 // rights is what a client may do.
 func (a *access) rights(who broker.Who) broker.Rights { return a.now.Load().of(who) }
 
-func (s *accessSet) of(who broker.Who) *rights {
+func (s *accessSet) of(who broker.Who) broker.Rights {
+	if who.Listener == "" {
+		return &somewhere{s, who}
+	}
+	return s.at(who)
+}
+
+// somewhere is what a client may do whose session was stored, so that its listener is not known: what it may at one of them.
+type somewhere struct {
+	set *accessSet
+	who broker.Who
+}
+
+func (s *somewhere) any(may func(*rights) bool) bool {
+	for name := range s.set.listener {
+		who := s.who
+		who.Listener = name
+		if may(s.set.at(who)) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayPublish implements broker.Rights.
+func (s *somewhere) MayPublish(name []byte) bool {
+	return s.any(func(r *rights) bool { return r.MayPublish(name) })
+}
+
+// MayReceive implements broker.Rights.
+func (s *somewhere) MayReceive(name []byte) bool {
+	return s.any(func(r *rights) bool { return r.MayReceive(name) })
+}
+
+// MaySubscribe implements broker.Rights.
+func (s *somewhere) MaySubscribe(f topic.Filter) bool {
+	return s.any(func(r *rights) bool { return r.MaySubscribe(f) })
+}
+
+// ReceivesAll implements broker.Rights.
+func (s *somewhere) ReceivesAll(f topic.Filter) bool {
+	return s.any(func(r *rights) bool { return r.ReceivesAll(f) })
+}
+
+// at is what a client may do at a listener.
+func (s *accessSet) at(who broker.Who) *rights {
 	acl, l := s.acls[who.Listener], s.listener[who.Listener]
 	delivery := l != nil && l.ACLCheck == "delivery"
 	if acl == nil && !delivery && s.rights.none() {

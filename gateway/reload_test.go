@@ -11,6 +11,7 @@ import (
 
 	"weir/bridge/client"
 	"weir/bridge/upstream"
+	"weir/broker"
 	"weir/broker/auth"
 	"weir/broker/packet"
 	"weir/broker/topic"
@@ -392,5 +393,30 @@ func TestReloadLimits(t *testing.T) {
 	}
 	if limit("max_sessions").Most != 20_000 {
 		t.Error("part of a configuration that was refused holds")
+	}
+}
+
+// TestRightsSomewhere: a session that was stored may do what its user may at one of the listeners, as nobody knows which was its.
+func TestRightsSomewhere(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	one, two := s.write("one", "user u\ntopic one/#\n"), s.write("two", "user u\ntopic write two/#\ntopic deny two/no\n")
+	s.start(head + noSensors + fmt.Sprintf("[listener.l1]\naddress = \"127.0.0.1:1883\"\nacl = %q\n[listener.l2]\naddress = \"127.0.0.2:1883\"\nacl = %q\n", one, two))
+	r := s.gateway.access.rights(broker.Who{User: "u", ClientID: "c"})
+	for name, want := range map[string][2]bool{"one/x": {true, true}, "two/x": {true, false}, "two/no": {false, false}, "three": {false, false}} {
+		if write, read := r.MayPublish([]byte(name)), r.MayReceive([]byte(name)); write != want[0] || read != want[1] {
+			t.Errorf("%s: write %v, read %v, want %v", name, write, read, want)
+		}
+	}
+	for filter, want := range map[string]bool{"one/#": true, "two/#": false, "#": false} {
+		f, err := topic.ParseFilter(filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := r.ReceivesAll(f); all != want {
+			t.Errorf("%s: receives all of it %v, want %v", filter, all, want)
+		}
+		if !r.MaySubscribe(f) { // judged at delivery, as the lists say
+			t.Errorf("%s: not subscribed", filter)
+		}
 	}
 }

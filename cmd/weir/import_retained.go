@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/bridge/client"
+	"weir/broker/message"
 	"weir/broker/packet"
 )
 
@@ -84,7 +85,7 @@ func (r *retainedImport) sourceOptions() (client.Options, error) {
 	if _, secret := u.User.Password(); secret {
 		return client.Options{}, errors.New("no password in the URL, which other users of the machine can see; give --from-password-file")
 	}
-	o := client.Options{Version: packet.V311, MaxPacket: largestPacket, Username: u.User.Username()} // spoken by every broker
+	o := client.Options{MaxPacket: largestPacket, Username: u.User.Username()}
 	u.User = nil
 	o.URL = u.String()
 	if err := client.CheckURL(o.URL); err != nil {
@@ -108,7 +109,9 @@ func (r *retainedImport) take(ctx context.Context, o client.Options) ([]packet.P
 			if !m.Retain || len(m.Topic) > 0 && m.Topic[0] == '$' { // the rest is news, and $SYS speaks of the other broker
 				continue
 			}
-			p := packet.Publish{Topic: append([]byte(nil), m.Topic...), Payload: append([]byte(nil), m.Payload...), QoS: m.QoS, Retain: true}
+			whole := message.Message{Publish: *m}
+			p := whole.Clone().Publish // with its properties, what is left of its expiry among them
+			p.Dup, p.ID = false, 0
 			if n, known := at[string(m.Topic)]; known {
 				taken[n] = p
 				continue
@@ -121,7 +124,7 @@ func (r *retainedImport) take(ctx context.Context, o client.Options) ([]packet.P
 		default:
 		}
 	}
-	conn, err := client.Connect(ctx, o)
+	conn, err := connectEither(ctx, o)
 	if err != nil {
 		return nil, r.from.explain(err)
 	}
@@ -142,6 +145,19 @@ func (r *retainedImport) take(ctx context.Context, o client.Options) ([]packet.P
 	mu.Lock()
 	defer mu.Unlock()
 	return taken, nil
+}
+
+// connectEither connects by MQTT 5.0, which has more to tell of a message, or by 3.1.1 if the broker does not know that: it says so, or
+// hangs up.
+func connectEither(ctx context.Context, o client.Options) (*client.Conn, error) {
+	o.Version = packet.V5
+	conn, err := client.Connect(ctx, o)
+	var failed *client.Error
+	if errors.As(err, &failed) && (failed.Kind == client.Rejected && failed.Reason == packet.UnsupportedProtocolVersion || failed.Kind == client.PeerClosed) {
+		o.Version = packet.V311
+		return client.Connect(ctx, o)
+	}
+	return conn, err
 }
 
 func subscribed(reasons []packet.Reason, err error) error {

@@ -1,6 +1,7 @@
 package mosquitto
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ func (c *converter) bridge(p *page, b *link) {
 		}
 		return
 	}
-	p.table("[bridge." + b.name + "]")
+	p.table(fmt.Sprintf("%-50s # %s", "[bridge."+b.name+"]", b.line.place()))
 	c.urls(p, b)
 	switch b.version.value {
 	case "mqttv50":
@@ -32,7 +33,7 @@ func (c *converter) bridge(p *page, b *link) {
 	if b.clientID.given() {
 		p.key("client_id", quote(b.clientID.value), b.clientID)
 	} else {
-		p.comment("the client id is {id}, the name of this gateway; mosquitto's was HOST.%s, whose session upstream is left to expire", b.name)
+		p.comment("the client id is {id}, the name of this gateway; mosquitto's was HOST.%s, whose session upstream is left to expire", b.line.value)
 	}
 	if b.user.given() {
 		p.key("username", quote(b.user.value), b.user)

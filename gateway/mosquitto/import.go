@@ -41,7 +41,9 @@ func Import(path string, o Options) (*Result, error) {
 	}
 	c.listeners = []*listener{c.all}
 	c.at = c.all
-	for _, l := range lines {
+	for i := range lines {
+		l := &lines[i]
+		l.truth()
 		if l.key == "per_listener_settings" {
 			c.perListener = l.value == "true"
 		}
@@ -49,7 +51,7 @@ func Import(path string, o Options) (*Result, error) {
 	for _, l := range lines {
 		c.line(l)
 	}
-	return c.write(), nil
+	return c.write(lines), nil
 }
 
 // converter collects what the lines say.
@@ -130,6 +132,11 @@ func (c *converter) line(l line) {
 		}
 	case known && l.value == "":
 		c.leave(l, "no value")
+	case truths[l.key] && l.value != "true" && l.value != "false":
+		c.leave(l, "neither true nor false: mosquitto does not start with it")
+		if s.closes {
+			c.at.refused = l.key + ": neither true nor false"
+		}
 	case strings.HasPrefix(l.key, "auth_opt_"), strings.HasPrefix(l.key, "plugin_opt_"):
 		c.leave(l, "belongs to a plugin")
 	case !known:
@@ -186,7 +193,7 @@ func (c *converter) listen(l line) string {
 // connection begins a bridge.
 func (c *converter) connection(l line) string {
 	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r) {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_", r) {
 			return r
 		}
 		return '-'

@@ -2,6 +2,7 @@ package mosquitto
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,8 +93,9 @@ func golden(t *testing.T, file string) {
 func TestEveryLineIsAccountedFor(t *testing.T) {
 	dir := t.TempDir()
 	for key := range table() {
-		for _, value := range []string{"", "true", "false", "0", "7", "/x y", `a"`, "x\x01\xffy", "{id} {x}"} {
-			for _, before := range []string{"listener 1883\nallow_anonymous true\n", "connection c\naddress host\n"} {
+		for _, value := range []string{"", "true", "false", "1", "0", "7", "/x y", `a"`, "x\x01\xffy", "{id} {x}"} {
+			for _, before := range []string{"listener 1883\nallow_anonymous true\n", "connection c\naddress host\n", "connection c\nbridge_cafile /ca\ntopic x out\n",
+				"listener 8883\nallow_anonymous true\ncertfile /c\nkeyfile /k\ncafile /ca\n"} {
 				path := filepath.Join(dir, "mosquitto.conf")
 				if err := os.WriteFile(path, []byte(before+key+" "+value+"\n"), 0o644); err != nil {
 					t.Fatal(err)
@@ -104,6 +106,11 @@ func TestEveryLineIsAccountedFor(t *testing.T) {
 				}
 				if _, problems, err := config.Parse(filepath.Join(dir, "weir.toml"), []byte(r.TOML), config.Options{SkipFiles: true}); err != nil {
 					t.Errorf("%s%s %q: %v\n%s\n%s", before, key, value, err, config.Report(problems), r.TOML)
+				}
+				for n := range strings.Count(before, "\n") + 1 {
+					if place := fmt.Sprintf("mosquitto.conf:%d", n+1); !names(r.TOML, place) {
+						t.Errorf("%s%s %q: %s is nowhere in\n%s", before, key, value, place, r.TOML)
+					}
 				}
 			}
 		}
@@ -120,6 +127,8 @@ func TestParse(t *testing.T) {
 func FuzzImport(f *testing.F) {
 	f.Add("listener 1883\nallow_anonymous true\nconnection c\naddress h:1\ntopic # both 2 a/ b/\nremote_password hunter2\n")
 	f.Add("port 1883\npassword_file x\ncertfile a\nkeyfile b\nlistener 0 /s\n")
+	f.Add("connection a.b\naddress h\nremote_clientid c\nclientid d\ntopic a/+/b in 0 x/ y/\ntopic \"\" both 2 a b\nbridge_certfile c\nbridge_keyfile k\nkeepalive_interval 5\n")
+	f.Add("listener 8883 ::1\ncafile a\ncertfile b\nkeyfile c\nrequire_certificate 1\nuse_identity_as_username 1\ntls_version tlsv1.3\nmax_connections 5\nprotocol websockets\n")
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "include_dir") {
@@ -129,8 +138,12 @@ func FuzzImport(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Import(path, Options{}); err != nil {
+		r, err := Import(path, Options{})
+		if err != nil {
 			t.Fatal(err)
+		}
+		if _, problems, err := config.Parse(filepath.Join(dir, "weir.toml"), []byte(r.TOML), config.Options{SkipFiles: true}); err != nil {
+			t.Errorf("weir does not take it: %v\n%s\n%s", err, config.Report(problems), r.TOML)
 		}
 	})
 }

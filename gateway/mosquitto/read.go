@@ -23,6 +23,7 @@ type line struct {
 	file       string
 	number     int
 	key, value string
+	written    string // what stands there, if value is what it means
 }
 
 // place is where the line stands, for comments.
@@ -31,6 +32,9 @@ func (l line) place() string { return fmt.Sprintf("%s:%d", filepath.Base(l.file)
 // text is the line without what nobody else may see.
 func (l line) text() string {
 	value := l.value
+	if l.written != "" {
+		value = l.written
+	}
 	if secretKeys[l.key] {
 		value = "***"
 	}
@@ -49,6 +53,25 @@ func (l line) odd() bool {
 
 // secretKeys are settings whose value is never shown.
 var secretKeys = map[string]bool{"remote_password": true, "password": true, "local_password": true, "bridge_psk": true}
+
+// truths are the settings that are true or false, which may be written as 1 and 0 too.
+var truths = map[string]bool{
+	"allow_anonymous": true, "allow_duplicate_messages": true, "allow_zero_length_clientid": true, "autosave_on_changes": true,
+	"bridge_attempt_unsubscribe": true, "bridge_insecure": true, "bridge_outgoing_retain": true, "bridge_require_ocsp": true,
+	"check_retain_source": true, "cleansession": true, "connection_messages": true, "local_cleansession": true, "log_timestamp": true,
+	"notifications": true, "notifications_local_only": true, "per_listener_settings": true, "persistence": true,
+	"queue_qos0_messages": true, "require_certificate": true, "retain_available": true, "round_robin": true,
+	"set_tcp_nodelay": true, "try_private": true, "upgrade_outgoing_qos": true, "use_identity_as_username": true,
+	"use_subject_as_username": true, "use_username_as_clientid": true, "auth_plugin_deny_special_chars": true,
+}
+
+// truth makes 1 and 0 what they mean.
+func (l *line) truth() {
+	meaning := map[string]string{"1": "true", "0": "false"}[l.value]
+	if truths[l.key] && meaning != "" {
+		l.value, l.written = meaning, l.value
+	}
+}
 
 // readLines reads a file and those that its include_dir names, in mosquitto's order: each where its line stands, the files
 // of a directory by name.

@@ -11,12 +11,18 @@ type rule struct {
 	take     func(c *converter, l line) (why string) // why it is not carried, "" if it is
 	needless bool                                    // weir does so anyway, or has no such thing to set
 	danger   bool                                    // without it more is possible than before
+	closes   bool                                    // it may keep clients out, so a listener is not opened by one that means nothing
 	why      string
 }
 
 func needless(why string) rule { return rule{needless: true, why: why} }
 func left(why string) rule     { return rule{why: why} }
 func danger(why string) rule   { return rule{why: why, danger: true} }
+
+func closing(r rule) rule {
+	r.closes = true
+	return r
+}
 
 // forListener, forScope, forBridge and global are settings that are kept as they are for writing.
 func forListener(at func(*listener) *setting) rule {
@@ -131,11 +137,11 @@ func listenerSettings() map[string]rule {
 		"crlfile":      forListener(func(l *listener) *setting { return &l.crl }),
 		"tls_version":  forListener(func(l *listener) *setting { return &l.tlsVersion }),
 
-		"require_certificate":      forListener(func(l *listener) *setting { return &l.requireCert }),
-		"use_identity_as_username": forListener(func(l *listener) *setting { return &l.identity }),
+		"require_certificate":      closing(forListener(func(l *listener) *setting { return &l.requireCert })),
+		"use_identity_as_username": closing(forListener(func(l *listener) *setting { return &l.identity })),
 
 		"capath":                   {take: refusesCertificates("weir wants one file of authorities: cat the files of the directory into one")},
-		"use_subject_as_username":  {take: refusesCertificates("weir takes the common name or a subject alternative name: identity")},
+		"use_subject_as_username":  closing(rule{take: refusesCertificates("weir takes the common name or a subject alternative name: identity")}),
 		"psk_hint":                 {take: refuses("weir has no TLS with pre-shared keys")},
 		"ciphers":                  left("weir leaves the ciphers to Go's TLS, which has no weak ones"),
 		"ciphers_tls1.3":           left("weir leaves the ciphers to Go's TLS, which has no weak ones"),
@@ -202,7 +208,8 @@ func bridgeSettings() map[string]rule {
 				return why
 			}
 			if strings.TrimRight(l.value, "/") == "/etc/ssl/certs" {
-				return "" // those of the system are the default
+				c.needless = append(c.needless, note{l, "the authorities of the system are the default; with a bridge_cafile those in it hold alone"})
+				return ""
 			}
 			return "weir wants one file of authorities; those of the system hold now, or ca = { file = ... }"
 		}},

@@ -41,8 +41,8 @@ func (p *page) hidden(write func(p *page)) string { // what write writes, as com
 	return b.String()
 }
 
-// write makes the result.
-func (c *converter) write() *Result {
+// write makes the result. lines are all that were read.
+func (c *converter) write(lines []line) *Result {
 	var p page
 	p.comment("Made from %s by: weir import mosquitto", c.path)
 	p.comment("Behind each setting stands the line it comes from. What was not carried stands at the end.")
@@ -57,6 +57,7 @@ func (c *converter) write() *Result {
 	for _, b := range c.bridges {
 		c.bridge(&p, b)
 	}
+	c.account(&p, lines)
 	c.rest(&p)
 	return &Result{TOML: p.b.String(), Secrets: c.secrets, Left: len(c.left), Dangers: c.dangers}
 }
@@ -123,13 +124,8 @@ func (c *converter) limits(p *page) {
 	}
 	seconds("max_keep_alive", c.keepAlive, 65_535)
 	seconds("sys_interval", c.interval, 86_400)
-	switch c.retain.value {
-	case "true", "false":
+	if c.retain.given() {
 		q.key("retain", c.retain.value, c.retain)
-	default:
-		if c.retain.given() {
-			c.leave(*c.retain.line, "neither true nor false")
-		}
 	}
 	if q.b.Len() > 0 {
 		p.table("[broker]")
@@ -270,7 +266,14 @@ func addressOf(l *listener) (address string, notes []string) {
 func (c *converter) listenerTable(p *page, l *listener, passwords, anonymous setting) {
 	p.table("[listener." + l.name + "]")
 	address, notes := addressOf(l)
-	p.key("address", quote(address), l.port, notes...)
+	from := l.port
+	switch {
+	case !from.given():
+		from = l.bind
+	case l.bind.given() && l.bind.line.number != l.port.line.number:
+		notes = append([]string{l.bind.line.place()}, notes...)
+	}
+	p.key("address", quote(address), from, notes...)
 	if l.protocol.value == "websockets" {
 		p.key("protocol", `"websocket"`, l.protocol, "clients must ask for the path /mqtt")
 	}
@@ -350,28 +353,4 @@ func (c *converter) resolve(s setting) string {
 		return s.value
 	}
 	return filepath.Join("/", s.value)
-}
-
-// rest writes what was not carried.
-func (c *converter) rest(p *page) {
-	write := func(head string, notes []note) {
-		if len(notes) == 0 {
-			return
-		}
-		p.line("")
-		p.comment("%s", head)
-		for _, n := range notes {
-			p.comment("  %s: %s", n.line.place(), n.line.text())
-			p.comment("      %s", n.reason)
-		}
-	}
-	write("Not carried:", c.left)
-	write("Not needed:", c.needless)
-	if len(c.dangers) > 0 {
-		p.line("")
-		p.comment("DANGER: more is possible than it was:")
-		for _, d := range c.dangers {
-			p.comment("  %s", d)
-		}
-	}
 }
