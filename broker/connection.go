@@ -35,8 +35,7 @@ type connection struct {
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
 	connecting bool       // it counts as one that has not sent CONNECT; guarded by Broker.mu
-	enhanced   bool       // it authenticated by an exchange, so it may again
-	exchanging bool       // it is in Broker.exchanges
+	stage      stage      // of enhanced authentication
 	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
 	inputs     int32      // what limits.memory counts for its read buffer, see input
 	names      int32      // and for the topics of its aliases
@@ -132,7 +131,7 @@ func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 		switch {
 		case c.session != nil:
 			err = c.packet(r, f)
-		case c.exchanging:
+		case c.stage.exchanging():
 			err = c.proceed(f)
 		default:
 			err = c.connect(f)
@@ -378,7 +377,7 @@ func (c *connection) Timeout() {
 		c.b.count.connectTimeouts.Add(1)
 		c.ended = true
 		what := "connection sent no CONNECT in time"
-		if c.exchanging {
+		if c.stage.exchanging() {
 			what = "client did not finish its authentication in time"
 		}
 		c.b.quiet.warn(c.b.log, what, "peer", c.peer())
