@@ -29,8 +29,7 @@ type connection struct {
 	version    packet.Version
 	checked    bool       // Users was asked about the user
 	problems   bool       // a 5.0 client wants reasons in words on every packet
-	zeroExpiry bool       // CONNECT asked for session expiry 0
-	bridge     bool       // it says that it is one, see subscribeOne
+	asked      bool       // in CONNECT for what zeroExpiry, or bridge, says
 	many       bool       // it was logged that there are no more subscriptions for this client
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
@@ -40,6 +39,12 @@ type connection struct {
 	inputs     int32      // what limits.memory counts for its read buffer, see input
 	names      int32      // and for the topics of its aliases
 }
+
+// zeroExpiry tells whether a 5.0 client asked for session expiry 0.
+func (c *connection) zeroExpiry() bool { return c.version == packet.V5 && c.asked }
+
+// bridge tells whether a 3.1.1 client says that it is one, see subscribeOne.
+func (c *connection) bridge() bool { return c.version == packet.V311 && c.asked }
 
 // login is what is known of a client before it has a session.
 type login struct {
@@ -335,7 +340,7 @@ func (c *connection) disconnect(f packet.Frame) error {
 		return err
 	}
 	if d.Props.Has(packet.PropSessionExpiry) {
-		if c.zeroExpiry && d.Props.SessionExpiry != 0 { // v5 section 3.14.2.2.2
+		if c.zeroExpiry() && d.Props.SessionExpiry != 0 { // v5 section 3.14.2.2.2
 			return packet.Errorf(packet.ProtocolError, "DISCONNECT gives a session expiry to a session without one")
 		}
 		c.session.lasts = c.b.expiry(d.Props.SessionExpiry)
