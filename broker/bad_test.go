@@ -44,6 +44,9 @@ func TestConnectRefusedInItsOwnForm(t *testing.T) {
 		want          packet.Reason
 	}{
 		{"level 6", "\x10\x0e\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x01c", packet.V5, packet.UnsupportedProtocolVersion},
+		{"level 0", "\x10\x0d\x00\x04MQTT\x00\x02\x00\x00\x00\x01c", packet.V311, packet.UnsupportedProtocolVersion},
+		{"level 3 of a bridge", "\x10\x0f\x00\x06MQIsdp\x83\x02\x00\x00\x00\x01c", packet.V311, packet.UnsupportedProtocolVersion},
+		{"level 5 of a bridge", "\x10\x0d\x00\x04MQTT\x85\x02\x00\x00\x00\x01c", packet.V311, packet.UnsupportedProtocolVersion},
 		{"level 3", "\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01c", packet.V311, packet.UnsupportedProtocolVersion},
 		{"5.0 with the reserved bit", "\x10\x0e\x00\x04MQTT\x05\x03\x00\x00\x00\x00\x01c", packet.V5, packet.MalformedPacket},
 		{"5.0 with trailing bytes", "\x10\x0f\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01cx", packet.V5, packet.MalformedPacket},

@@ -23,6 +23,11 @@ type Config struct {
 	// the listener is a loopback address.
 	Anonymous func(listener string) bool
 
+	// Redirect gives where clients of a listener are to go instead of being served here; nil: they are served. It is asked for each
+	// CONNECT, before the client has logged in, and again by Reauthorize. It does not block and is safe for concurrent use. nil:
+	// there is none.
+	Redirect func(listener string) *Redirect
+
 	// Rights gives what a client may do, and does not return nil. It is asked for each connection after the login, and
 	// again by Reauthorize. nil: everyone may do everything. In-process publishers are not asked about.
 	Rights func(Who) Rights

@@ -308,10 +308,18 @@ func TestIdentifiersOfCopies(t *testing.T) {
 // TestHandshakeOfExpired: what was sent, or received, is brought to its end although it has expired.
 // v5 [MQTT-4.3.3-7] [MQTT-4.3.3-13]
 func TestHandshakeOfExpired(t *testing.T) {
+	for _, filter := range []string{"x", "$share/g/x"} {
+		for _, where := range []string{"memory", "stored"} {
+			t.Run(filter[:1]+"/"+where, func(t *testing.T) { handshakeOfExpired(t, filter) })
+		}
+	}
+}
+
+func handshakeOfExpired(t *testing.T, filter string) {
 	bubble(t, Config{}, func(t *testing.T, h *house) {
 		pub, _ := h.login(packet.V5, "pub", keepSession)
 		sub, _ := h.login(packet.V5, "sub", keepSession)
-		sub.subscribe(2, "x")
+		sub.subscribe(2, filter)
 		m := message1("x", "short-lived", 2, 1)
 		m.Props.SetMessageExpiry(5)
 		pub.send(m)

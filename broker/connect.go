@@ -11,7 +11,6 @@ import (
 
 	"weir/broker/message"
 	"weir/broker/packet"
-	"weir/broker/topic"
 	"weir/broker/transport"
 )
 
@@ -60,8 +59,11 @@ func (c *connection) connect(f packet.Frame) error {
 	if err != nil {
 		return c.badConnect(p, err)
 	}
-	c.version = p.Version
+	c.version, c.bridge = p.Version, p.Bridge
 	c.heed(p)
+	if to := c.redirect(); to != nil { // before it is asked for a password, which it need not have here
+		return c.refuse(packet.Errorf(to.reason(), "clients of listener %s are to use %s", c.conn.Listener().Name(), to.To))
+	}
 	if enhanced {
 		return c.enter(p, f)
 	}
@@ -108,9 +110,9 @@ func (c *connection) badConnect(p *packet.Connect, err error) error {
 	switch {
 	case p.Version == packet.V5:
 		c.version = packet.V5
-	case wrong.Reason == packet.UnsupportedProtocolVersion && p.Version > packet.V5:
+	case wrong.Reason == packet.UnsupportedProtocolVersion && p.Version > packet.V5 && p.Version < 0x80: // a later one
 		c.version = packet.V5
-	case wrong.Reason == packet.UnsupportedProtocolVersion && p.Version > 0: // 3.1.1 [MQTT-3.1.2-2]
+	case wrong.Reason == packet.UnsupportedProtocolVersion: // 3.1.1 [MQTT-3.1.2-2]; also with the bit of a bridge, which then tries without it
 	default: // 3.1.1 [MQTT-3.1.4-1]: without CONNACK
 		return err
 	}
@@ -127,19 +129,8 @@ func (c *connection) check(p *packet.Connect) *packet.Error {
 	if len(p.ClientID) == 0 && p.Version == packet.V311 && !p.CleanStart { // 3.1.1 [MQTT-3.1.3-8] [MQTT-3.1.3-9]
 		return packet.Errorf(packet.ClientIdentifierNotValid, "an empty client id needs a clean session")
 	}
-	if !p.HasWill {
-		return nil
-	}
-	if err := topic.ValidName(p.Will.Topic); err != nil {
-		return packet.Errorf(packet.TopicNameInvalid, "will: %s", err)
-	}
-	if p.Will.Topic[0] == '$' { // v5 section 4.7.2: not for clients
-		return packet.Errorf(packet.TopicNameInvalid, "will: clients may not publish to topics that begin with $")
-	}
-	if p.Will.Props.Has(packet.PropResponseTopic) {
-		if err := topic.ValidName(p.Will.Props.ResponseTopic); err != nil {
-			return packet.Errorf(packet.TopicNameInvalid, "will: response topic: %s", err)
-		}
+	if p.HasWill {
+		return c.checkWill(p)
 	}
 	return nil
 }
@@ -217,6 +208,7 @@ func (c *connection) connack(why *packet.Error) {
 		packet.BadAuthenticationMethod, packet.TopicNameInvalid: // why a login is refused is for the log only
 		a.Props.SetReasonString([]byte(why.Text))
 	}
+	c.refer(a.Reason, &a.Props)
 	b, err := a.Append(nil, c.version)
 	if err != nil || c.tooLarge(len(b)) { // v5 [MQTT-3.2.2-19]
 		a.Props.Reset()
@@ -390,17 +382,4 @@ func (b *Broker) claim(wait *grace, c *connection, p *packet.Connect, l *login) 
 		}
 		return s, false, old != nil && old.out.durable != nil, nil
 	}
-}
-
-// newWill is the will that CONNECT leaves, if any. v5 [MQTT-3.1.2-7], 3.1.1 [MQTT-3.1.2-8]
-func newWill(p *packet.Connect, s *session) *will {
-	if !p.HasWill { // 3.1.1 [MQTT-3.1.2-12]
-		return nil
-	}
-	m := message.Message{Origin: []byte(s.id())}
-	m.Topic, m.Payload, m.QoS = p.Will.Topic, p.Will.Payload, p.Will.QoS
-	m.Retain = p.Will.Retain // v5 [MQTT-3.1.2-14] [MQTT-3.1.2-15], 3.1.1 [MQTT-3.1.2-16] [MQTT-3.1.2-17]
-	m.Props = p.Will.Props
-	m.Props.Unset(packet.PropWillDelay)
-	return &will{message: m.Clone(), delay: time.Duration(p.Will.Props.WillDelay) * time.Second}
 }

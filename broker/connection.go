@@ -30,6 +30,7 @@ type connection struct {
 	checked    bool       // Users was asked about the user
 	problems   bool       // a 5.0 client wants reasons in words on every packet
 	zeroExpiry bool       // CONNECT asked for session expiry 0
+	bridge     bool       // it says that it is one, see subscribeOne
 	many       bool       // it was logged that there are no more subscriptions for this client
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for

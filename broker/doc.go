@@ -14,8 +14,8 @@
 //	                    ├─ FIFO of owed acknowledgements ─▶ own out-half ───────┤
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
-// Who is where: broker.go and connection.go are the server and a connection; connect.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, exchange.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
+// Who is where: broker.go and connection.go are the server and a connection; connect.go, will.go, publish.go, subscribe.go and
+// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, exchange.go, redirect.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
 // calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
 // process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
 // group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
@@ -257,7 +257,8 @@
 //     of the session is when a will must be sent [MQTT-3.1.2-8]. The journal must outlive Run for that.
 //   - A take-over publishes the will of the old connection if it has no delay (5.0 section 3.1.4).
 //   - Topics that begin with $ are not for clients: 5.0 publishers get 0x90, 3.1.1 publishers a positive acknowledgement
-//     [MQTT-3.3.5-2]; the message is dropped and counted. A will for one is refused. Publishers within the process may.
+//     [MQTT-3.3.5-2]; the message is dropped and counted. A will for one is refused, but for that of mosquitto's bridges, which leave
+//     their state at $SYS/broker/connection/NAME/state: it is dropped and counted too. Publishers within the process may.
 //   - What a user has no right to publish (see [Rights]) is dropped and counted: 5.0 publishers get 0x87, 3.1.1 publishers
 //     a positive acknowledgement [MQTT-3.3.5-2], QoS 0 no answer; the connection stays. A CONNECT with such a will
 //     is refused (0x87; 3.1.1: return code 5) rather than taken without it (v5 [MQTT-3.1.4-2]); the will is
@@ -280,6 +281,11 @@
 //   - A client that has no room for its CONNACK is refused with one that says so (0x95), if it has room for that.
 //   - A client without a user name may use listeners on loopback addresses, or those that Config.Anonymous names. A user
 //     name is checked wherever there are users.
+//   - A 3.1.1 client whose protocol level has its highest bit set (0x84) says that it is a bridge, as mosquitto's do by default: what
+//     it publishes does not come back to it, and RETAIN stays as it was published, as with the options of 5.0. Other levels
+//     with that bit are answered with return code 1, whereupon those bridges try again without it.
+//   - A retained message that a new subscription gets is nobody's any more: no local does not keep it from who published it. The
+//     standard can be read both ways; mosquitto does the same, and devices read back by it what they were.
 //   - A client whose certificate gives it a name (transport.Conn.Identity) is that user; user name and password in its CONNECT
 //     are not looked at, as mosquitto does it, so that devices can keep sending them. Recheck disconnects (0x98) whose
 //     certificate is not accepted any more.
@@ -289,7 +295,10 @@
 //   - A refused CONNECT says why in words unless it is the login that failed, and so do SUBACK and UNSUBACK, of the first filter
 //     that was refused or is not there, DISCONNECT of a broken rule, and PUBACK and PUBREC of a message that nobody gets (words.go).
 //     Nothing but PUBLISH has user properties.
-//   - Enhanced authentication is SCRAM-SHA-256, see below; any other method is 0x8C.
+//   - Enhanced authentication is SCRAM-SHA-256, see above; any other method is 0x8C.
+//   - A listener can send its clients to another server (5.0 section 4.11): each CONNECT is refused before a login is asked for, with 0x9C
+//     or 0x9D and the server reference (3.1.1: return code 3), and Reauthorize disconnects those that are there with the same.
+//     Their wills are published, and their sessions stay here until they expire. A reference that does not fit into what the client takes is left out.
 //   - A message of QoS 0 for a shared subscription goes to a connected member whose socket takes it, or to nobody; so does any
 //     message if all members were granted QoS 0.
 //   - A message that is too large for one member goes to another, and is discarded if it is too large for all that are there.

@@ -76,6 +76,7 @@ func (c *connection) lastWords(reason packet.Reason, text string) {
 	if text != "" {
 		d.Props.SetReasonString([]byte(text))
 	}
+	c.refer(d.Reason, &d.Props)
 	o.room()
 	at := len(o.pending)
 	b, err := d.Append(o.pending, packet.V5)

@@ -138,6 +138,9 @@ func (c *connection) proceed(f packet.Frame) error {
 	if err := p.Decode(packet.Frame{Type: packet.TypeConnect, Body: x.connect}, 0); err != nil {
 		return err
 	}
+	if refusal := c.check(p); refusal != nil { // again: it leaves a will out that is not for clients
+		return c.refuse(refusal)
+	}
 	l := login{epoch: x.epoch, user: x.scram.User, proof: answer}
 	assigned := l.identify(p)
 	wait := grace{c: c}
@@ -212,11 +215,18 @@ func (c *connection) challenge(method, first []byte) (x *exchange, answer []byte
 	return x, s.Challenge(keys), nil
 }
 
-// prove checks the client's proof, unless there were too many failed logins.
+// prove checks the client's proof, unless there were too many failed logins. A user who is familiar at the address need not wait
+// because of others: see familiar.go.
 func (c *connection) prove(x *exchange, last []byte) (answer []byte, refusal *packet.Error) {
 	user := x.scram.User
 	at, ok, first := c.attempt(user)
 	if !ok {
+		if logins := c.b.cfg().Logins; c.b.attempts.glance(&logins, at, time.Now()) {
+			if answer, err := x.scram.Finish(last); err == nil {
+				c.b.attempts.welcome(at.user)
+				return answer, nil
+			}
+		}
 		return nil, c.tooMany(user, first)
 	}
 	answer, err := x.scram.Finish(last)
@@ -231,16 +241,15 @@ func (c *connection) prove(x *exchange, last []byte) (answer []byte, refusal *pa
 	return answer, nil
 }
 
-// attempt begins a login of a user. ok: it may be looked at now, and attempted must follow; first: it is the first of those that
-// may not.
+// attempt asks whether a login may be checked now; attempted must follow then, and else tooMany.
 func (c *connection) attempt(user string) (at attempt, ok, first bool) {
 	logins := c.b.cfg().Logins
 	return c.b.attempts.begin(&logins, from(c.conn.RemoteIP()), user, time.Now())
 }
 
-// tooMany refuses a login that is not looked at.
+// tooMany refuses a login that is not looked at. 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
 func (c *connection) tooMany(user string, first bool) *packet.Error {
-	c.b.count.loginsLimited.Add(1) // 5.0 section 3.2.2.2; on 3.1.1 it becomes return code 3
+	c.b.count.loginsLimited.Add(1)
 	if first {
 		c.b.log.Warn("too many failed logins: further ones have to wait", "user", user, "peer", c.peer(), "listener", c.conn.Listener().Name())
 	}

@@ -148,3 +148,13 @@ func TestSessionBelongsToScramUser(t *testing.T) {
 		t.Errorf("session present %v, of %q", ack.SessionPresent, h.session("c").user())
 	}
 }
+
+// TestScramWillOfABridge: the will of a bridge that is not for clients is left out after an exchange too.
+func TestScramWillOfABridge(t *testing.T) {
+	h := build(t, withKeys(Config{}))
+	c, s := h.dial(packet.V5), scramAs("pump", "secret")
+	s.entered(t, c.scram(s, "c", lastWill("$SYS/broker/connection/house.weir/state", "0", 1)))
+	if w := h.session("c").will; w != nil {
+		t.Errorf("a will to %s is left", w.message.Topic)
+	}
+}

@@ -300,6 +300,24 @@ func TestScramProofsAreLimited(t *testing.T) {
 	}
 }
 
+// TestScramFamiliar: who has logged in from an address is not kept out by others who guess there.
+func TestScramFamiliar(t *testing.T) {
+	h := build(t, withKeys(Config{Logins: Logins{AddressFailures: 2, Wait: time.Hour, MaxWait: time.Hour}}))
+	s := scramAs("pump", "secret")
+	s.entered(t, h.dial(packet.V5).scram(s, "c"))
+	for range 3 {
+		if ack := h.dial(packet.V5).scram(scramAs("nobody", "guess"), "d"); ack.Reason != packet.NotAuthorized {
+			t.Errorf("CONNACK %s", ack.Reason)
+		}
+	}
+	for _, other := range []*scramUser{scramAs("valve", "tight"), scramAs("pump", "guess"), scramAs("nobody", "guess")} {
+		if ack := h.dial(packet.V5).scram(other, "d"); ack.Reason != packet.ConnectionRateExceeded {
+			t.Errorf("%s: CONNACK %s", other.bare, ack.Reason)
+		}
+	}
+	s.entered(t, h.dial(packet.V5).scram(s, "c"))
+}
+
 // TestScramMemory: what waits for a client's answer counts, and a packet that the client does not take is not sent.
 // v5 [MQTT-3.1.2-24]
 func TestScramMemory(t *testing.T) {

@@ -37,8 +37,9 @@ func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 // own is the place of a delivery for the session itself, and one that should have come before it.
 func (a *actor) own(s *standing, p *packet.Publish) (best int, early *delivery) {
 	best = -1
+	due := func(d *delivery) bool { return d.must && !d.m.expired(a.m.ref.now()) } // else it may be left out
 	for i, d := range s.owed {
-		if a.is(d, p) && (best < 0 || d.must && !s.owed[best].must) {
+		if a.is(d, p) && (best < 0 || due(d) && !due(s.owed[best])) {
 			best = i
 		}
 	}

@@ -157,7 +157,7 @@ func (c *connection) submit(r *reading) error {
 		return nil
 	}
 	for _, d := range r.batch.dues[taken:] { // not kept: when it comes again it is new
-		if d.answer == packet.TypePubrec && d.entry >= 0 { // nor is its key
+		if d.answer == packet.TypePubrec && (d.entry >= 0 || d.reason.Failed()) { // nor is its key
 			s.in.Release(d.id)
 			s.in.Completed(d.id)
 		}

@@ -2,12 +2,13 @@ package broker
 
 import "weir/broker/packet"
 
-// Reauthorize asks Config.Users, Config.Anonymous and Config.Rights anew for every client, because what they say has
+// Reauthorize asks Config.Users, Config.Anonymous, Config.Redirect and Config.Rights anew for every client, because what they say has
 // changed. A client whose user is gone or has another password, or which may not be anonymous any more, is disconnected;
 // it is told that this is administrative action (0x98), since nothing that it asked for is refused: 0x87 would say that,
 // and what its next CONNECT is refused for it learns then. Everybody else stays, with the rights of now: a
-// subscription that they do not cover any more delivers what they do. It returns how many clients had to go. Safe for
-// concurrent use; it waits for no client.
+// subscription that they do not cover any more delivers what they do. It returns how many clients had to go.
+// Those that are to use another server are disconnected and told which; they are not in that number. Safe for concurrent use; it
+// waits for no client.
 func (b *Broker) Reauthorize() (gone int) {
 	b.accessEpoch.Add(1)
 	type pair struct {
@@ -20,11 +21,15 @@ func (b *Broker) Reauthorize() (gone int) {
 		all = append(all, pair{s, s.owner})
 	}
 	b.mu.Unlock()
+	var moving []pair
 	var leaving []pair // after everybody has new rights: what becomes known by their leaving, such as a will, goes by those
 	for _, p := range all {
 		if p.owner != nil {
 			p.s.out.granted.Store(b.grant(p.owner.who(p.s.id(), p.s.user())))
-			if !p.owner.stillWelcome(p.s.user()) {
+			switch {
+			case p.owner.redirect() != nil:
+				moving = append(moving, p)
+			case !p.owner.stillWelcome(p.s.user()):
 				leaving = append(leaving, p) // with the rights of now: its will goes by those
 			}
 			continue
@@ -35,6 +40,11 @@ func (b *Broker) Reauthorize() (gone int) {
 	}
 	for _, p := range leaving {
 		p.owner.turnOut(p.s)
+	}
+	for _, p := range moving {
+		if to := p.owner.redirect(); to != nil {
+			p.owner.sendAway(p.s, to)
+		}
 	}
 	return len(leaving)
 }
@@ -64,7 +74,10 @@ func (c *connection) overtaken(s *session, epoch uint64) {
 		return
 	}
 	s.out.granted.Store(c.b.grant(c.who(s.id(), s.user())))
-	if !c.stillWelcome(s.user()) {
+	switch to := c.redirect(); {
+	case to != nil:
+		c.sendAway(s, to)
+	case !c.stillWelcome(s.user()):
 		c.turnOut(s)
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"testing"
 
 	"weir/broker/packet"
@@ -119,4 +120,20 @@ func TestTakenIsNotRefusedLater(t *testing.T) {
 		t.Errorf("PUBCOMP %s, want success", a.Reason)
 	}
 	watch.nothing()
+}
+
+// TestRefusedBehindWhatWasNotTaken: v5 [MQTT-4.3.3-9]. It stands behind a message for which the client is disconnected.
+func TestRefusedBehindWhatWasNotTaken(t *testing.T) {
+	h := build(t, Config{AllowanceBytes: 10 << 10})
+	h.route("up/#")
+	h.journal.room = 0
+	watch, _ := h.login(packet.V5, "watch")
+	watch.subscribe(0, "x")
+	pub, _ := h.login(packet.V5, "pub", keepSession)
+	big := strings.Repeat("x", 6<<10)
+	pub.send(message1("up/x", big, 1, 1), message1("up/x", big, 1, 2), message1("$x", "refused", 2, 7))
+	pub.expectEnd(packet.QuotaExceeded)
+	pub, _ = h.login(packet.V5, "pub", resume, keepSession)
+	pub.publish("x", "new", 2, 7)
+	watch.expectMessage("x", "new")
 }

@@ -151,7 +151,7 @@ func (r *referee) connectSent(f packet.Frame) (broken string) {
 		return "an authentication method"
 	case r.v == packet.V311 && len(p.ClientID) == 0 && !p.CleanStart:
 		return "an empty client id without a clean session"
-	case p.HasWill && (topic.ValidName(p.Will.Topic) != nil || p.Will.Topic[0] == '$'):
+	case p.HasWill && (topic.ValidName(p.Will.Topic) != nil || p.Will.Topic[0] == '$' && !bridgeStates.Match(p.Will.Topic)):
 		return "the topic of a will"
 	case p.HasWill && p.Will.Props.Has(packet.PropResponseTopic) && topic.ValidName(p.Will.Props.ResponseTopic) != nil:
 		return "the response topic of a will"

@@ -53,10 +53,12 @@ func TestNoLocal(t *testing.T) {
 	c, _ := h.login(packet.V5, "c")
 	other, _ := h.login(packet.V5, "other")
 	c.subscribeWith(&packet.Subscribe{ID: 1, Filters: []packet.Subscription{{Filter: []byte("x"), NoLocal: true}}})
-	c.publish("x", "own", 0, 0)
+	c.send(message1("x", "own", 0, 0), retainedMessage("x", "own and kept", 0, 0))
 	c.nothing()
 	other.publish("x", "other", 0, 0)
 	c.expectMessage("x", "other")
+	c.subscribeWith(&packet.Subscribe{ID: 1, Filters: []packet.Subscription{{Filter: []byte("x"), NoLocal: true}}})
+	c.expectMessage("x", "own and kept") // see doc.go
 	c.write(append([]byte{0x82, 16, 0, 1, 0, 0, 10}, "$share/g/x\x04"...))
 	c.expectEnd(packet.ProtocolError)
 }

@@ -33,6 +33,8 @@ type accessSet struct {
 	listener map[string]*config.Listener
 	acls     map[string]*auth.ACL // by listener; nil: it has none
 	rights   *tableRights
+
+	redirects map[string]*broker.Redirect // by listener; without one it serves its clients
 }
 
 // AccessError tells that a file of users or rights cannot be used; it ends the start, since without it everyone could
@@ -104,7 +106,7 @@ func (a *access) reloadable() reloadable {
 				return true
 			}
 			name, key, ok := cutListener(setting)
-			return ok && a.now.Load().listener[name] != nil && slices.Contains([]string{"anonymous", "passwords", "acl", "acl_check"}, key)
+			return ok && a.now.Load().listener[name] != nil && slices.Contains([]string{"anonymous", "passwords", "acl", "acl_check", "redirect", "redirect_permanent"}, key)
 		},
 		prepare: func(cfg *config.Config) (func(), error) {
 			set, err := a.read(cfg)
@@ -143,8 +145,12 @@ func (a *access) read(cfg *config.Config) (*accessSet, error) {
 	}
 	users, err := a.readUsers(&merged, inForce)
 	errs := []error{err}
-	set := &accessSet{users: users, listener: merged.Listener, acls: map[string]*auth.ACL{}, rights: newTableRights(cfg.User)}
+	set := &accessSet{users: users, listener: merged.Listener, acls: map[string]*auth.ACL{}, rights: newTableRights(cfg.User),
+		redirects: map[string]*broker.Redirect{}}
 	for _, name := range slices.Sorted(maps.Keys(merged.Listener)) {
+		if l := merged.Listener[name]; l.Redirect != "" {
+			set.redirects[name] = &broker.Redirect{To: l.Redirect, Permanent: l.RedirectPermanent}
+		}
 		path := merged.Listener[name].ACL
 		if path == "" {
 			continue
@@ -184,6 +190,9 @@ func (a *access) anonymous(listener string) bool {
 	l := a.now.Load().listener[listener]
 	return l != nil && l.Anonymous
 }
+
+// redirect is where clients of a listener are to go instead; nil: nowhere.
+func (a *access) redirect(listener string) *broker.Redirect { return a.now.Load().redirects[listener] }
 
 // rights is what a client may do.
 func (a *access) rights(who broker.Who) broker.Rights { return a.now.Load().of(who) }

@@ -56,6 +56,8 @@
 // A password file is that of its listener. A listener without one takes the users of all. Who has keys for SCRAM-SHA-256 in it (see
 // package auth) can authenticate by that as well; a password in the configuration is for user name and password only.
 //
+// A listener with a redirect serves nobody: who connects is told where to go, and a reload that brings it sends away who is connected.
+//
 // # Reload
 //
 // [Gateway.Reload] reads the configuration and all files it names anew. Parts that can take it are in one list

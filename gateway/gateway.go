@@ -362,6 +362,7 @@ func (g *Gateway) buildBroker() error {
 	c := limitsOf(g.cfg)
 	c.InnerWildcard = g.cfg.Broker.InnerWildcard
 	c.Users, c.Keys, c.Anonymous, c.Rights = g.access, g.access.keys, g.access.anonymous, g.access.rights
+	c.Redirect = g.access.redirect
 	c.Store, c.RetainFlush, c.SpillAfter = g.store.journal, g.cfg.Buffer.RetainFlush, g.cfg.Buffer.SpillAfter
 	c.Calm = releaseMemory
 	c.Version = "weir version " + g.o.Version

@@ -302,6 +302,63 @@ passwords = %q
 	}
 }
 
+// TestReloadSendsAway: a listener whose redirect comes with a reload sends its clients away and takes no more, those of another one
+// stay, and when it goes again they are served again.
+func TestReloadSendsAway(t *testing.T) {
+	s := newSite(t, upstream.Options{})
+	text := func(more string) string {
+		return head + noSensors + `
+[listener.l1]
+address = "127.0.0.1:1883"
+` + more + `
+[listener.l2]
+address = "127.0.0.2:1883"
+`
+	}
+	s.start(text(""))
+	connect := func(at int) (*local, error) {
+		return s.connect(client.Options{URL: "mqtt://" + s.addresses[at], ClientID: fmt.Sprint("c", at)})
+	}
+	reload := func(more string) {
+		t.Helper()
+		st, err := s.gateway.Reload(func() (*config.Config, error) { return s.config(text(more)), nil })
+		if err != nil || len(st.Restart) > 0 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+	}
+	refused := func(err error, want packet.Reason) {
+		t.Helper()
+		if e := (*client.Error)(nil); !errors.As(err, &e) || e.Reason != want || !strings.Contains(e.Text, "it names another server: gateway2.example.com:1883") {
+			t.Errorf("got %v, want %s and where to go", err, want)
+		}
+	}
+	var all [2]*local
+	for i := range all {
+		var err error
+		if all[i], err = connect(i); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(all[i].close)
+	}
+	reload(`redirect = "gateway2.example.com:1883"`)
+	<-all[0].conn.Done()
+	refused(all[0].conn.Err(), packet.UseAnotherServer)
+	_, err := connect(0)
+	refused(err, packet.UseAnotherServer)
+	reload("redirect = \"gateway2.example.com:1883\"\nredirect_permanent = true")
+	_, err = connect(0)
+	refused(err, packet.ServerMoved)
+	if _, err := all[1].conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("there")}); err != nil {
+		t.Errorf("the client of the other listener is gone: %v", err)
+	}
+	reload("")
+	back, err := connect(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back.close()
+}
+
 // TestReloadLimits: limits hold from a reload on, for clients and listeners, and one that does not fit the running log is refused.
 func TestReloadLimits(t *testing.T) {
 	s := newSite(t, upstream.Options{})

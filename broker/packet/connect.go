@@ -14,6 +14,7 @@ const (
 // Connect is the first packet of a connection. Never print it whole: it holds the password.
 type Connect struct {
 	Version     Version // set by Decode; Append writes its own argument
+	Bridge      bool    // 3.1.1 with the highest bit of the level set, as mosquitto's bridges say what they are; not in the standard
 	CleanStart  bool    // Clean Session in 3.1.1
 	KeepAlive   uint16  // seconds; 0: off
 	ClientID    []byte  // may be empty; whether that is allowed is for the server: 3.1.1 [MQTT-3.1.3-8]
@@ -36,6 +37,9 @@ type Will struct {
 }
 
 var protocolName = [...]byte{0, 4, 'M', 'Q', 'T', 'T'}
+
+// bridgeLevel is set in the protocol level of a bridge.
+const bridgeLevel = 0x80
 
 // Decode reads a CONNECT of either version in place; its second argument is not looked at. p is undefined after an error,
 // but for Version: with the reason UnsupportedProtocolVersion it holds the level the client asked for (3 for MQTT 3.1
@@ -75,6 +79,9 @@ func (p *Connect) decodeProtocol(r *reader) {
 		return
 	}
 	p.Version = Version(level)
+	if p.Version == V311|bridgeLevel {
+		p.Version, p.Bridge = V311, true
+	}
 	switch {
 	case string(name) != "MQTT": // v5 [MQTT-3.1.2-1], 3.1.1 [MQTT-3.1.2-1]
 		r.fail(UnsupportedProtocolVersion, "protocol name %.10q, want \"MQTT\"", name)
@@ -134,7 +141,11 @@ func (p *Connect) Append(dst []byte, v Version) ([]byte, error) {
 		return dst, err
 	}
 	dst = append(dst, protocolName[:]...)
-	dst = append(dst, byte(v), p.flags())
+	level := byte(v)
+	if p.Bridge && v == V311 {
+		level |= bridgeLevel
+	}
+	dst = append(dst, level, p.flags())
 	dst = appendUint16(dst, p.KeepAlive)
 	dst = p.Props.append(dst, block)
 	return p.appendPayload(dst, will), nil

@@ -83,6 +83,9 @@ type Listener struct {
 	ACL       string // path of an access control list in mosquitto's form, absolute; empty: none
 	ACLCheck  string // "subscribe" or "delivery": when it is judged what a client may read
 
+	Redirect          string // the server reference clients are sent away with; empty: they are served
+	RedirectPermanent bool
+
 	Protocol string      // "mqtt" or "websocket"
 	Path     string      // of WebSocket requests
 	Origins  []string    // pages that may connect by WebSocket; empty: those of the same host

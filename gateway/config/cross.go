@@ -254,7 +254,7 @@ func (c *checker) crossListeners() {
 			continue
 		}
 		addresses[l.Address.String()] = path
-		if !l.Anonymous && !c.bad[join(path, "anonymous")] && !c.bad[join(path, "passwords")] {
+		if l.Redirect == "" && !c.bad[join(path, "redirect")] && !l.Anonymous && !c.bad[join(path, "anonymous")] && !c.bad[join(path, "passwords")] {
 			c.closed(l, at)
 		}
 	}

@@ -32,6 +32,7 @@ func (c *checker) crossTLS(l *Listener, path string) {
 	needs("there are no revocation lists; add crl = [\"clients.crl\"]", len(l.CRL) > 0 || c.bad[join(path, "crl")], "crl_expired")
 	needs("only WebSocket has it; add protocol = \"websocket\"", l.Protocol == "websocket" || c.bad[join(path, "protocol")], "path", "origins")
 	needs("only a Unix socket has permissions; its address begins with unix:", l.Address.Path != "" || c.bad[join(path, "address")], "mode")
+	needs("it is not said where clients are to go; add redirect = \"gateway2.example.com:1883\"", l.Redirect != "" || c.bad[join(path, "redirect")], "redirect_permanent")
 	for i, o := range l.Origins {
 		if o == "*" && len(l.Origins) > 1 {
 			c.warn(element(join(path, "origins"), i+1), "\"*\" lets every page in, so %s says nothing", strings.Join(quoted(others(l.Origins, i)), ", "))

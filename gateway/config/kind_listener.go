@@ -58,6 +58,33 @@ var originsKind = kind{"origins", `an array of pages as scheme and host, such as
 	return list, wrong.orNil()
 }}
 
+// referenceKind is a server reference of MQTT 5.0, section 4.11: a host and a port, or several with a blank between.
+var referenceKind = kind{"server", `a host and a port, such as "gateway2.example.com:1883"`, func(_ *input, v any) (any, error) {
+	s, err := text(v)
+	if err != nil {
+		return nil, err
+	}
+	all := strings.Fields(s)
+	for _, one := range all {
+		if scheme, rest, ok := strings.Cut(one, "://"); ok {
+			return nil, fmt.Errorf("got %s, but clients are told no scheme such as %s; write %q", quoteClip(one), quoteClip(scheme), rest)
+		}
+		u, err := url.Parse("mqtt://" + one)
+		if err != nil || u.Host != one || u.Hostname() == "" || strings.HasSuffix(one, ":") || strings.Count(one, ":") > 1 && one[0] != '[' {
+			return nil, errWant
+		}
+		if port := u.Port(); port != "" {
+			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+				return nil, fmt.Errorf("got port %s, want 1 to 65535", quoteClip(port))
+			}
+		}
+	}
+	if len(all) == 0 || len(s) > 1024 {
+		return nil, errWant
+	}
+	return strings.Join(all, " "), nil
+}}
+
 // pathsKind is one path or several.
 var pathsKind = kind{"paths", `a path or an array of paths, such as ["clients.crl"]`, func(in *input, v any) (any, error) {
 	if s, ok := v.(string); ok {

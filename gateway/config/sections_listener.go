@@ -24,6 +24,11 @@ func listenerSection() *section {
 	add(s, "acl_check", choiceKind([]string{"subscribe", "delivery"}), nil, func(l *Listener) *string { return &l.ACLCheck },
 		"when it is judged what a client may read: once, when it subscribes, and more than it may have is refused; or at each delivery, as mosquitto does, where it may subscribe to # and gets what it may have",
 		byDefault("\"delivery\" with acl, \"subscribe\" without"), example(`"delivery"`))
+	add(s, "redirect", referenceKind, nil, func(l *Listener) *string { return &l.Redirect },
+		"where clients are to go instead: each is refused and told, and at a reload those that are connected are sent away; 3.1.1 clients cannot be told where and find the server unavailable",
+		byDefault("they are served here"), example(`"gateway2.example.com:1883"`))
+	add(s, "redirect_permanent", boolKind, false, func(l *Listener) *bool { return &l.RedirectPermanent },
+		"whether clients are told that this server has moved for good (0x9D), so that they may forget it, or to use another one for now (0x9C)", example("true"))
 	add(s, "protocol", choiceKind([]string{"mqtt", "websocket"}), "mqtt", func(l *Listener) *string { return &l.Protocol },
 		"whether MQTT is spoken directly or, as browsers need it, inside WebSocket", example(`"websocket"`), restart)
 	add(s, "path", requestPathKind, "/mqtt", func(l *Listener) *string { return &l.Path },
