@@ -68,3 +68,18 @@ func TestOptionsOfWhatComesAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestNoLocalSurvivesKill: v5 [MQTT-3.8.3-3]. The options of a subscription are part of the session.
+func TestNoLocalSurvivesKill(t *testing.T) {
+	l := buildLasting(t, Config{})
+	c, _ := l.stay(packet.V5, "c")
+	c.subscribeWith(&packet.Subscribe{ID: 1, Filters: []packet.Subscription{{Filter: []byte("x"), QoS: 1, NoLocal: true}}})
+	l.again(Config{})
+	c, _ = l.stay(packet.V5, "c")
+	c.publish("x", "own", 1, 1)
+	c.expectAck(packet.TypePuback, 1)
+	other, _ := l.login(packet.V5, "other")
+	other.publish("x", "other", 1, 1)
+	c.finish(c.expectMessage("x", "other"))
+	c.nothing()
+}

@@ -59,7 +59,7 @@ func (c *connection) connect(f packet.Frame) error {
 	if err != nil {
 		return c.badConnect(p, err)
 	}
-	c.version, c.bridge = p.Version, p.Bridge
+	c.version = p.Version
 	c.heed(p)
 	if to := c.redirect(); to != nil { // before it is asked for a password, which it need not have here
 		return c.refuse(packet.Errorf(to.reason(), "clients of listener %s are to use %s", c.conn.Listener().Name(), to.To))
@@ -270,7 +270,7 @@ func (c *connection) begin(wait *grace, p *packet.Connect, l *login, assigned bo
 			b.quiet.warn(b.log, "the store fails: session lives in memory until it does not", "client", s.id())
 		}
 	}
-	c.zeroExpiry = p.Props.SessionExpiry == 0
+	c.asked = p.Bridge || c.version == packet.V5 && p.Props.SessionExpiry == 0
 	c.keepAlive = uint16(c.keptAlive(p) / time.Second)
 	window := c.told.Inflight
 	if p.Props.Has(packet.PropReceiveMaximum) { // v5 [MQTT-4.9.0-1]

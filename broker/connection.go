@@ -29,18 +29,22 @@ type connection struct {
 	version    packet.Version
 	checked    bool       // Users was asked about the user
 	problems   bool       // a 5.0 client wants reasons in words on every packet
-	zeroExpiry bool       // CONNECT asked for session expiry 0
-	bridge     bool       // it says that it is one, see subscribeOne
+	asked      bool       // in CONNECT for what zeroExpiry, or bridge, says
 	many       bool       // it was logged that there are no more subscriptions for this client
 	even       bool       // whose turn it was: see refill
 	ended      bool       // the end is accounted for
 	connecting bool       // it counts as one that has not sent CONNECT; guarded by Broker.mu
-	enhanced   bool       // it authenticated by an exchange, so it may again
-	exchanging bool       // it is in Broker.exchanges
+	stage      stage      // of enhanced authentication
 	short      *shortener // aliases towards the client; nil: it takes none. Used under the mutex of out
 	inputs     int32      // what limits.memory counts for its read buffer, see input
 	names      int32      // and for the topics of its aliases
 }
+
+// zeroExpiry tells whether a 5.0 client asked for session expiry 0.
+func (c *connection) zeroExpiry() bool { return c.version == packet.V5 && c.asked }
+
+// bridge tells whether a 3.1.1 client says that it is one, see subscribeOne.
+func (c *connection) bridge() bool { return c.version == packet.V311 && c.asked }
 
 // login is what is known of a client before it has a session.
 type login struct {
@@ -132,7 +136,7 @@ func (c *connection) packets(r *reading, b []byte) (n int, err error) {
 		switch {
 		case c.session != nil:
 			err = c.packet(r, f)
-		case c.exchanging:
+		case c.stage.exchanging():
 			err = c.proceed(f)
 		default:
 			err = c.connect(f)
@@ -180,7 +184,7 @@ func (c *connection) disconnect(f packet.Frame) error {
 		return err
 	}
 	if d.Props.Has(packet.PropSessionExpiry) {
-		if c.zeroExpiry && d.Props.SessionExpiry != 0 { // v5 section 3.14.2.2.2
+		if c.zeroExpiry() && d.Props.SessionExpiry != 0 { // v5 section 3.14.2.2.2
 			return packet.Errorf(packet.ProtocolError, "DISCONNECT gives a session expiry to a session without one")
 		}
 		c.session.lasts = c.b.expiry(d.Props.SessionExpiry)
@@ -222,7 +226,7 @@ func (c *connection) Timeout() {
 		c.b.count.connectTimeouts.Add(1)
 		c.ended = true
 		what := "connection sent no CONNECT in time"
-		if c.exchanging {
+		if c.stage.exchanging() {
 			what = "client did not finish its authentication in time"
 		}
 		c.b.quiet.warn(c.b.log, what, "peer", c.peer())

@@ -222,7 +222,7 @@ func (m *meal) message() *message.Message {
 // clear gives the meal back.
 func (m *meal) clear() {
 	for _, used := range m.messages[:len(m.entries)] {
-		used.Props.Reset()
+		used.Props.Release()
 	}
 	clear(m.entries)
 	clear(m.from)

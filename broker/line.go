@@ -101,6 +101,11 @@ func (l *line) read(most int, disk bool) (onDisk bool, err error) {
 	if l.n, onDisk, err = l.queue.Next(l.batch[:min(most, batchSize)], disk); l.n == 0 || err != nil {
 		b := l.batch
 		l.batch, l.n = nil, 0
+		for i := range b {
+			if p := &b[i].Message.Props; cap(p.User) > batchSize { // few messages have so many
+				p.Release()
+			}
+		}
 		batches.Put(&b)
 	}
 	return onDisk, err

@@ -203,6 +203,11 @@ func (a *actor) step(p *packet.Ack) {
 		delete(a.pending, p.ID)
 	case packet.TypePubrel:
 		s := a.m.ref.sessions[a.id]
+		if at := slices.IndexFunc(s.begun, func(d *delivery) bool { return d.id == p.ID && d.brief && d.dup }); at >= 0 {
+			s.begun = slices.Delete(s.begun, at, at+1) // it ended with the process, and the client may have it: only the handshake goes on
+			s.again = slices.DeleteFunc(s.again, func(d *delivery) bool { return d.id == p.ID })
+			s.freed = append(s.freed, p.ID)
+		}
 		if !slices.Contains(s.freed, p.ID) {
 			a.m.fail("%s: PUBREL for id %d, PUBREC was sent for %v", a.id, p.ID, s.freed)
 		}

@@ -76,7 +76,7 @@ func (a *actor) ofGroup(s *standing, p *packet.Publish, any bool) *delivery {
 				a.m.fail("%s: %s comes after message %d of %s", a.id, brief(p), a.seen[key], key)
 			}
 			a.seen[key] = max(a.seen[key], d.m.n)
-			return &delivery{m: d.m, qos: p.QoS, group: g, must: d.must, dup: d.dup}
+			return &delivery{m: d.m, qos: p.QoS, group: g, must: d.must, dup: d.dup, brief: d.brief}
 		}
 	}
 	return nil

@@ -71,6 +71,7 @@ type delivery struct {
 	must   bool
 	loose  bool // QoS and identifiers may be others: the subscription has changed
 	dup    bool // DUP may be set, because it may have been sent before
+	brief  bool // it is of a group that had no stored member, so it is in memory only
 	id     uint16
 }
 
@@ -154,7 +155,7 @@ func (r *reference) publish(m *sent, must bool) {
 		if topic, _ := sharedTopic(filter); len(g.members) > 0 && takesTopic(topic, name) {
 			online := slices.ContainsFunc(g.members, func(id string) bool { return r.sessions[id].online })
 			if m.p.QoS > 0 && (r.best(g) > 0 || !must) || online {
-				g.owed = append(g.owed, &delivery{m: m, must: must, group: g})
+				g.owed = append(g.owed, &delivery{m: m, must: must, group: g, brief: !r.keeps(g)})
 			}
 		}
 	}
@@ -166,6 +167,14 @@ func (r *reference) best(g *common) (q byte) {
 		q = max(q, r.sessions[id].subs[g.filter].QoS)
 	}
 	return q
+}
+
+// keeps tells whether a group has a stored member that may get QoS 1 or 2.
+func (r *reference) keeps(g *common) bool {
+	return slices.ContainsFunc(g.members, func(id string) bool {
+		s := r.sessions[id]
+		return s.stored && s.subs[g.filter].QoS > 0
+	})
 }
 
 func (r *reference) each(f func(*delivery)) {

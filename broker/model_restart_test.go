@@ -89,10 +89,7 @@ func (m *model) afterRestart(s *standing) {
 
 // groupAfterRestart: what waits is kept if a stored session is a member.
 func (m *model) groupAfterRestart(g *common) {
-	stored := slices.ContainsFunc(g.members, func(id string) bool {
-		s := m.ref.sessions[id]
-		return s.stored && s.subs[g.filter].QoS > 0
-	})
+	stored := m.ref.keeps(g)
 	g.owed = slices.DeleteFunc(g.owed, func(d *delivery) bool { return d.m.p.QoS == 0 })
 	for _, d := range g.owed {
 		d.dup = true

@@ -96,9 +96,8 @@ func (r *reading) finish() {
 	clear(r.routes[:r.most.routes])
 	clear(r.shares[:r.most.shares])
 	for _, m := range r.messages[:min(r.used+1, len(r.messages))] { // slices into the read buffer
-		user := m.Props.User
-		clear(user[:cap(user)])
-		*m = message.Message{Publish: packet.Publish{Props: packet.Properties{User: user[:0], SubscriptionIDs: m.Props.SubscriptionIDs[:0]}}}
+		m.Props.Release()
+		*m = message.Message{Publish: packet.Publish{Props: m.Props}}
 	}
 	if len(r.messages) > 256 {
 		r.messages = r.messages[:256]

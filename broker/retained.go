@@ -88,7 +88,7 @@ func (f *filler) message(h *held) *message.Message {
 // done gives back the space for reading retained messages.
 func (f *filler) done() {
 	if f.opened != nil {
-		f.opened.Props.Reset()
+		f.opened.Props.Release()
 		opened.Put(f.opened)
 		f.opened = nil
 	}

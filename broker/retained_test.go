@@ -35,6 +35,15 @@ func TestRetained(t *testing.T) {
 		late.subscribe(0, "r/1") // again: 3.1.1 [MQTT-3.8.4-3], v5 [MQTT-3.8.4-4]
 		late.expectMessage("r/1", "new")
 		sub.expectMessage("r/1", "new")
+		high, _ := h.login(v, "high", keepSession)
+		high.subscribe(2, "r/+") // no higher than they were published: v5 [MQTT-3.8.4-8], 3.1.1 [MQTT-3.8.4-6]
+		for range 2 {
+			p := high.expect(packet.TypePublish).(*packet.Publish)
+			if want := map[string]byte{"r/1": 2, "r/2": 0}[string(p.Topic)]; p.QoS != want || !p.Retain {
+				t.Errorf("%s came at QoS %d, RETAIN %t, want %d, true", p.Topic, p.QoS, p.Retain, want)
+			}
+		}
+		high.nothing()
 		pub.send(retainedMessage("r/1", "", 0, 0))
 		pub.nothing()
 		sub.expectMessage("r/1", "not retained")

@@ -6,8 +6,9 @@ import "weir/broker/packet"
 const (
 	shortestAliased = 8
 	longestAliased  = 128
-	costAlias       = 64 // bytes that a topic takes besides its own
-	disused         = 64 // so many messages for each alias a topic was not sent in before it loses its own
+	costAlias       = 64      // bytes that a topic takes besides its own
+	longestShorten  = 4 << 10 // bytes of a packet; an alias gains little in a longer one, and it need not be decoded
+	disused         = 64      // so many messages for each alias a topic was not sent in before it loses its own
 )
 
 // shortener puts topic aliases into what one 5.0 client is sent, if it takes any. A topic gets one when it is sent for the
@@ -62,6 +63,8 @@ func (s *shortener) shorten(b []byte, largest int) []byte {
 		short = s.one(short, f, b[at:at+n], largest)
 		at += n
 	}
+	s.publish.Props.Release()
+	s.publish = packet.Publish{Props: s.publish.Props}
 	recycle(b)
 	return short
 }
@@ -69,7 +72,7 @@ func (s *shortener) shorten(b []byte, largest int) []byte {
 // one appends a packet.
 func (s *shortener) one(short []byte, f packet.Frame, whole []byte, largest int) []byte {
 	const growth = 3 + 2 // the alias, and lengths that become a byte longer
-	if f.Type != packet.TypePublish || largest > 0 && len(whole)+growth > largest || s.publish.Decode(f, packet.V5) != nil {
+	if f.Type != packet.TypePublish || len(whole) > longestShorten || largest > 0 && len(whole)+growth > largest || s.publish.Decode(f, packet.V5) != nil {
 		return append(short, whole...)
 	}
 	alias, known := s.alias(s.publish.Topic)

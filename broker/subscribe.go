@@ -66,7 +66,7 @@ func (c *connection) subscribeOne(p *packet.Subscription, id uint32) (w wanted, 
 	if shared && p.NoLocal { // v5 [MQTT-3.8.3-4]
 		return wanted{}, 0, nil, packet.Errorf(packet.ProtocolError, "no local on a shared subscription")
 	}
-	if c.bridge { // what the options of 5.0 are for, and a bridge on 3.1.1 cannot ask for
+	if c.bridge() { // what the options of 5.0 are for, and a bridge on 3.1.1 cannot ask for
 		p.NoLocal, p.RetainAsPublished = !shared, true
 	}
 	if !c.maySubscribe(filter) { // v5 section 3.9.3; on 3.1.1 it becomes 0x80, section 3.9.3
