@@ -109,20 +109,8 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 		s.letGo(again, verdict == sendIt, now)
 		return false, nil
 	}
-	switch verdict {
-	case cannotSend:
-		s.refuse(r.Number, reason)
-		return true, nil
-	case tooOld:
-		b.count.expired.Add(1)
-		s.window.add(r.Number, arrived, now)
-		return true, nil
-	case goesRound:
-		b.intake.looped.Add(1)
-		s.window.add(r.Number, arrived, now)
-		return true, nil
-	case toldAlready:
-		s.window.add(r.Number, arrived, now)
+	if verdict != sendIt {
+		s.leaveOut(r.Number, verdict, reason, now)
 		return true, nil
 	}
 	if s.shaper.capped {
@@ -151,6 +139,20 @@ func (s *session) send(r *Record, now time.Time) (bool, error) {
 	}
 	s.refuse(r.Number, reasonOf(err)) // it cannot be sent to this server, or to any
 	return true, nil
+}
+
+// leaveOut settles a record that is not sent.
+func (s *session) leaveOut(number uint64, why verdict, reason packet.Reason, now time.Time) {
+	switch why {
+	case cannotSend:
+		s.refuse(number, reason)
+		return
+	case tooOld:
+		s.b.count.expired.Add(1)
+	case goesRound:
+		s.b.intake.looped.Add(1)
+	}
+	s.window.add(number, arrived, now)
 }
 
 // onWay notes that a record has left.

@@ -68,7 +68,7 @@ type Config struct {
 	MaxRetainedBytes       int                       // bytes they take, about; default 64 MiB
 	QueueTotal             int                       // messages that wait for sessions in memory; default 200,000
 	Memory                 int                       // bytes that clients make the broker hold, about; default 128 MiB
-	MaxConnecting          int                       // connections that have not sent CONNECT; default 1000
+	MaxConnecting          int                       // connections that have not sent CONNECT, or authenticate still; default 1000
 	AddressConnecting      int                       // the same for one address that is not of this machine; default 100
 
 	Logins Logins // how often logins may fail

@@ -14,13 +14,18 @@
 //	                    ├─ FIFO of owed acknowledgements ─▶ own out-half ───────┤
 //	                    └─ flush every out-half that got something, once ◀──────┘
 //
-// Who is where: broker.go and connection.go are the server and a connection; connect.go, will.go, publish.go, subscribe.go and
-// ending.go its packets, shorten.go topic aliases towards it, words.go reasons in words; attempts.go, familiar.go, exchange.go, redirect.go, rights.go and reauthorize.go who may come in and what they may do; reading.go one batch, aim.go and deliver.go who gets a message and how; session.go, out.go and
-// calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements; publisher.go messages from within the
-// process; line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
-// group.go, share.go, staged.go and lent.go shared groups; keep.go, life.go, regroup.go and values.go what is stored and how it
-// comes back; limits.go, capabilities.go and connecting.go what is refused; expiring.go, mortal.go and weed.go what goes
-// by itself; sys.go what it says of itself, quiet.go and terse.go how often and how long.
+// Who is where:
+//
+//   - broker.go and connection.go are the server and a connection; connect.go, will.go, publish.go, subscribe.go and ending.go
+//     its packets, answer.go what goes back and what comes back for it, shorten.go topic aliases towards it, words.go reasons in words;
+//   - attempts.go, familiar.go, exchange.go, redirect.go, rights.go and reauthorize.go who may come in and what they may do;
+//   - reading.go one batch, aim.go and deliver.go who gets a message and how; publisher.go messages from within the process;
+//   - session.go, out.go and calendar.go what lives longer; owed.go, waiting.go and owing.go the acknowledgements;
+//   - line.go a stored queue and who sends from it; durable.go, pump.go, due.go and pledges.go sessions that are stored;
+//   - group.go, share.go, offer.go, staged.go and lent.go shared groups;
+//   - keep.go, life.go, regroup.go and values.go what is stored and how it comes back;
+//   - limits.go, capabilities.go and connecting.go what is refused; expiring.go, mortal.go and weed.go what goes by itself;
+//   - sys.go what it says of itself, quiet.go and terse.go how often and how long.
 //
 // # Two halves
 //

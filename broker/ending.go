@@ -21,7 +21,7 @@ func (c *connection) fail(err error, received []byte) {
 		c.b.count.refused.Add(1)
 		return
 	}
-	if c.session == nil && c.exchanging {
+	if c.session == nil && c.stage.exchanging() {
 		c.b.count.protocolErrors.Add(1)
 		c.refuse(wrong)
 		return
@@ -125,7 +125,7 @@ func (c *connection) Closed(err error) {
 		b.connecting.give(c, c.conn.RemoteIP())
 	}
 	b.mu.Unlock()
-	if c.exchanging {
+	if c.stage.exchanging() {
 		c.exchanged()
 	}
 	b.limits.memory.give(b, c.cost()+int(c.inputs+c.names))

@@ -15,6 +15,21 @@ import (
 //	CONNECT ─▶ AUTH 0x18 ─▶ AUTH 0x18 ─▶ CONNACK               a connection has its place in connecting until then
 //	AUTH 0x19 ─▶ AUTH 0x18 ─▶ AUTH 0x18 ─▶ AUTH 0x00           again, while everything else goes on
 
+// stage is where a connection is in that. One that is in an exchange is in Broker.exchanges.
+//
+//	stageNone ── CONNECT with a method ──▶ stageEntering ── proof ──▶ stageProved ◀── AUTH 0x19, proof ──▶ stageAgain
+type stage uint8
+
+const (
+	stageNone stage = iota
+	stageEntering
+	stageProved
+	stageAgain
+)
+
+// exchanging tells whether an exchange is under way.
+func (s stage) exchanging() bool { return s == stageEntering || s == stageAgain }
+
 // exchange is one that is under way. It belongs to the reader of its connection.
 type exchange struct {
 	scram      *auth.Scram
@@ -59,14 +74,14 @@ func (c *connection) keep(x *exchange, size int) bool {
 		return false
 	}
 	c.b.exchanges.put(c, x)
-	c.exchanging = true
+	c.stage++ // to entering or to again
 	return true
 }
 
 // exchanged takes the exchange back, which goes on or is over.
 func (c *connection) exchanged() *exchange {
 	x := c.b.exchanges.take(c)
-	c.exchanging = false
+	c.stage-- // to none or to proved
 	c.b.limits.memory.give(c.b, x.cost)
 	return x
 }
@@ -129,7 +144,7 @@ func (c *connection) proceed(f packet.Frame) error {
 		return c.refuse(refusal)
 	}
 	c.began()
-	c.checked, c.credential, c.enhanced = true, x.credential, true
+	c.checked, c.credential, c.stage = true, x.credential, stageProved
 	p := connects.Get().(*packet.Connect)
 	defer func() {
 		*p = packet.Connect{}
@@ -153,7 +168,7 @@ func (c *connection) proceed(f packet.Frame) error {
 
 // authenticateAgain handles AUTH of a client that has a session. What fails ends the connection: v5 [MQTT-4.12.1-2]
 func (c *connection) authenticateAgain(r *reading, f packet.Frame) error {
-	if !c.enhanced { // v5 [MQTT-4.12.0-7]
+	if c.stage == stageNone { // v5 [MQTT-4.12.0-7]
 		return packet.Errorf(packet.ProtocolError, "AUTH without an authentication method in CONNECT")
 	}
 	var a packet.Auth
@@ -163,7 +178,7 @@ func (c *connection) authenticateAgain(r *reading, f packet.Frame) error {
 	switch again := a.Reason == packet.ReAuthenticate; {
 	case string(a.Props.AuthMethod) != auth.ScramMethod: // v5 [MQTT-4.12.1-1] [MQTT-4.12.0-5]
 		return packet.Errorf(packet.ProtocolError, "AUTH with method %q, CONNECT had %s", clip(a.Props.AuthMethod), auth.ScramMethod)
-	case again && !c.exchanging:
+	case again && c.stage == stageProved:
 		x, data, refusal := c.challenge(a.Props.AuthMethod, a.Props.AuthData)
 		switch {
 		case refusal != nil:
@@ -174,14 +189,14 @@ func (c *connection) authenticateAgain(r *reading, f packet.Frame) error {
 			return errMemory
 		}
 		return c.answer(r, step(packet.ContinueAuthentication, data))
-	case a.Reason == packet.ContinueAuthentication && c.exchanging:
+	case a.Reason == packet.ContinueAuthentication && c.stage == stageAgain:
 		data, refusal := c.prove(c.exchanged(), a.Props.AuthData)
 		if refusal != nil {
 			return refusal
 		}
 		return c.answer(r, step(packet.Success, data))
 	}
-	return packet.Errorf(packet.ProtocolError, "AUTH %s, within an authentication: %v", a.Reason, c.exchanging)
+	return packet.Errorf(packet.ProtocolError, "AUTH %s, within an authentication: %v", a.Reason, c.stage == stageAgain)
 }
 
 // step is one of the server's. Neither reason in words nor user properties are in it: v5 [MQTT-3.15.2-1] [MQTT-4.12.0-5]

@@ -137,20 +137,20 @@ func (o *owed) start(open bool) {
 }
 
 // release sends the acknowledgements at the head that are settled, after trying again what had no room. If another
-// goroutine is at it, that one looks again. full: the journal has no room.
-func (o *owed) release() (full bool) {
+// goroutine is at it, that one looks again.
+func (o *owed) release() {
 	if !o.releasing.begin() {
-		return false
+		return
 	}
 	for {
-		full = o.retry()
+		o.retry()
 		if o.releaseSome() {
 			for o.releaseSome() {
 			}
 			o.sink.flush()
 		}
 		if o.releasing.end() {
-			return full
+			return
 		}
 	}
 }

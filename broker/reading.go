@@ -162,19 +162,7 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		r.shared = nil
 		return noEntry, false
 	}
-	r.targets, r.routes, r.shares = r.targets[:0], r.routes[:0], r.shares[:0]
-	for _, s := range r.matches {
-		switch {
-		case s.session != nil:
-			r.aim(s, m, from)
-		case s.group != nil:
-			r.aimGroup(s.group, m)
-		case s.told != nil:
-			s.told(m)
-		case s.route.takes(m.Topic, m.Hops, r.b.cfg().MaxHops, from.publisher):
-			r.choose(s.route)
-		}
-	}
+	r.aimAll(m, from)
 	first, local := len(r.queues), false
 	for i := range r.targets {
 		t := &r.targets[i]
@@ -205,6 +193,23 @@ func (r *reading) publish(m *message.Message, from source, kind Kind, key string
 		r.used++
 	}
 	return len(r.batch.entries) - 1, wanted
+}
+
+// aimAll finds out who of the matches gets the message.
+func (r *reading) aimAll(m *message.Message, from source) {
+	r.targets, r.routes, r.shares = r.targets[:0], r.routes[:0], r.shares[:0]
+	for _, s := range r.matches {
+		switch {
+		case s.session != nil:
+			r.aim(s, m, from)
+		case s.group != nil:
+			r.aimGroup(s.group, m)
+		case s.told != nil:
+			s.told(m)
+		case s.route.takes(m.Topic, m.Hops, r.b.cfg().MaxHops, from.publisher):
+			r.choose(s.route)
+		}
+	}
 }
 
 // enqueue makes the queue of a session a destination of the message, unless too much waits there.

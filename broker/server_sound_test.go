@@ -97,7 +97,7 @@ func (b *Broker) unsoundLimits(sessions, subs int) string {
 	connecting, connections := 0, 0
 	exchanging := 0
 	for _, c := range b.connections() {
-		if c.exchanging {
+		if c.stage.exchanging() {
 			exchanging++
 		}
 		if c.connecting {

@@ -278,7 +278,9 @@ func TestSharedPublishWaitsForItsPair(t *testing.T) {
 			l.v.Commit()
 			l.quick()
 			other, _ = l.stay(packet.V5, "other")
-			if got := other.collect(2); !slices.Equal(got, numbers(1, 3)) {
+			got := other.collect(2)
+			slices.Sort(got) // what comes back to a group has lost its turn: no order is promised, v5 section 4.6
+			if !slices.Equal(got, numbers(1, 3)) {
 				t.Errorf("the other member got %v", got)
 			}
 			other.nothing()

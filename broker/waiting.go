@@ -72,8 +72,8 @@ func (e *Entry) copy() Entry {
 // unlimited is the allowance of a publisher that sees to it by itself.
 const unlimited = -1
 
-// retry offers waiting messages to the journal. The caller has the turn. full: some still wait.
-func (o *owed) retry() (full bool) {
+// retry offers waiting messages to the journal, as long as that has room. The caller has the turn.
+func (o *owed) retry() {
 	for {
 		o.mu.Lock()
 		if o.gone {
@@ -82,7 +82,7 @@ func (o *owed) retry() (full bool) {
 		n := min(len(o.waiting), 64)
 		if n == 0 {
 			o.mu.Unlock()
-			return false
+			return
 		}
 		batch := make([]Entry, n)
 		for i := range batch {
@@ -102,7 +102,7 @@ func (o *owed) retry() (full bool) {
 			}
 		}
 		if taken < n {
-			return true
+			return
 		}
 	}
 }

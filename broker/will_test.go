@@ -75,3 +75,21 @@ func TestWillAtShutdown(t *testing.T) {
 		t.Errorf("wills %v, want three", names)
 	}
 }
+
+// TestExpiryOfWill: v5 [MQTT-3.3.2-6]. The message expiry of a will begins when it is published, however long the client was there.
+func TestExpiryOfWill(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, h *house) {
+		c, _ := h.login(packet.V5, "c", lastWill("will", "gone", 1), func(p *packet.Connect) {
+			p.Will.Retain = true
+			p.Will.Props.SetMessageExpiry(10)
+		})
+		after(100e9)
+		h.vanish(c)
+		after(4e9)
+		late, _ := h.login(packet.V5, "late")
+		late.subscribe(1, "will")
+		if p := late.expectMessage("will", "gone"); p.Props.MessageExpiry != 6 {
+			t.Errorf("expires in %d s, want 6", p.Props.MessageExpiry)
+		}
+	})
+}

@@ -73,7 +73,7 @@ func (c *Consumer) findStored(s *segment, end int64, number uint64) (Entry, erro
 	defer f.Close()
 	scan := scanner{buf: c.l.borrow()}
 	defer func() { c.l.giveBack(scan.buf) }()
-	scan.reset(f, s.seed(), dataStart, end)
+	scan.reset(f, s.seed(), end)
 	scan.above = number - 1
 	for {
 		b, ok, err := scan.next()

@@ -328,7 +328,7 @@ func FuzzSegment(f *testing.F) {
 			s.readSummary(p[len(p)-page:], int64(len(p)-page))
 		}
 		var c scanner
-		c.reset(memFile(p), h.seed(), dataStart, int64(len(p)))
+		c.reset(memFile(p), h.seed(), int64(len(p)))
 		off := c.off
 		for {
 			b, ok, err := c.next()

@@ -280,11 +280,8 @@ func (s *segment) view(size int64, last bool) SegmentView {
 	return v
 }
 
-// Get reads a key as of the last commit that was found.
-func (v *View) Get(key string) (value []byte, ok bool) { return v.l.Get(key) }
-
-// Range calls f for the keys that begin with prefix, in order, until f says
-// false.
+// Range calls f for the keys that begin with prefix, as of the last commit that
+// was found, in order, until f says false.
 func (v *View) Range(prefix string, f func(key string, value []byte) bool) { v.l.Range(prefix, f) }
 
 // readOnly is a file system that cannot be changed.

@@ -63,10 +63,11 @@ func sameAsStart(t *testing.T, d *crashfs.Disk, o buffer.Options) {
 			}
 		}
 	}
-	keys := 0
+	keys, seen := 0, map[string]string{}
+	v.Range("", func(k string, value []byte) bool { seen[k] = string(value); return true })
 	l.Range("", func(k string, value []byte) bool {
 		keys++
-		if got, ok := v.Get(k); !ok || string(got) != string(value) {
+		if got, ok := seen[k]; !ok || got != string(value) {
 			t.Fatalf("key %s: seen %.40q, opened %.40q", k, got, value)
 		}
 		return true

@@ -103,7 +103,7 @@ func checkItems(t *testing.T, l *Log, s *segment) {
 	}
 	defer f.Close()
 	sc := scanner{buf: l.borrow()}
-	sc.reset(f, s.seed(), dataStart, s.end)
+	sc.reset(f, s.seed(), s.end)
 	for {
 		b, ok, err := sc.next()
 		if !ok || err != nil {

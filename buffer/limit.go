@@ -202,7 +202,7 @@ func (c *Consumer) listed(s *segment, sd seed, end int64) (list []listedRecord, 
 	defer f.Close()
 	sc := scanner{buf: l.borrow()}
 	defer func() { l.giveBack(sc.buf) }()
-	sc.reset(f, sd, dataStart, end)
+	sc.reset(f, sd, end)
 	for {
 		b, ok, err := sc.next()
 		if !ok || err != nil {

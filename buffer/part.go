@@ -62,18 +62,9 @@ func (l *Log) writeBlocks(f File, s *segmentHeader, head []byte, off int64, rese
 	var bytes, saved int64
 	for i := range c.blocks {
 		b := &c.blocks[i]
-		h := blockHeader{number: block, count: b.records, written: written, boot: c.boot, run: uint32(l.run)}
+		h := blockHeader{number: block, count: b.records, written: written, boot: c.boot, run: uint32(l.run), flags: c.flags(i, reset)}
 		if b.records > 0 {
 			h.first, h.span = b.first, uint32(b.last-b.first)
-		}
-		if i == 0 {
-			h.flags |= flagFirst
-			if reset {
-				h.flags |= flagReset
-			}
-		}
-		if i == len(c.blocks)-1 {
-			h.flags |= flagLast
 		}
 		buf := append(c.buf[:0], head...)
 		at := len(buf)
@@ -124,6 +115,20 @@ func writeAt(f File, p []byte, off int64) error {
 		err = fmt.Errorf("wrote %d of %d bytes", n, len(p))
 	}
 	return err
+}
+
+// flags are those of the i-th planned block.
+func (c *committer) flags(i int, reset bool) (flags uint16) {
+	if i == 0 {
+		flags |= flagFirst
+		if reset {
+			flags |= flagReset
+		}
+	}
+	if i == len(c.blocks)-1 {
+		flags |= flagLast
+	}
+	return flags
 }
 
 // add appends the items of a span to buf, whose bytes from `from` on are the

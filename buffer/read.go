@@ -211,7 +211,7 @@ func (c *Consumer) enter(s *segment) error {
 		c.in.scan.plain = c.l.borrow()
 	}
 	c.in.seg, c.in.file = s, f
-	c.in.scan.reset(f, s.seed(), dataStart, 0)
+	c.in.scan.reset(f, s.seed(), 0)
 	return nil
 }
 

@@ -62,7 +62,7 @@ func (r *recovery) blocksUntil(s *segment, limit int64, f func(b *block) bool) e
 		return err
 	}
 	defer file.Close()
-	r.scan.reset(file, s.seed(), dataStart, limit)
+	r.scan.reset(file, s.seed(), limit)
 	var run uint32
 	number := s.firstBlock
 	for {

@@ -179,7 +179,7 @@ func (r *rewriting) again(from File, end int64, sd seed) error {
 func (r *rewriting) copy(from File, end int64, sd seed) error {
 	sc := scanner{buf: r.l.borrow()}
 	defer func() { r.l.giveBack(sc.buf) }()
-	sc.reset(from, sd, dataStart, end)
+	sc.reset(from, sd, end)
 	for {
 		b, ok, err := sc.next()
 		if err != nil {

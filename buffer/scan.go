@@ -32,8 +32,8 @@ type scanner struct {
 // what is counted as bad.
 var errHeld = errors.New("memory is held")
 
-func (s *scanner) reset(f File, sd seed, off, limit int64) {
-	s.f, s.seed, s.off, s.limit = f, sd, off, limit
+func (s *scanner) reset(f File, sd seed, limit int64) {
+	s.f, s.seed, s.off, s.limit = f, sd, dataStart, limit
 	s.buf, s.start, s.bad, s.badBy, s.above = s.buf[:0], 0, 0, 0, 0
 	s.plain, s.held = s.plain[:0], false
 }

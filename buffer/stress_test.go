@@ -77,37 +77,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		})
 	}
 	for p := range 2 {
-		work.Go(func() {
-			for i := 0; i < n; {
-				r := Record{Boot: 1, Since: clock.Add(1), Payload: make([]byte, 8+i*37%900)}
-				binary.LittleEndian.PutUint64(r.Payload, uint64(i))
-				for _, c := range consumers {
-					r.Dests = append(r.Dests, Dest{Consumer: c.ID(), Data: []byte{byte(p)}})
-				}
-				if i%50 == 0 {
-					r.Keys = []KeyValue{{fmt.Sprint("tied", p, i%200), []byte("x")}}
-				}
-				_, k, err := l.Append([]Record{r})
-				if err == nil {
-					err = l.Put(fmt.Sprint("key", p, i%7), fmt.Append(nil, i))
-				}
-				if err == nil && i%9 == 0 {
-					_, err = l.Barrier()
-				}
-				if err == nil && (i%5 == 0 || k == 0) {
-					err = l.Commit()
-				}
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				i += k
-				select {
-				case tick <- struct{}{}:
-				default:
-				}
-			}
-		})
+		work.Go(func() { putAll(t, l, p, n, consumers, &clock, tick) })
 	}
 	work.Wait()
 	if err := l.Commit(); err != nil {
@@ -118,27 +88,9 @@ func TestEverythingAtOnce(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		for i, c := range consumers {
-			c.Rewind()
-			b := c.Backlog()
-			left := uint64(len(drain(t, c)))
-			if b.Records != left {
-				t.Errorf("%s: %s: %d records come, %+v", when, c.Name(), left, b)
-			}
-			if b.Dropped+left+came[i].Load()+b.Aside < uint64(2*n) {
-				t.Errorf("%s: %s: %d came, %d are left, %+v, of %d", when, c.Name(), came[i].Load(), left, b, 2*n)
-			}
+			wantAddsUp(t, when, c, came[i].Load(), n)
 		}
-		for p := range 2 {
-			for k := range 7 {
-				want := fmt.Sprint(n - 1 - (n-1-k)%7)
-				if v, _ := l.Get(fmt.Sprint("key", p, k)); string(v) != want {
-					t.Errorf("%s: key %d %d is %q, want %s", when, p, k, v, want)
-				}
-			}
-		}
-		if s := l.Stats(); s.Lost > 0 || s.Damaged > 0 || s.Failed > 0 {
-			t.Errorf("%s: %+v", when, s)
-		}
+		wantLastKeys(t, when, l, n)
 	}
 	check("at the end")
 	s := l.Stats()
@@ -155,6 +107,69 @@ func TestEverythingAtOnce(t *testing.T) {
 		consumers[i], _ = l.Consumer(c.Name())
 	}
 	check("after a start")
+}
+
+// putAll is a producer of n records for all consumers, with keys, barriers and commits between them.
+func putAll(t *testing.T, l *Log, p, n int, consumers []*Consumer, clock *atomic.Int64, tick chan struct{}) {
+	for i := 0; i < n; {
+		r := Record{Boot: 1, Since: clock.Add(1), Payload: make([]byte, 8+i*37%900)}
+		binary.LittleEndian.PutUint64(r.Payload, uint64(i))
+		for _, c := range consumers {
+			r.Dests = append(r.Dests, Dest{Consumer: c.ID(), Data: []byte{byte(p)}})
+		}
+		if i%50 == 0 {
+			r.Keys = []KeyValue{{fmt.Sprint("tied", p, i%200), []byte("x")}}
+		}
+		_, k, err := l.Append([]Record{r})
+		if err == nil {
+			err = l.Put(fmt.Sprint("key", p, i%7), fmt.Append(nil, i))
+		}
+		if err == nil && i%9 == 0 {
+			_, err = l.Barrier()
+		}
+		if err == nil && (i%5 == 0 || k == 0) {
+			err = l.Commit()
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		i += k
+		select {
+		case tick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// wantAddsUp compares what came to a consumer, is left for it and was dropped with the n records of each of two producers.
+func wantAddsUp(t *testing.T, when string, c *Consumer, came uint64, n int) {
+	t.Helper()
+	c.Rewind()
+	b := c.Backlog()
+	left := uint64(len(drain(t, c)))
+	if b.Records != left {
+		t.Errorf("%s: %s: %d records come, %+v", when, c.Name(), left, b)
+	}
+	if b.Dropped+left+came+b.Aside < uint64(2*n) {
+		t.Errorf("%s: %s: %d came, %d are left, %+v, of %d", when, c.Name(), came, left, b, 2*n)
+	}
+}
+
+// wantLastKeys wants the keys as putAll put them last, and nothing lost.
+func wantLastKeys(t *testing.T, when string, l *Log, n int) {
+	t.Helper()
+	for p := range 2 {
+		for k := range 7 {
+			want := fmt.Sprint(n - 1 - (n-1-k)%7)
+			if v, _ := l.Get(fmt.Sprint("key", p, k)); string(v) != want {
+				t.Errorf("%s: key %d %d is %q, want %s", when, p, k, v, want)
+			}
+		}
+	}
+	if s := l.Stats(); s.Lost > 0 || s.Damaged > 0 || s.Failed > 0 {
+		t.Errorf("%s: %+v", when, s)
+	}
 }
 
 // takeAll reads for a consumer until stop and says how many it acknowledged: the

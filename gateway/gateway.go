@@ -103,9 +103,7 @@ func (g *Gateway) build() error {
 	if err != nil {
 		return fmt.Errorf("gateway.clock: %w", err)
 	}
-	if g.clock, err = g.store.clock(g.o.time, trust, g.log); err != nil {
-		return err
-	}
+	g.clock = g.store.clock(g.o.time, trust, g.log)
 	if err := g.buildBroker(); err != nil {
 		return err
 	}

@@ -22,16 +22,30 @@ import (
 // TestReload goes through a whole gateway: files change, some of them are bad, and only those have to go whose login
 // does not hold.
 func TestReload(t *testing.T) {
-	s := newSite(t, upstream.Options{})
-	acl := s.write("acl", "user stays\ntopic #\nuser leaves\ntopic #\n")
-	passwords := s.write("passwords", "")
-	secret := s.write("secret", "secret")
+	s := newReloading(t)
+	s.badFiles()
+	s.usersAndRights()
+	s.secretAndRestart()
+}
+
+// reloading is a site with users in files and in its configuration, all of whom are connected.
+type reloading struct {
+	*site
+	acl, passwords, secret, text  string
+	stays, leaves, changes, table *local
+}
+
+func newReloading(t *testing.T) *reloading {
+	s := &reloading{site: newSite(t, upstream.Options{})}
+	s.acl = s.write("acl", "user stays\ntopic #\nuser leaves\ntopic #\n")
+	s.passwords = s.write("passwords", "")
+	s.secret = s.write("secret", "secret")
 	for _, name := range []string{"stays", "leaves", "changes"} {
-		if _, err := auth.Set(passwords, name, []byte("secret")); err != nil {
-			t.Fatal(err)
+		if _, err := auth.Set(s.passwords, name, []byte("secret")); err != nil {
+			s.Fatal(err)
 		}
 	}
-	text := head + noSensors + fmt.Sprintf(`
+	s.text = head + noSensors + fmt.Sprintf(`
 [listener.lan]
 address = "127.0.0.1:1883"
 anonymous = false
@@ -41,109 +55,120 @@ acl = %q
 password = { file = %q }
 publish = ["table/#"]
 subscribe = ["table/#"]
-`, passwords, acl, secret)
-	s.start(text)
-	reload := func(text string) error {
-		_, err := s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil })
-		return err
-	}
-	login := func(user string) *local {
-		l, err := s.connect(client.Options{ClientID: user, Username: user, Password: []byte("secret")})
-		if err != nil {
-			t.Fatalf("%s: %v", user, err)
-		}
-		t.Cleanup(l.close)
-		return l
-	}
-	gone := func(l *local, who string) {
-		t.Helper()
-		<-l.conn.Done()
-		var e *client.Error
-		if err := l.conn.Err(); !errors.As(err, &e) || e.Reason != packet.AdministrativeAction {
-			t.Errorf("%s ended with %v, want %s", who, err, packet.AdministrativeAction)
-		}
-	}
-	there := func(l *local, who string) {
-		t.Helper()
-		if _, err := l.conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("there")}); err != nil {
-			t.Errorf("%s is gone: %v", who, err)
-		}
-	}
-	stays, leaves, changes, table := login("stays"), login("leaves"), login("changes"), login("table")
+`, s.passwords, s.acl, s.secret)
+	s.start(s.text)
+	s.stays, s.leaves, s.changes, s.table = s.login("stays"), s.login("leaves"), s.login("changes"), s.login("table")
+	return s
+}
 
-	// Bad files: nothing changes, and it is said.
-	good, _ := os.ReadFile(acl)
+func (s *reloading) reload(text string) error {
+	_, err := s.gateway.Reload(func() (*config.Config, error) { return s.config(text), nil })
+	return err
+}
+
+func (s *reloading) login(user string) *local {
+	l, err := s.connect(client.Options{ClientID: user, Username: user, Password: []byte("secret")})
+	if err != nil {
+		s.Fatalf("%s: %v", user, err)
+	}
+	s.Cleanup(l.close)
+	return l
+}
+
+func (s *reloading) gone(l *local, who string) {
+	s.Helper()
+	<-l.conn.Done()
+	var e *client.Error
+	if err := l.conn.Err(); !errors.As(err, &e) || e.Reason != packet.AdministrativeAction {
+		s.Errorf("%s ended with %v, want %s", who, err, packet.AdministrativeAction)
+	}
+}
+
+func (s *reloading) there(l *local, who string) {
+	s.Helper()
+	if _, err := l.conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("there")}); err != nil {
+		s.Errorf("%s is gone: %v", who, err)
+	}
+}
+
+// badFiles: nothing changes, and it is said.
+func (s *reloading) badFiles() {
 	for _, bad := range []struct{ path, text, want string }{
-		{acl, "topic reed x\n", acl + ":1: "},
-		{passwords, "broken\n", passwords + ":1: "},
+		{s.acl, "topic reed x\n", s.acl + ":1: "},
+		{s.passwords, "broken\n", s.passwords + ":1: "},
 	} {
 		before, _ := os.ReadFile(bad.path)
 		if err := os.WriteFile(bad.path, []byte(bad.text), 0o600); err != nil {
-			t.Fatal(err)
+			s.Fatal(err)
 		}
-		if err := reload(text); err == nil || !strings.Contains(err.Error(), bad.want) {
-			t.Errorf("reload: %v, want %q in it", err, bad.want)
+		if err := s.reload(s.text); err == nil || !strings.Contains(err.Error(), bad.want) {
+			s.Errorf("reload: %v, want %q in it", err, bad.want)
 		}
 		if st := s.gateway.Status(); !strings.Contains(st.Config.Refused, bad.want) || st.OK() || !strings.Contains(st.Verdict(), bad.want) {
-			t.Errorf("status %+v, verdict %q: want %q in them", st.Config, st.Verdict(), bad.want)
+			s.Errorf("status %+v, verdict %q: want %q in them", st.Config, st.Verdict(), bad.want)
 		}
 		os.WriteFile(bad.path, before, 0o600)
 	}
-	os.Rename(passwords, passwords+".away")
-	if err := reload(text); !os.IsNotExist(errors.Unwrap(err)) && !strings.Contains(fmt.Sprint(err), "no such file") {
-		t.Errorf("reload without the password file: %v", err)
+	os.Rename(s.passwords, s.passwords+".away")
+	if err := s.reload(s.text); !os.IsNotExist(errors.Unwrap(err)) && !strings.Contains(fmt.Sprint(err), "no such file") {
+		s.Errorf("reload without the password file: %v", err)
 	}
-	os.Rename(passwords+".away", passwords)
+	os.Rename(s.passwords+".away", s.passwords)
 	if _, err := s.gateway.Reload(func() (*config.Config, error) { return nil, errors.New("weir.toml:1:1: wrong") }); err == nil {
-		t.Error("a configuration that cannot be loaded was taken")
+		s.Error("a configuration that cannot be loaded was taken")
 	}
 	if !strings.Contains(s.said.String(), "the configuration was refused") {
-		t.Error("nothing was logged")
+		s.Error("nothing was logged")
 	}
-	for who, l := range map[string]*local{"stays": stays, "leaves": leaves, "changes": changes, "table": table} {
-		there(l, who)
+	for who, l := range map[string]*local{"stays": s.stays, "leaves": s.leaves, "changes": s.changes, "table": s.table} {
+		s.there(l, who)
 	}
+}
 
-	// A user who is gone, a password that changed, rights that changed.
-	auth.Delete(passwords, "leaves")
-	auth.Set(passwords, "changes", []byte("other"))
-	os.WriteFile(acl, append(good, "user table\ntopic deny table/hidden\n"...), 0o600)
-	if r, err := table.conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("table/#"), QoS: 1}); err != nil || r[0].Failed() {
-		t.Fatalf("subscribe: %v, %v", r, err)
+// usersAndRights: a user who is gone, a password that changed, rights that changed.
+func (s *reloading) usersAndRights() {
+	good, _ := os.ReadFile(s.acl)
+	auth.Delete(s.passwords, "leaves")
+	auth.Set(s.passwords, "changes", []byte("other"))
+	os.WriteFile(s.acl, append(good, "user table\ntopic deny table/hidden\n"...), 0o600)
+	if r, err := s.table.conn.Subscribe(s.ctx, packet.Subscription{Filter: []byte("table/#"), QoS: 1}); err != nil || r[0].Failed() {
+		s.Fatalf("subscribe: %v, %v", r, err)
 	}
-	if err := reload(text); err != nil {
-		t.Fatal(err)
+	if err := s.reload(s.text); err != nil {
+		s.Fatal(err)
 	}
-	gone(leaves, "leaves")
-	gone(changes, "changes")
-	there(stays, "stays")
+	s.gone(s.leaves, "leaves")
+	s.gone(s.changes, "changes")
+	s.there(s.stays, "stays")
 	for _, name := range []string{"table/hidden", "table/shown"} {
-		if err := stays.publish(name, "1"); err != nil {
-			t.Fatal(err)
+		if err := s.stays.publish(name, "1"); err != nil {
+			s.Fatal(err)
 		}
 	}
-	table.wait("what may be shown", func(name, _ string, _ bool) bool { return name == "table/shown" })
-	if strings.Contains(table.String(), "hidden") {
-		t.Errorf("what may not be had any more was delivered: %s", table)
+	s.table.wait("what may be shown", func(name, _ string, _ bool) bool { return name == "table/shown" })
+	if strings.Contains(s.table.String(), "hidden") {
+		s.Errorf("what may not be had any more was delivered: %s", s.table)
 	}
 	if st := s.gateway.Status(); st.Config.Refused != "" || len(st.Config.Restart) > 0 || st.Broker.Revoked != 2 || st.Broker.Withheld == 0 || !st.OK() {
-		t.Errorf("status %+v, %+v", st.Config, st.Broker)
+		s.Errorf("status %+v, %+v", st.Config, st.Broker)
 	}
+}
 
-	// A secret in the configuration, and settings that take a restart.
+// secretAndRestart: a secret in the configuration, and settings that take a restart.
+func (s *reloading) secretAndRestart() {
 	s.write("secret", "x") // another file of that name, elsewhere
-	os.WriteFile(secret, []byte("changed"), 0o600)
-	if err := reload(text + "[broker]\nretain = false\nqueue_messages = 7\n[listener.more]\naddress = \"127.0.0.1:1884\"\nanonymous = true\n"); err != nil {
-		t.Fatal(err)
+	os.WriteFile(s.secret, []byte("changed"), 0o600)
+	if err := s.reload(s.text + "[broker]\nretain = false\nqueue_messages = 7\n[listener.more]\naddress = \"127.0.0.1:1884\"\nanonymous = true\n"); err != nil {
+		s.Fatal(err)
 	}
-	gone(table, "table")
-	there(stays, "stays")
+	s.gone(s.table, "table")
+	s.there(s.stays, "stays")
 	st := s.gateway.Status()
 	if !slices.Contains(st.Config.Restart, "broker.retain") || !slices.Contains(st.Config.Applied, "broker.queue_messages") || slices.Contains(st.Config.Restart, "broker.queue_messages") || !slices.Contains(st.Config.Restart, "listener.more.address") || slices.Contains(st.Config.Restart, "user.table.password") {
-		t.Errorf("waiting for a restart: %q", st.Config.Restart)
+		s.Errorf("waiting for a restart: %q", st.Config.Restart)
 	}
 	if want := "Waiting for a restart: broker.retain"; !strings.Contains(st.Verdict(), want) && !strings.Contains(st.Verdict(), "Waiting for a restart: listener.more") {
-		t.Errorf("verdict %q, want %q in it", st.Verdict(), want)
+		s.Errorf("verdict %q, want %q in it", st.Verdict(), want)
 	}
 }
 

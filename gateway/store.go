@@ -126,7 +126,7 @@ const clockPrefix = "clock/"
 
 // clock makes the clock of a machine, nil for this one, with the offsets of earlier boots. What it learns is committed
 // with the next block.
-func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger) (*clock.Clock, error) {
+func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger) *clock.Clock {
 	if machine == nil {
 		var warning error
 		if machine, warning = clock.Machine(); warning != nil {
@@ -144,7 +144,7 @@ func (s *store) clock(machine clock.System, trust clock.Trust, log *slog.Logger)
 	loadOffsets(c, kept.Range)
 	s.times.Store(c)
 	s.recallWritten()
-	return c, nil
+	return c
 }
 
 // status is what the snapshot says of the store.

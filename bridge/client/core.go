@@ -21,7 +21,6 @@ type core struct {
 	o        *Options
 	up       bool
 	info     Info
-	refusal  string // reason string of a failed CONNACK
 	outbound *qos.Outbound
 	inbound  *qos.Inbound
 

@@ -136,12 +136,7 @@ var byteOrderMark = []byte("\xEF\xBB\xBF")
 
 // readFile returns the bytes of a password file, or of a list, and its mode as a Warning.
 func readFile(path string) ([]byte, Warning, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, Warning{}, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	info, err := os.Stat(path) // before it is opened: a pipe would hang until somebody writes into it
 	if err != nil {
 		return nil, Warning{}, err
 	}
@@ -151,6 +146,11 @@ func readFile(path string) ([]byte, Warning, error) {
 	if info.Size() > maxFile {
 		return nil, Warning{}, fmt.Errorf("%s: %d bytes, limit %d", path, info.Size(), maxFile)
 	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, Warning{}, err
+	}
+	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, Warning{}, fmt.Errorf("%s: %w", path, err)

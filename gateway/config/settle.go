@@ -182,6 +182,9 @@ func addUser(path string) string {
 // passwordsIn counts the users of a password file; a file that is there but may
 // not be read has some.
 func passwordsIn(path string) int {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return 0
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		if os.IsPermission(err) {

@@ -35,7 +35,7 @@ func (c *checker) unknown(n *node, t *table, key string) {
 	if c.astray(t, key, true) {
 		return
 	}
-	words := c.words(n, t)
+	words := c.words(n)
 	if near := suggest(key, words); near != "" {
 		c.didYouMean(n, t, key, near)
 		return
@@ -88,7 +88,7 @@ func (c *checker) hasFuture(t *table, key string) bool {
 }
 
 // words are the keys that may stand in a table.
-func (c *checker) words(n *node, t *table) []string {
+func (c *checker) words(n *node) []string {
 	var words []string
 	if n.section != nil {
 		for _, f := range n.section.fields {

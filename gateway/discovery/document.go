@@ -55,9 +55,6 @@ type Document struct {
 	Parts   map[string]string // the platform of each component, those that are being taken back included
 }
 
-// Topics are the discovery topics below a prefix, as a filter.
-func Topics(prefix string) string { return prefix + "/device/+/config" }
-
 // Birth is where Home Assistant says "online" when it has started.
 func Birth(prefix string) string { return prefix + "/status" }
 

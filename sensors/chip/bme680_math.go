@@ -143,13 +143,13 @@ func parseField(b []byte, high bool) bme68xRaw {
 // that cannot be they would be wrong and look right.
 func (c *bme68xCalibration) fill(s *sensors.Sample, raw bme68xRaw, gas, high bool) (celsius float64) {
 	celsius, fine := c.temperature(raw.t)
-	addBMX(s, bme68xTemperature, celsius, bmxStepT, raw.t, sensors.BadCalibration)
+	addBMX(s, bme68xTemperature, celsius, bmxStepT, raw.t)
 	useless := saturated(raw.t) || !within(bme68xTemperature, celsius)
 	if useless {
 		s.AddBad(bme68xPressure, sensors.NoTemperature, int64(raw.p))
 		celsius = 25
 	} else {
-		addBMX(s, bme68xPressure, c.pressure(raw.p, fine), bmxStepP, raw.p, sensors.BadCalibration)
+		addBMX(s, bme68xPressure, c.pressure(raw.p, fine), bmxStepP, raw.p)
 	}
 	switch {
 	case raw.h == bmxSkippedH:

@@ -179,12 +179,12 @@ func (d *bmx) fill(s *sensors.Sample, raw bmxRaw) {
 		s.Chip = "BME280"
 	}
 	t, fine := d.cal.temperature(raw.t)
-	addBMX(s, bmxTemperature, t, bmxStepT, raw.t, sensors.BadCalibration)
+	addBMX(s, bmxTemperature, t, bmxStepT, raw.t)
 	useless := saturated(raw.t) || !within(bmxTemperature, t)
 	if useless {
 		s.AddBad(bmxPressure, sensors.NoTemperature, int64(raw.p))
 	} else {
-		addBMX(s, bmxPressure, d.cal.pressure(raw.p, fine), bmxStepP, raw.p, sensors.BadCalibration)
+		addBMX(s, bmxPressure, d.cal.pressure(raw.p, fine), bmxStepP, raw.p)
 	}
 	switch {
 	case !d.humid:
@@ -208,12 +208,12 @@ func (d *bmx) fill(s *sensors.Sample, raw bmxRaw) {
 func saturated(raw uint32) bool { return raw == 0 || raw >= bmxFullScale&^0xf }
 
 // addBMX adds a value of a 20-bit channel.
-func addBMX(s *sensors.Sample, m sensors.Measure, v, step float64, raw uint32, notFinite sensors.Reason) {
+func addBMX(s *sensors.Sample, m sensors.Measure, v, step float64, raw uint32) {
 	switch {
 	case saturated(raw):
 		s.AddBad(m, sensors.Saturated, int64(raw))
 	case math.IsNaN(v) || math.IsInf(v, 0):
-		s.AddBad(m, notFinite, int64(raw))
+		s.AddBad(m, sensors.BadCalibration, int64(raw))
 	default:
 		s.Add(m, v, step, int64(raw))
 	}

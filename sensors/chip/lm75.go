@@ -274,8 +274,7 @@ func (d *thermometer) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := d.settled(ctx)
-	return err
+	return d.settled(ctx)
 }
 
 func (d *thermometer) configure(ctx context.Context, word uint16) error {
@@ -287,15 +286,15 @@ func (d *thermometer) configure(ctx context.Context, word uint16) error {
 
 // settled reads the settings and checks that nobody, and no loss of power, has changed
 // them.
-func (d *thermometer) settled(ctx context.Context) (uint16, error) {
+func (d *thermometer) settled(ctx context.Context) error {
 	word, err := d.configuration(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if word&d.model.mask != d.model.idle&d.model.mask {
-		return 0, d.garbage("it lost its settings (register 0x01 is 0x%0*x): its power failed for a moment, or the bus is bad", 2*d.model.bytes, word)
+		return d.garbage("it lost its settings (register 0x01 is 0x%0*x): its power failed for a moment, or the bus is bad", 2*d.model.bytes, word)
 	}
-	return word, nil
+	return nil
 }
 
 func (d *thermometer) configuration(ctx context.Context) (uint16, error) {
@@ -310,7 +309,7 @@ func (d *thermometer) configuration(ctx context.Context) (uint16, error) {
 }
 
 func (d *thermometer) sample(ctx context.Context, s *sensors.Sample) error {
-	if _, err := d.settled(ctx); err != nil {
+	if err := d.settled(ctx); err != nil {
 		return err
 	}
 	if d.model.start != 0 {
@@ -322,7 +321,7 @@ func (d *thermometer) sample(ctx context.Context, s *sensors.Sample) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.settled(ctx); err != nil {
+	if err := d.settled(ctx); err != nil {
 		return err
 	}
 	s.Chip = d.chip
