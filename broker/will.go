@@ -23,7 +23,9 @@ func (c *connection) checkWill(p *packet.Connect) *packet.Error {
 			return packet.Errorf(packet.TopicNameInvalid, "will: clients may not publish to topics that begin with $")
 		}
 		p.HasWill = false
-		c.b.count.rejected.Add(1)
+		if c.stage != stageProved { // or it was counted before the exchange
+			c.b.count.rejected.Add(1)
+		}
 		return nil
 	}
 	if p.Will.Props.Has(packet.PropResponseTopic) {
