@@ -8,9 +8,10 @@ import (
 
 // When Config.Calm is called.
 const (
-	calmMoves = 256         // so many clients came or went
-	calmFor   = time.Second // and for so long none did
-	calmEvery = time.Minute // and it was not called for so long
+	calmMoves = 256                    // so many clients came or went
+	calmFor   = 500 * time.Millisecond // and for so long
+	calmFew   = 16                     // hardly any did
+	calmEvery = time.Minute            // and it was not called for so long
 )
 
 // calm notices when a storm of clients is over. A runtime that collects its garbage by the size of what lives keeps as much
@@ -42,12 +43,14 @@ func (b *Broker) keepCalm(ctx context.Context) {
 	}
 }
 
-// calmDown calls Config.Calm when no client has come or gone for a moment; false: ctx has ended.
+// calmDown calls Config.Calm when for a moment hardly any client has come or gone; false: ctx has ended.
 func (b *Broker) calmDown(ctx context.Context) bool {
-	for before := int64(-1); before != b.calm.moves.Load(); {
-		if before = b.calm.moves.Load(); !rest(ctx, calmFor) {
+	for before, still := b.calm.moves.Load(), false; !still; {
+		if !rest(ctx, calmFor) {
 			return false
 		}
+		now := b.calm.moves.Load()
+		before, still = now, now-before < calmFew
 	}
 	b.calm.moves.Store(0)
 	select {

@@ -8,8 +8,8 @@ import (
 	"weir/broker/packet"
 )
 
-// TestCalm: Config.Calm is called after the start, and once when many clients have come and no more come; not while they do,
-// nor for a few.
+// TestCalm: Config.Calm is called after the start, and once when many clients have come and hardly any more come; not while they
+// do, nor for a few.
 func TestCalm(t *testing.T) {
 	var calls atomic.Int32
 	bubble(t, Config{Calm: func() { calls.Add(1) }}, func(t *testing.T, h *house) {
@@ -44,5 +44,11 @@ func TestCalm(t *testing.T) {
 		expect(3, "a while after")
 		after(time.Hour)
 		expect(3, "nobody")
+		come(calmMoves)
+		for range 5 {
+			come(calmFew / 8)
+			after(calmFor / 2)
+		}
+		expect(4, "many, and then some all the time")
 	})
 }

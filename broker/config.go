@@ -79,8 +79,8 @@ type Config struct {
 	AllowanceBytes      int // what one publisher may have waiting for room in the journal; default 256 KiB
 	AllowanceTotalBytes int // what all publishers together may; default 4 MiB
 
-	// Calm is called a moment after the start, and when many clients have come or gone and for a moment no more do, then at
-	// most once a minute: a time to give memory back. nil: nobody wants to know.
+	// Calm is called a moment after the start, and when many clients have come or gone and for a moment hardly any more do, then
+	// at most once a minute: a time to give memory back. nil: nobody wants to know.
 	Calm func()
 
 	Goroutines bool // every connection has a goroutine, also where pollers could drive it
