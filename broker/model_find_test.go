@@ -21,7 +21,7 @@ func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 	if own >= 0 && early == nil && s.owed[own].must {
 		return take()
 	}
-	if d := a.ofGroup(s, p, own < 0 || early != nil); d != nil {
+	if d := a.ofGroup(s, p, own < 0 || early != nil, own >= 0 && early == nil); d != nil {
 		return d
 	}
 	switch {
@@ -56,8 +56,9 @@ func (a *actor) own(s *standing, p *packet.Publish) (best int, early *delivery) 
 	return best, nil
 }
 
-// ofGroup takes a delivery of one of the session's groups: one that must come, or any.
-func (a *actor) ofGroup(s *standing, p *packet.Publish, any bool) *delivery {
+// ofGroup takes a delivery of one of the session's groups: one that must come, or any. unsure: it may as well be another one that
+// looks alike, so that the group may still have this one.
+func (a *actor) ofGroup(s *standing, p *packet.Publish, any, unsure bool) *delivery {
 	for _, filter := range sorted(s.subs) {
 		g := a.m.ref.groups[filter]
 		if g == nil {
@@ -70,7 +71,11 @@ func (a *actor) ofGroup(s *standing, p *packet.Publish, any bool) *delivery {
 				!slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) || d.m.expired(a.m.ref.now()) {
 				continue
 			}
-			g.owed = slices.Delete(g.owed, i, i+1)
+			if g.owed = slices.Delete(g.owed, i, i+1); unsure {
+				still := *d
+				still.must, still.dup = false, true
+				g.owed = append(g.owed, &still)
+			}
 			key := fmt.Sprint(filter, d.m.publisher, string(d.m.p.Topic), d.m.p.QoS, p.QoS)
 			if a.seen[key] > d.m.n && !d.dup && !a.direct[string(p.Payload)] {
 				a.m.fail("%s: %s comes after message %d of %s", a.id, brief(p), a.seen[key], key)
