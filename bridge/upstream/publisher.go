@@ -97,7 +97,7 @@ func (p *Publisher) Acked() map[string]uint64 {
 }
 
 // Sever ends the connection at once, as a power cut at the other end does, and returns what Acked says at that moment:
-// nothing that the server still says counts, and Run does not connect again.
+// nothing that the server still says counts. Run connects again after Mend.
 func (p *Publisher) Sever() map[string]uint64 {
 	p.mu.Lock()
 	if p.live != nil {
@@ -106,6 +106,13 @@ func (p *Publisher) Sever() map[string]uint64 {
 	p.live, p.severed = nil, true
 	p.mu.Unlock()
 	return p.Acked() // nothing is added to it while no connection counts
+}
+
+// Mend lets Run connect again after Sever.
+func (p *Publisher) Mend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.severed = false
 }
 
 // Stats counts since the start.
