@@ -126,7 +126,7 @@ func (r *referee) connectSent(f packet.Frame) (broken string) {
 	if b := f.Body; len(b) > 2 && len(b) > 2+int(b[1]) && b[0] == 0 { // the form of an answer goes by the level, whatever the name
 		name, level := string(b[2:2+b[1]]), packet.Version(b[2+b[1]])
 		r.known = name == "MQTT" && (level == packet.V5 || level == packet.V311)
-		if level >= packet.V5 {
+		if level >= packet.V5 && level < 0x80 { // above it stands the bit of a bridge
 			r.v = packet.V5
 		}
 	}
