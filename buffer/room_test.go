@@ -141,6 +141,30 @@ func TestLargeStateIsNotWrittenTwice(t *testing.T) {
 	}
 }
 
+// A start does not wait until a segment of zeros is written: the first one is
+// only given its room, and the log goes on in it after the next start.
+func TestFirstSegmentIsAllocated(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir, OnChores: func() {}}) // spares are left to nobody
+	if s := l.Stats(); s.Prepared != 0 || s.Written > 64<<10 {
+		t.Errorf("the start wrote %d bytes, %d of them to make files", s.Written, s.Prepared)
+	}
+	to, _ := l.Consumer("cloud")
+	if _, n, err := l.Append([]Record{{Dests: []Dest{{Consumer: to.ID()}}, Payload: []byte("kept")}}); n != 1 {
+		t.Fatal(err)
+	}
+	commit(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, Options{Dir: dir, OnChores: func() {}})
+	defer l.Close()
+	to, _ = l.Consumer("cloud")
+	if got := drain(t, to); len(got) != 1 || string(got[0].Body) != "kept" || l.Stats().Segments != 1 {
+		t.Errorf("%d records in %d segments after the next start, want one in one", len(got), l.Stats().Segments)
+	}
+}
+
 // Where commits are large, a new file is given room on the disk and not written
 // for that; where they are small, it is written once.
 func TestSparesAreAllocatedForLargeCommits(t *testing.T) {

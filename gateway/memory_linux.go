@@ -13,7 +13,7 @@ import (
 
 // releaseMemory gives back what a start or a storm of clients has left: garbage, and the pages of the program file that
 // only they needed. Nearly all of that file is mapped by a start, because the kernel maps sixteen pages around each one that
-// is touched; what runs afterwards is a quarter of it. What is needed again is mapped again, from the page cache.
+// is touched; what runs afterwards is a third of it. What is needed again is mapped again, from the page cache.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	debug.FreeOSMemory() // what pools hold outlives one collection
