@@ -237,18 +237,7 @@ func TestPasswordsOfListeners(t *testing.T) {
 	one, two := s.write("one", ""), s.write("two", "")
 	auth.Set(one, "a", []byte("secret"))
 	auth.Set(two, "b", []byte("secret"))
-	s.start(head + noSensors + fmt.Sprintf(`
-[listener.l1]
-address = "127.0.0.1:1883"
-anonymous = false
-passwords = %q
-[listener.l2]
-address = "127.0.0.2:1883"
-anonymous = false
-passwords = %q
-[listener.l3]
-address = "127.0.0.3:1883"
-`, one, two))
+	s.start(head + noSensors + fmt.Sprintf(threeListeners, one, two))
 	for i, allowed := range []string{"a", "b", "ab"} {
 		for _, user := range []string{"a", "b"} {
 			l, err := s.connect(client.Options{URL: "mqtt://" + s.addresses[i], ClientID: user, Username: user, Password: []byte("secret")})
@@ -271,6 +260,20 @@ address = "127.0.0.3:1883"
 	}
 }
 
+// threeListeners are two with a password file of their own, and one that asks both.
+const threeListeners = `
+[listener.l1]
+address = "127.0.0.1:1883"
+anonymous = false
+passwords = %q
+[listener.l2]
+address = "127.0.0.2:1883"
+anonymous = false
+passwords = %q
+[listener.l3]
+address = "127.0.0.3:1883"
+`
+
 // TestKeysOfListeners: keys for SCRAM-SHA-256 are those of the listener's file, or of the first of all that has some, and of now.
 func TestKeysOfListeners(t *testing.T) {
 	s := newSite(t, upstream.Options{})
@@ -284,18 +287,7 @@ func TestKeysOfListeners(t *testing.T) {
 	set(one, "a", "secret")
 	set(two, "b", "secret")
 	auth.Set(none, "c", []byte("secret"))
-	text := head + noSensors + fmt.Sprintf(`
-[listener.l1]
-address = "127.0.0.1:1883"
-anonymous = false
-passwords = %q
-[listener.l2]
-address = "127.0.0.2:1883"
-anonymous = false
-passwords = %q
-[listener.l3]
-address = "127.0.0.3:1883"
-[listener.l4]
+	text := head + noSensors + fmt.Sprintf(threeListeners+`[listener.l4]
 address = "127.0.0.4:1883"
 anonymous = false
 passwords = %q
