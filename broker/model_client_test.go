@@ -25,8 +25,9 @@ type actor struct {
 	unsettled []uint16 // own QoS 2 ids without PUBCOMP, in order
 	hold      bool     // does not send PUBREL
 	reasons   map[uint16]func([]packet.Reason)
-	direct    map[string]bool // payloads that came for the session itself, or so it seemed
-	seen      map[string]int  // the last message from a group, by group, publisher, topic and QoS
+	direct    map[string]bool      // payloads that came for the session itself, or so it seemed
+	alike     map[string]lookAlike // by payload, those of which one of two was taken
+	seen      map[string]int       // the last message from a group, by group, publisher, topic and QoS
 	connack   *packet.Connack
 	end       *packet.Disconnect
 

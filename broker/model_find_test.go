@@ -19,6 +19,10 @@ func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 		return d
 	}
 	if own >= 0 && early == nil && s.owed[own].must {
+		if filter, alike := a.inGroup(s, p, true); alike != nil { // it may have been that one: see swapped
+			own := *s.owed[own]
+			a.alike[string(p.Payload)] = lookAlike{own: &own, filter: filter, group: alike}
+		}
 		return take()
 	}
 	if d := a.ofGroup(s, p, own < 0 || early != nil, own >= 0 && early == nil); d != nil {
@@ -26,12 +30,32 @@ func (a *actor) find(s *standing, p *packet.Publish) *delivery {
 	}
 	switch {
 	case own < 0:
-		return nil
+		return a.swapped(p)
 	case early == nil:
 		return take()
 	}
 	a.m.fail("%s: %s comes before %v", a.id, brief(p), early)
 	return s.owed[own]
+}
+
+// lookAlike is what was taken for a delivery to the session itself, and one of a group that looked the same then.
+type lookAlike struct {
+	own    *delivery
+	filter string
+	group  *delivery
+}
+
+// swapped takes the delivery to the session that was thought to have come before, when it was the group's.
+func (a *actor) swapped(p *packet.Publish) *delivery {
+	x, ok := a.alike[string(p.Payload)]
+	g := a.m.ref.groups[x.filter]
+	if !ok || g == nil || !slices.Contains(g.owed, x.group) || !a.is(x.own, p) {
+		return nil
+	}
+	delete(a.alike, string(p.Payload))
+	g.owed = slices.DeleteFunc(g.owed, func(d *delivery) bool { return d == x.group })
+	x.own.group = g // no order is known of the two
+	return x.own
 }
 
 // own is the place of a delivery for the session itself, and one that should have come before it.
@@ -59,32 +83,43 @@ func (a *actor) own(s *standing, p *packet.Publish) (best int, early *delivery) 
 // ofGroup takes a delivery of one of the session's groups: one that must come, or any. unsure: it may as well be another one that
 // looks alike, so that the group may still have this one.
 func (a *actor) ofGroup(s *standing, p *packet.Publish, any, unsure bool) *delivery {
+	filter, d := a.inGroup(s, p, any)
+	if d == nil {
+		return nil
+	}
+	g := a.m.ref.groups[filter]
+	g.owed = slices.DeleteFunc(g.owed, func(x *delivery) bool { return x == d })
+	if unsure {
+		still := *d
+		still.must, still.dup = false, true
+		g.owed = append(g.owed, &still)
+	}
+	key := fmt.Sprint(filter, d.m.publisher, string(d.m.p.Topic), d.m.p.QoS, p.QoS)
+	if a.seen[key] > d.m.n && !d.dup && !a.direct[string(p.Payload)] {
+		a.m.fail("%s: %s comes after message %d of %s", a.id, brief(p), a.seen[key], key)
+	}
+	a.seen[key] = max(a.seen[key], d.m.n)
+	return &delivery{m: d.m, qos: p.QoS, group: g, must: d.must, dup: d.dup, brief: d.brief}
+}
+
+// inGroup finds a delivery of one of the session's groups: one that must come, or any.
+func (a *actor) inGroup(s *standing, p *packet.Publish, any bool) (filter string, d *delivery) {
 	for _, filter := range sorted(s.subs) {
 		g := a.m.ref.groups[filter]
 		if g == nil {
 			continue
 		}
 		w := s.subs[filter]
-		for i, d := range g.owed {
+		for _, d := range g.owed {
 			retain := d.m.p.Retain && w.RetainAsPublished
 			if !any && !d.must || !a.same(d, p) || min(d.m.p.QoS, w.QoS) != p.QoS || retain != p.Retain ||
 				!slices.Equal(p.Props.SubscriptionIDs, idList(w.id, a.v)) || d.m.expired(a.m.ref.now()) {
 				continue
 			}
-			if g.owed = slices.Delete(g.owed, i, i+1); unsure {
-				still := *d
-				still.must, still.dup = false, true
-				g.owed = append(g.owed, &still)
-			}
-			key := fmt.Sprint(filter, d.m.publisher, string(d.m.p.Topic), d.m.p.QoS, p.QoS)
-			if a.seen[key] > d.m.n && !d.dup && !a.direct[string(p.Payload)] {
-				a.m.fail("%s: %s comes after message %d of %s", a.id, brief(p), a.seen[key], key)
-			}
-			a.seen[key] = max(a.seen[key], d.m.n)
-			return &delivery{m: d.m, qos: p.QoS, group: g, must: d.must, dup: d.dup, brief: d.brief}
+			return filter, d
 		}
 	}
-	return nil
+	return "", nil
 }
 
 func idList(id uint32, v packet.Version) []uint32 {

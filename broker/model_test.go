@@ -77,7 +77,7 @@ func newModel(t *testing.T, seed uint64, tell bool) {
 			}
 			m.start()
 			for i := range 5 {
-				m.actors = append(m.actors, &actor{m: m, id: fmt.Sprint("c", i), v: versions[m.rnd.IntN(2)], pending: map[uint16]*packet.Publish{}, seen: map[string]int{}, direct: map[string]bool{}})
+				m.actors = append(m.actors, &actor{m: m, id: fmt.Sprint("c", i), v: versions[m.rnd.IntN(2)], pending: map[uint16]*packet.Publish{}, seen: map[string]int{}, direct: map[string]bool{}, alike: map[string]lookAlike{}})
 			}
 			m.run(60)
 			if tell {
