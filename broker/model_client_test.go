@@ -204,8 +204,11 @@ func (a *actor) step(p *packet.Ack) {
 		delete(a.pending, p.ID)
 	case packet.TypePubrel:
 		s := a.m.ref.sessions[a.id]
-		if at := slices.IndexFunc(s.begun, func(d *delivery) bool { return d.id == p.ID && d.brief && d.dup }); at >= 0 {
-			s.begun = slices.Delete(s.begun, at, at+1) // it ended with the process, and the client may have it: only the handshake goes on
+		ended := func(d *delivery) bool { // with the process, or because it has expired
+			return d.id == p.ID && d.qos == 2 && (d.brief && d.dup || d.group != nil && d.m.expired(a.m.ref.now()))
+		}
+		if at := slices.IndexFunc(s.begun, ended); at >= 0 {
+			s.begun = slices.Delete(s.begun, at, at+1) // the client may have it: only the handshake goes on
 			s.again = slices.DeleteFunc(s.again, func(d *delivery) bool { return d.id == p.ID })
 			s.freed = append(s.freed, p.ID)
 		}
