@@ -242,7 +242,7 @@ func (m *model) missing() {
 				m.fail("%s has not got %v; in flight %v, released %v", a.id, d, s.begun, s.freed)
 			}
 		}
-		if len(s.again) > 0 && len(s.begun)+len(s.freed)-len(s.again)-len(s.regrets) < s.most || len(s.regrets) > 0 && !full {
+		if len(s.again) > 0 && len(s.begun)+len(s.freed)-len(s.again)-len(s.regrets) < min(s.most, m.ref.window) || len(s.regrets) > 0 && !full {
 			m.fail("%s: %v do not come again, nor PUBRELs %v", a.id, s.again, s.regrets)
 		}
 		for id, t := range a.waits {
