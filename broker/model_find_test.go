@@ -63,8 +63,8 @@ func (a *actor) own(s *standing, p *packet.Publish) (best int, early *delivery) 
 	best = -1
 	due := func(d *delivery) bool { return d.must && !d.m.expired(a.m.ref.now()) } // else it may be left out
 	for i, d := range s.owed {
-		if a.is(d, p) && (best < 0 || due(d) && !due(s.owed[best])) {
-			best = i
+		if a.is(d, p) && (best < 0 || due(d) && !due(s.owed[best]) || due(d) == due(s.owed[best]) && d.m.n < s.owed[best].m.n) {
+			best = i // of two that look alike, such as two without a payload, the older one
 		}
 	}
 	if best < 0 {
